@@ -1,0 +1,31 @@
+//! What can go wrong, one variant for each thing that a caller can do about it.
+
+/// The library's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the library. Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The pixels handed in do not form an image: correct the size or the buffer.
+    #[error("invalid image: {0}")]
+    InvalidImage(String),
+    /// An option is outside its range: correct the option.
+    #[error("invalid option: {0}")]
+    InvalidOption(String),
+    /// The work does not fit the memory budget: raise it or use smaller tiles.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// The weights cannot be used: take another file.
+    #[error("weights: {0}")]
+    Weights(String),
+    /// The device cannot be opened: choose another one.
+    #[error("device: {0}")]
+    Device(String),
+    /// The device computes other values than the weights' golden ones: choose another one.
+    #[error("golden check failed: {0}")]
+    Golden(String),
+    /// The progress callback asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,6 @@
+//! Blind photo restoration on the user's own machine: DINO-IR, a Restormer guided by
+//! degradation-robust DINOv2 features.
+
+pub mod error;
+
+pub use error::{Error, Result};
