@@ -2,5 +2,8 @@
 //! degradation-robust DINOv2 features.
 
 pub mod error;
+pub mod kernels;
+pub mod loss;
+pub mod model;
 
 pub use error::{Error, Result};
