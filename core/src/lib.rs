@@ -1,9 +1,11 @@
 //! Blind photo restoration on the user's own machine: DINO-IR, a Restormer guided by
 //! degradation-robust DINOv2 features.
 
+pub mod device;
 pub mod error;
 pub mod kernels;
 pub mod loss;
 pub mod model;
+pub mod weights;
 
 pub use error::{Error, Result};
