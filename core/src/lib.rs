@@ -2,5 +2,6 @@
 //! degradation-robust DINOv2 features.
 
 pub mod error;
+pub mod kernels;
 
 pub use error::{Error, Result};
