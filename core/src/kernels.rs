@@ -14,15 +14,19 @@
 //! threads fill interleaved parts of one tensor. That is the only `unsafe` besides vector loads
 //! and stores; shapes are checked where slices become pointers.
 
+mod conv;
 mod depthwise;
 mod flex;
+mod gelu;
 mod gemm;
 mod pointwise;
 mod simd;
 #[cfg(test)]
 mod testing;
 
+pub use conv::conv3x3;
 pub use depthwise::depthwise3x3;
+pub use gelu::gated_gelu;
 pub use pointwise::pointwise;
 
 use burn::backend::DispatchDevice;
