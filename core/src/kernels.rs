@@ -19,6 +19,8 @@ mod depthwise;
 mod flex;
 mod gelu;
 mod gemm;
+mod layer_norm;
+mod mdta;
 mod pointwise;
 mod simd;
 #[cfg(test)]
@@ -27,6 +29,8 @@ mod testing;
 pub use conv::conv3x3;
 pub use depthwise::depthwise3x3;
 pub use gelu::gated_gelu;
+pub use layer_norm::channel_layer_norm;
+pub use mdta::mdta;
 pub use pointwise::pointwise;
 
 use burn::backend::DispatchDevice;

@@ -152,7 +152,15 @@ fn forward(
         let start = sample * channels_out * height * width + row * width;
         // SAFETY: this row of all output channels of this sample, which is this task's alone.
         unsafe {
-            convolve_row(weight, channels_out, image, &offsets, width, out.at(start), height * width)
+            convolve_row(
+                weight,
+                channels_out,
+                image,
+                &offsets,
+                width,
+                out.at(start),
+                height * width,
+            )
         };
     });
     // SAFETY: every row has been written.
@@ -208,13 +216,34 @@ unsafe fn convolve_row_body<S: Simd>(
                 let rows = channels_out - channel;
                 channel += match vectors {
                     4 => convolve_tiles::<S, 4>(
-                        s, weight, rows, image, offsets, y, channel_stride, left,
+                        s,
+                        weight,
+                        rows,
+                        image,
+                        offsets,
+                        y,
+                        channel_stride,
+                        left,
                     ),
                     2 => convolve_tiles::<S, 2>(
-                        s, weight, rows, image, offsets, y, channel_stride, left,
+                        s,
+                        weight,
+                        rows,
+                        image,
+                        offsets,
+                        y,
+                        channel_stride,
+                        left,
                     ),
                     _ => convolve_tiles::<S, 1>(
-                        s, weight, rows, image, offsets, y, channel_stride, left,
+                        s,
+                        weight,
+                        rows,
+                        image,
+                        offsets,
+                        y,
+                        channel_stride,
+                        left,
                     ),
                 };
             }

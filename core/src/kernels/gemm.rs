@@ -79,12 +79,7 @@ simd_fn! {
 /// # Safety
 /// As for [`multiply`], and A and B are as long as the product needs.
 #[inline(always)]
-unsafe fn multiply_body<S: Simd>(
-    s: S,
-    product: &Product<'_>,
-    packed: &mut Vec<f32>,
-    c: *mut f32,
-) {
+unsafe fn multiply_body<S: Simd>(s: S, product: &Product<'_>, packed: &mut Vec<f32>, c: *mut f32) {
     let p = product;
     let mut first = 0;
     while first < p.columns {

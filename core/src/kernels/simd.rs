@@ -57,8 +57,6 @@ pub(super) trait Simd: Copy {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger of `a` and `b`, `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Square root.
-    fn sqrt(self, a: Self::V) -> Self::V;
     /// `m * 2^k` for integral `k` in -126..=127.
     fn scale_by_power_of_two(self, m: Self::V, k: Self::V) -> Self::V;
     /// Sum of the lanes.
@@ -188,10 +186,6 @@ impl Simd for Portable {
         lanewise!(i => if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    fn sqrt(self, a: Self::V) -> Self::V {
-        lanewise!(i => a[i].sqrt())
-    }
-    #[inline(always)]
     fn scale_by_power_of_two(self, m: Self::V, k: Self::V) -> Self::V {
         lanewise!(i => m[i] * f32::from_bits(((k[i] as i32 + 127) as u32) << 23))
     }
@@ -267,7 +261,6 @@ impl Simd for Avx2 {
         div(a, b) = _mm256_div_ps;
         min(a, b) = _mm256_min_ps;
         max(a, b) = _mm256_max_ps;
-        sqrt(a) = _mm256_sqrt_ps;
     }
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -327,7 +320,6 @@ impl Simd for Avx512 {
         div(a, b) = _mm512_div_ps;
         min(a, b) = _mm512_min_ps;
         max(a, b) = _mm512_max_ps;
-        sqrt(a) = _mm512_sqrt_ps;
         scale_by_power_of_two(m, k) = _mm512_scalef_ps;
     }
     #[inline(always)]
