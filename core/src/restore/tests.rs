@@ -279,7 +279,7 @@ fn tiles_of_different_brightness_fade() {
     let restorer = Planes::restorer(|height, width, _: &[f32]| {
         level.set(level.get() + 1.0 / 3.0);
         vec![
-            if level.get() as usize % 2 == 0 {
+            if (level.get() as usize).is_multiple_of(2) {
                 0.4
             } else {
                 0.5
