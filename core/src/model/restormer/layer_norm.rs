@@ -37,16 +37,7 @@ impl ChannelLayerNorm {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        match &self.bias {
-            Some(bias) => kernels::channel_layer_norm(x, self.weight.val(), bias.val()),
-            None => bias_free(x, self.weight.val()),
-        }
+        let bias = self.bias.as_ref().map(|bias| bias.val());
+        kernels::channel_layer_norm(x, self.weight.val(), bias)
     }
-}
-
-fn bias_free(x: Tensor<4>, weight: Tensor<1>) -> Tensor<4> {
-    let [_, channels, _, _] = x.dims();
-    let centred = x.clone() - x.clone().mean_dim(1);
-    let variance = centred.square().mean_dim(1);
-    x / (variance + 1e-5).sqrt() * weight.reshape([1, channels, 1, 1])
 }
