@@ -141,7 +141,7 @@ impl<N: Network> Restorer<N> {
             .forward(x)
             .try_into_data_as::<f32>()
             .map_err(|error| failed(&error))?;
-        y.into_vec::<f32>().map_err(|error| failed(&error))
+        y.try_into_vec::<f32>().map_err(|error| failed(&error))
     }
 }
 
