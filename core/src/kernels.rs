@@ -43,3 +43,36 @@ fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
         && x.dtype() == DType::F32
         && x.shape().num_elements() > 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn other_types_and_empty_tensors_take_the_plain_path() {
+        let device = Device::flex();
+        let x = Tensor::<4>::ones([1, 2, 3, 5], &device);
+        assert!(on_cpu(&x));
+        assert!(on_cpu(&Tensor::<4>::ones(
+            [1, 2, 3, 5],
+            &device.clone().autodiff()
+        )));
+        assert!(!on_cpu(&Tensor::<4>::ones([0, 2, 3, 5], &device)));
+        let half = x.cast(DType::F16);
+        assert!(!on_cpu(&half));
+        let y = gated_gelu(half);
+        assert_eq!((y.dtype(), y.dims()), (DType::F16, [1, 1, 3, 5]));
+    }
+
+    #[test]
+    fn views_are_made_contiguous() {
+        let device = Device::flex();
+        let x = testing::random([2, 6, 5, 7], 1);
+        let x = Tensor::<4>::from_data(x, &device);
+        let view = x.clone().swap_dims(2, 3).narrow(1, 1, 4);
+        let copy = Tensor::<4>::from_data(view.clone().into_data(), &device);
+        let error = testing::error(&gated_gelu(view).into_data(), &gated_gelu(copy).into_data());
+        assert_eq!(error, 0.0);
+    }
+}

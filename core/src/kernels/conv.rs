@@ -181,6 +181,7 @@ simd_fn! {
 /// # Safety
 /// `width` floats are writable at `y` for each output channel.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 unsafe fn convolve_row_body<S: Simd>(
     s: S,
     weight: &[f32],
@@ -289,6 +290,10 @@ unsafe fn convolve_tiles<S: Simd, const VECTORS: usize>(
 /// `VECTORS` vectors are readable at every offset of `image`; `columns` floats (or the tile's width,
 /// if that is less) are writable at `y` for each of `ROWS` channels; the filters are there.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 unsafe fn convolve_tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     s: S,
     weight: &[f32],

@@ -259,6 +259,10 @@ unsafe fn convolve_plane_body<S: Simd>(
 /// `from` is the first column of the row above the first, in a strip with room to read
 /// `MAX_LANES` columns on both sides of `R + 2` rows; `to` takes `R` rows of `width`.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 unsafe fn convolve_rows<S: Simd, const R: usize>(
     s: S,
     from: *const f32,
@@ -302,6 +306,10 @@ simd_fn! {
 }
 
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 fn correlate_planes_body<S: Simd>(
     s: S,
     x: &[f32],

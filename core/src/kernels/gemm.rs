@@ -164,6 +164,10 @@ unsafe fn multiply_panel<S: Simd, const VECTORS: usize>(
 /// # Safety
 /// As for [`multiply_panel`]; A has `ROWS` rows from `row`.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 unsafe fn multiply_tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     s: S,
     p: &Product<'_>,
@@ -272,6 +276,10 @@ const TILE_ROWS: usize = 4;
 /// # Safety
 /// A, B and C are as long as the product needs, `first + inner` is within.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 unsafe fn row_product_block<S: Simd, const COLUMNS: usize>(
     s: S,
     p: &RowProducts<'_>,

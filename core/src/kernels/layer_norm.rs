@@ -382,6 +382,10 @@ simd_fn! {
 /// `block` floats are writable at `dx` for each channel, `stride` apart.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 unsafe fn normalise_backward_body<S: Simd>(
     s: S,
     x: &[f32],

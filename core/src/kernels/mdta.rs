@@ -303,6 +303,10 @@ struct Backmaps {
 /// With the cosine `s = q k / (|q| |k|)` and its gradient `ds`, q's gradient is
 /// `sum over k of ds k / (|q| |k|) - q sum of ds s / |q|^2`, and k's likewise: everything that is
 /// not a matrix of the size of the attention map is one product per pixel.
+#[allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked by one index"
+)]
 fn backmaps(heads: &Heads, temperature: &[f32], dattention: &[f32], maps: &Maps) -> Backmaps {
     let depth = heads.depth;
     let zeros = || vec![0.0; heads.count() * heads.map()];

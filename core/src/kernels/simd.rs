@@ -380,6 +380,7 @@ pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Instruction sets a kernel can be entered with, best last.
+#[cfg(any(target_arch = "x86_64", test))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Level {
@@ -393,6 +394,7 @@ pub(super) enum Level {
     Avx512 = 3,
 }
 
+#[cfg(any(target_arch = "x86_64", test))]
 impl Level {
     /// All levels this processor supports.
     pub(super) fn available() -> Vec<Level> {
@@ -415,6 +417,7 @@ impl Level {
     }
 
     /// The best level of this processor.
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub(super) fn best() -> Level {
         use std::sync::OnceLock;
@@ -506,12 +509,11 @@ pub(super) mod testing {
     static FORCED: AtomicU8 = AtomicU8::new(0);
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn forced() -> Option<Level> {
         match FORCED.load(Ordering::Relaxed) {
             1 => Some(Level::Portable),
-            #[cfg(target_arch = "x86_64")]
             2 => Some(Level::Avx2),
-            #[cfg(target_arch = "x86_64")]
             3 => Some(Level::Avx512),
             _ => None,
         }
