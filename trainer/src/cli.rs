@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use dino_ir::device::DeviceChoice;
 use dino_ir::restore::Options;
+use dino_ir::weights::Dtype;
 
 use crate::restore::{Outcome, Settings, engine, naming};
 use crate::size::parse_size;
@@ -33,6 +36,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Say what a weights file is
     Info(InfoArgs),
+    /// Write weights in another number format
+    Export(ExportArgs),
 }
 
 /// Arguments of `restore`.
@@ -56,8 +61,8 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// Where to compute: auto, cpu, wgpu, cuda or cuda:N
-    #[arg(long, default_value = "auto", value_parser = parse_device)]
-    pub device: String,
+    #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
+    pub device: DeviceChoice,
     /// From 0, the photo as it is, to 1, fully restored
     #[arg(long, default_value_t = 1.0, value_name = "0..1", value_parser = parse_strength)]
     pub strength: f32,
@@ -90,6 +95,24 @@ pub struct InfoArgs {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  trainer export --weights run/best.safetensors -o nano.safetensors --dtype f16")]
+pub struct ExportArgs {
+    /// Weights file to read
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Weights file to write
+    #[arg(short, long, value_name = "OUT.safetensors")]
+    pub output: PathBuf,
+    /// Numbers: f32, f16 or bf16
+    #[arg(long, default_value = "f16", value_parser = parse_with::<Dtype>)]
+    pub dtype: Dtype,
+    /// Overwrite a file that exists
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Side of a tile; `None` is automatic.
@@ -126,6 +149,8 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Restore(args) => run_restore(&args),
         Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => weights::export(&args.weights, &args.output, args.dtype, args.force)
+            .map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         if interrupt::asked() {
@@ -166,8 +191,11 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
     let settings =
         Settings { options, memory: args.memory, force: args.force, quiet: args.quiet };
-    let engine = engine::open_restorer(args.weights.as_deref(), &args.device)?;
-    Ok(match restore::run(&jobs, engine.as_ref(), &settings) {
+    let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    if !args.quiet {
+        terminal::note(&format!("device: {}", opened.device));
+    }
+    Ok(match restore::run(&jobs, opened.engine.as_ref(), &settings) {
         Outcome::Done => ExitCode::SUCCESS,
         Outcome::Failed => ExitCode::from(FAILED),
         Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
@@ -212,10 +240,9 @@ fn parse_tile(text: &str) -> Result<TileSide, String> {
     }
 }
 
-fn parse_device(text: &str) -> Result<String, String> {
-    let known = matches!(text, "auto" | "cpu" | "wgpu" | "cuda")
-        || text.strip_prefix("cuda:").is_some_and(|index| index.parse::<u16>().is_ok());
-    if known { Ok(text.into()) } else { Err("use auto, cpu, wgpu, cuda or cuda:N".into()) }
+/// Reads what the library knows how to read.
+fn parse_with<T: FromStr<Err = dino_ir::Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: dino_ir::Error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! The commands on weights files: `info` and `export`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
+use dino_ir::weights::{Dtype, Kind, Weights};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
+
+use crate::restore::output;
 
 /// No weights of ours, nor any published ones that we import, come near this.
 const MAX_BYTES: u64 = 8 << 30;
@@ -81,4 +85,29 @@ pub fn info(path: &Path, json: bool) -> Result<()> {
         lines.push(format!("{key:<12}{value}"));
     }
     Ok(crate::terminal::out(&lines.join("\n"))?)
+}
+
+/// `export`: the same weights in another number format, golden values recorded anew.
+///
+/// # Errors
+/// One line that names the file: not ours, not complete, not writable.
+pub fn export(weights: &Path, output: &Path, dtype: Dtype, force: bool) -> Result<()> {
+    output::check(output, force)?;
+    let bytes = read(weights)?;
+    let exported = convert(&bytes, dtype)
+        .with_context(|| format!("{}: cannot be exported", weights.display()))?;
+    output::write(output, force, |out| Ok(out.write_all(&exported)?))
+}
+
+fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
+    let weights = Weights::from_bytes(bytes)?;
+    let provenance = weights.header.provenance.clone();
+    let cpu = Device::flex();
+    if weights.header.kind == Kind::Dinov2 {
+        let config = serde_json::from_value(weights.header.config.clone())?;
+        let backbone = weights.backbone(&cpu)?;
+        return Ok(dino_ir::weights::backbone_to_bytes(&backbone, &config, dtype, provenance)?);
+    }
+    let (model, config) = dino_ir::weights::load(bytes, &cpu)?;
+    Ok(dino_ir::weights::to_bytes(&model, &config, dtype, provenance)?)
 }
