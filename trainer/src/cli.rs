@@ -22,7 +22,12 @@ const USAGE: u8 = 2;
 
 /// Restores photos, and makes and inspects the weights that do it.
 #[derive(Debug, Parser)]
-#[command(name = "trainer", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "trainer",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -99,7 +104,9 @@ pub struct InfoArgs {
 
 /// Arguments of `export`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  trainer export --weights run/best.safetensors -o nano.safetensors --dtype f16")]
+#[command(
+    after_help = "Example:\n  trainer export --weights run/best.safetensors -o nano.safetensors --dtype f16"
+)]
 pub struct ExportArgs {
     /// Weights file to read
     #[arg(long, value_name = "FILE")]
@@ -135,7 +142,9 @@ pub fn main() -> ExitCode {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("unknown cause");
-        terminal::error(&format!("stopped by an error in the program ({what}); please report it"));
+        terminal::error(&format!(
+            "stopped by an error in the program ({what}); please report it"
+        ));
         ExitCode::from(FAILED)
     })
 }
@@ -149,8 +158,10 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Restore(args) => run_restore(&args),
         Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
-        Command::Export(args) => weights::export(&args.weights, &args.output, args.dtype, args.force)
-            .map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => {
+            weights::export(&args.weights, &args.output, args.dtype, args.force)
+                .map(|()| ExitCode::SUCCESS)
+        }
     };
     done.unwrap_or_else(|error| {
         if interrupt::asked() {
@@ -187,24 +198,35 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
         memory: None,
         self_ensemble: args.tta,
     };
-    options.validate().map_err(|error| UsageError(error.to_string()))?;
+    options
+        .validate()
+        .map_err(|error| UsageError(error.to_string()))?;
     let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
-    let settings =
-        Settings { options, memory: args.memory, force: args.force, quiet: args.quiet };
+    let settings = Settings {
+        options,
+        memory: args.memory,
+        force: args.force,
+        quiet: args.quiet,
+    };
     let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
     if !args.quiet {
         terminal::note(&format!("device: {}", opened.device));
     }
-    Ok(match restore::run(&jobs, opened.engine.as_ref(), &settings) {
-        Outcome::Done => ExitCode::SUCCESS,
-        Outcome::Failed => ExitCode::from(FAILED),
-        Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
-    })
+    Ok(
+        match restore::run(&jobs, opened.engine.as_ref(), &settings) {
+            Outcome::Done => ExitCode::SUCCESS,
+            Outcome::Failed => ExitCode::from(FAILED),
+            Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
+        },
+    )
 }
 
 /// Prints help as it is, and any complaint as one line; returns the exit code.
 fn report_usage(error: &clap::Error) -> u8 {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         let _ = error.print();
         return 0;
     }
@@ -242,7 +264,8 @@ fn parse_tile(text: &str) -> Result<TileSide, String> {
 
 /// Reads what the library knows how to read.
 fn parse_with<T: FromStr<Err = dino_ir::Error>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: dino_ir::Error| error.to_string())
+    text.parse()
+        .map_err(|error: dino_ir::Error| error.to_string())
 }
 
 #[cfg(test)]
@@ -257,9 +280,8 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        let parse = |args: &[&str]| {
-            Cli::try_parse_from(["trainer", "restore", "x.png"].iter().chain(args))
-        };
+        let parse =
+            |args: &[&str]| Cli::try_parse_from(["trainer", "restore", "x.png"].iter().chain(args));
         assert!(parse(&["--device", "cuda:1", "--tile", "256", "--memory", "1G"]).is_ok());
         for bad in [
             ["--strength", "2"],

@@ -13,7 +13,9 @@ pub fn default_budget() -> u64 {
 /// What is left of `budget` for the network once everything that is resident now, and a reserve
 /// of 64 MiB, is taken off; zero when nothing is left.
 pub fn left_of(budget: u64, own_buffers: u64) -> u64 {
-    let held = resident().unwrap_or(own_buffers + 64 * MIB).max(own_buffers);
+    let held = resident()
+        .unwrap_or(own_buffers + 64 * MIB)
+        .max(own_buffers);
     budget.saturating_sub(held + RESERVE)
 }
 

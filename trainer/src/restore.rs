@@ -62,7 +62,9 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
         let error = match done {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
-            Err(_) => anyhow::anyhow!("damaged in a way the program cannot handle; take another file"),
+            Err(_) => {
+                anyhow::anyhow!("damaged in a way the program cannot handle; take another file")
+            }
         };
         if interrupt::asked() || is_cancelled(&error) {
             return Outcome::Interrupted;
@@ -72,10 +74,19 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
             terminal::error(&format!("{}: {error:#}", name(&job.input)));
         }
     }
-    if failed { Outcome::Failed } else { Outcome::Done }
+    if failed {
+        Outcome::Failed
+    } else {
+        Outcome::Done
+    }
 }
 
-fn restore(job: &Job, engine: &dyn Engine, settings: &Settings, count: (usize, usize)) -> Result<()> {
+fn restore(
+    job: &Job,
+    engine: &dyn Engine,
+    settings: &Settings,
+    count: (usize, usize),
+) -> Result<()> {
     let budget = settings.memory.unwrap_or_else(memory::default_budget);
     if let Output::File { path, .. } = &job.output {
         output::check(path, settings.force)?;
@@ -101,7 +112,9 @@ fn restore(job: &Job, engine: &dyn Engine, settings: &Settings, count: (usize, u
     if settings.options.strength > 0.0 {
         photo.samples = restored(&photo, engine, settings, budget, &name(&job.input), count)?;
     }
-    target.write(settings.force, |mut out| photo.encode(target.format, &mut out))
+    target.write(settings.force, |mut out| {
+        photo.encode(target.format, &mut out)
+    })
 }
 
 /// Runs the network over a photo within the budget.
@@ -121,7 +134,11 @@ fn restored(
             "{name}: {} x {}, {} of {} x {} pixels",
             photo.width,
             photo.height,
-            if plan.len() == 1 { "1 tile".into() } else { format!("{} tiles", plan.len()) },
+            if plan.len() == 1 {
+                "1 tile".into()
+            } else {
+                format!("{} tiles", plan.len())
+            },
             plan.tile_width(),
             plan.tile_height(),
         ));
@@ -130,7 +147,11 @@ fn restored(
     let result = engine.restore(photo, &mut sink, &options, &mut |progress: Progress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
-        if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if interrupt::asked() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     bar.finish_and_clear();
     result?;
@@ -153,7 +174,10 @@ fn options_within(
         None => left.min(dino_ir::restore::DEFAULT_MEMORY),
     };
     let fits = |network: u64| -> Result<(Options, u64)> {
-        let options = Options { memory: Some(network.max(1)), ..settings.options.clone() };
+        let options = Options {
+            memory: Some(network.max(1)),
+            ..settings.options.clone()
+        };
         let plan = engine.plan(photo.width, photo.height, &options).map_err(|error| match error {
             dino_ir::Error::OutOfMemory(_) => anyhow::anyhow!(
                 "{} of memory leave {} for the network, too little for this photo and tile size: \
@@ -183,18 +207,27 @@ struct Target {
 fn target(output: &Output, photo: &Photo) -> Target {
     let (path, format) = match output {
         Output::Stdout => (None, None),
-        Output::File { path, convert } => {
-            (Some(path.clone()), Format::of_path(path).filter(|_| *convert))
-        }
-        Output::Folder(folder) => {
-            (Some(folder.join(format!("stdin.{}", photo.format.extension()))), None)
-        }
+        Output::File { path, convert } => (
+            Some(path.clone()),
+            Format::of_path(path).filter(|_| *convert),
+        ),
+        Output::Folder(folder) => (
+            Some(folder.join(format!("stdin.{}", photo.format.extension()))),
+            None,
+        ),
     };
-    Target { path, format: format.unwrap_or(photo.format) }
+    Target {
+        path,
+        format: format.unwrap_or(photo.format),
+    }
 }
 
 impl Target {
-    fn write(&self, force: bool, write: impl FnOnce(&mut dyn WriteSeek) -> Result<()>) -> Result<()> {
+    fn write(
+        &self,
+        force: bool,
+        write: impl FnOnce(&mut dyn WriteSeek) -> Result<()>,
+    ) -> Result<()> {
         match &self.path {
             Some(path) => output::write(path, force, |out| write(out)),
             None => {
@@ -202,7 +235,9 @@ impl Target {
                 let mut whole = Cursor::new(Vec::new());
                 write(&mut whole)?;
                 let mut out = io::stdout().lock();
-                out.write_all(whole.get_ref()).and_then(|()| out.flush()).context("standard output")
+                out.write_all(whole.get_ref())
+                    .and_then(|()| out.flush())
+                    .context("standard output")
             }
         }
     }
@@ -234,16 +269,23 @@ fn read(input: &Input, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match input {
         Input::Stdin => {
-            io::stdin().lock().take(limit + 1).read_to_end(&mut bytes).context("cannot be read")?;
+            io::stdin()
+                .lock()
+                .take(limit + 1)
+                .read_to_end(&mut bytes)
+                .context("cannot be read")?;
         }
         Input::File(path) => {
-            let file = File::open(path).context("cannot be opened; check its name and permissions")?;
+            let file =
+                File::open(path).context("cannot be opened; check its name and permissions")?;
             let meta = file.metadata().context("cannot be read")?;
             ensure!(!meta.is_dir(), "is a folder; give a photo");
             if meta.len() <= limit {
                 bytes.reserve_exact(meta.len() as usize);
             }
-            file.take(limit + 1).read_to_end(&mut bytes).context("cannot be read; check its permissions")?;
+            file.take(limit + 1)
+                .read_to_end(&mut bytes)
+                .context("cannot be read; check its permissions")?;
         }
     }
     ensure!(
@@ -269,13 +311,23 @@ fn bar(quiet: bool, name: &str, (number, of): (usize, usize)) -> ProgressBar {
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    let short = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
-    bar.set_prefix(if of > 1 { format!("[{number}/{of}] {short}") } else { short.into_owned() });
+    let short = Path::new(name)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    bar.set_prefix(if of > 1 {
+        format!("[{number}/{of}] {short}")
+    } else {
+        short.into_owned()
+    });
     bar
 }
 
 fn is_cancelled(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref::<dino_ir::Error>(), Some(dino_ir::Error::Cancelled))
+    matches!(
+        error.downcast_ref::<dino_ir::Error>(),
+        Some(dino_ir::Error::Cancelled)
+    )
 }
 
 #[cfg(test)]

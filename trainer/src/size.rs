@@ -16,7 +16,10 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .unwrap_or(lower.len());
     let (number, unit) = lower.split_at(split);
     let unit = unit.trim();
-    let unit = unit.strip_suffix("ib").or(unit.strip_suffix('b')).unwrap_or(unit);
+    let unit = unit
+        .strip_suffix("ib")
+        .or(unit.strip_suffix('b'))
+        .unwrap_or(unit);
     let shift = match unit {
         "" => 0,
         "k" => 10,

@@ -23,11 +23,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     let name = path.display();
     let file = File::open(path)
         .with_context(|| format!("{name}: cannot be opened; check its name and permissions"))?;
-    let meta = file.metadata().with_context(|| format!("{name}: cannot be read"))?;
-    ensure!(!meta.is_dir(), "{name}: is a folder; give a weights file (.safetensors)");
-    ensure!(meta.len() <= MAX_BYTES, "{name}: too large for a weights file; take another one");
+    let meta = file
+        .metadata()
+        .with_context(|| format!("{name}: cannot be read"))?;
+    ensure!(
+        !meta.is_dir(),
+        "{name}: is a folder; give a weights file (.safetensors)"
+    );
+    ensure!(
+        meta.len() <= MAX_BYTES,
+        "{name}: too large for a weights file; take another one"
+    );
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes).with_context(|| format!("{name}: cannot be read"))?;
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("{name}: cannot be read"))?;
     Ok(bytes)
 }
 
@@ -41,18 +51,26 @@ pub fn describe(path: &Path) -> Result<Value> {
     let broken = || format!("{name}: not a weights file, or cut short; take another one");
     let (_, header) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
     let tensors = SafeTensors::deserialize(&bytes).with_context(broken)?;
-    let Some(ours) = header.metadata().as_ref().and_then(|metadata| metadata.get("dino_ir")) else {
+    let Some(ours) = header
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get("dino_ir"))
+    else {
         bail!("{name}: tensors without DINO-IR's metadata; convert it with `trainer import`");
     };
     let ours: Value = serde_json::from_str(ours)
         .with_context(|| format!("{name}: its metadata are damaged; take another file"))?;
 
-    let mut dtypes: Vec<String> =
-        tensors.iter().map(|(_, tensor)| format!("{:?}", tensor.dtype()).to_lowercase()).collect();
+    let mut dtypes: Vec<String> = tensors
+        .iter()
+        .map(|(_, tensor)| format!("{:?}", tensor.dtype()).to_lowercase())
+        .collect();
     dtypes.sort();
     dtypes.dedup();
-    let parameters: usize =
-        tensors.iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum();
+    let parameters: usize = tensors
+        .iter()
+        .map(|(_, tensor)| tensor.shape().iter().product::<usize>())
+        .sum();
     Ok(json!({
         "file": name.to_string(),
         "bytes": bytes.len(),
@@ -106,8 +124,12 @@ fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
     if weights.header.kind == Kind::Dinov2 {
         let config = serde_json::from_value(weights.header.config.clone())?;
         let backbone = weights.backbone(&cpu)?;
-        return Ok(dino_ir::weights::backbone_to_bytes(&backbone, &config, dtype, provenance)?);
+        return Ok(dino_ir::weights::backbone_to_bytes(
+            &backbone, &config, dtype, provenance,
+        )?);
     }
     let (model, config) = dino_ir::weights::load(bytes, &cpu)?;
-    Ok(dino_ir::weights::to_bytes(&model, &config, dtype, provenance)?)
+    Ok(dino_ir::weights::to_bytes(
+        &model, &config, dtype, provenance,
+    )?)
 }

@@ -25,10 +25,12 @@ impl Photo {
     /// One line that says what is wrong and what to do: not a photo, cut short, of a kind that is
     /// not supported, or not restorable within `budget` bytes of memory.
     pub fn decode(bytes: &[u8], budget: u64) -> Result<Photo> {
-        ensure!(!bytes.is_empty(), "the file is empty: copy it again from where it came");
-        let format = Format::of_bytes(bytes).context(
-            "not a PNG, JPEG, WebP or TIFF image: convert it to one of these first",
-        )?;
+        ensure!(
+            !bytes.is_empty(),
+            "the file is empty: copy it again from where it came"
+        );
+        let format = Format::of_bytes(bytes)
+            .context("not a PNG, JPEG, WebP or TIFF image: convert it to one of these first")?;
         check_complete(format, bytes)?;
         let (mut photo, icc) = pixels(format, bytes, budget).map_err(explain)?;
 
@@ -39,15 +41,24 @@ impl Photo {
             Format::WebP => webp_metadata(bytes),
         };
         photo.metadata.icc = icc;
-        if photo.metadata.icc.as_ref().is_some_and(|icc| !icc_fits(icc, photo.channels)) {
+        if photo
+            .metadata
+            .icc
+            .as_ref()
+            .is_some_and(|icc| !icc_fits(icc, photo.channels))
+        {
             photo.metadata.icc = None;
-            photo.notes.push("its colour profile is for other channels, and is left out".into());
+            photo
+                .notes
+                .push("its colour profile is for other channels, and is left out".into());
         }
         if format == Format::Jpeg && jpeg::components(bytes) == Some(4) {
             photo.notes.push("CMYK, converted to RGB".into());
         }
         if format == Format::Tiff && tiff::has_more_pages(bytes) {
-            photo.notes.push("has several pages; only the first is restored".into());
+            photo
+                .notes
+                .push("has several pages; only the first is restored".into());
         }
         Ok(photo)
     }
@@ -63,30 +74,55 @@ fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
         }),
         Format::Png | Format::Tiff => true,
     };
-    ensure!(complete, "the file is cut short or damaged: copy it again from where it came");
+    ensure!(
+        complete,
+        "the file is cut short or damaged: copy it again from where it came"
+    );
     Ok(())
 }
 
+/// The photo without its metadata, and its profile.
 fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Vec<u8>>)> {
+    if format == Format::Tiff
+        && let Some((width, height, depth)) = tiff::grey_alpha_size(bytes)
+    {
+        let total = u64::from(width) * u64::from(height) * 2 * depth.bytes() as u64;
+        check_size(width, height, total, bytes.len() as u64, budget)?;
+        let mut samples = zeroed(total)?;
+        tiff::read_grey_alpha(bytes, &mut samples)?;
+        return Ok((
+            photo(format, (width, height), (2, depth), samples),
+            tiff::read_icc(bytes),
+        ));
+    }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(budget);
     let reader = Cursor::new(bytes);
     let mut decoder: Box<dyn ImageDecoder + '_> = match format {
         Format::Png => {
             let decoder = PngDecoder::with_limits(reader, limits.clone())?;
-            ensure!(!decoder.is_apng()?, "an animation: save the picture you want as a still image");
+            ensure!(
+                !decoder.is_apng()?,
+                "an animation: save the picture you want as a still image"
+            );
             Box::new(decoder)
         }
         Format::Jpeg => Box::new(JpegDecoder::new(reader)?),
         Format::WebP => {
             let decoder = WebPDecoder::new(reader)?;
-            ensure!(!decoder.has_animation(), "an animation: save the picture you want as a still image");
+            ensure!(
+                !decoder.has_animation(),
+                "an animation: save the picture you want as a still image"
+            );
             Box::new(decoder)
         }
         Format::Tiff => Box::new(TiffDecoder::new(reader)?),
     };
     let (width, height) = decoder.dimensions();
-    ensure!(width > 0 && height > 0, "the image has no pixels: take another file");
+    ensure!(
+        width > 0 && height > 0,
+        "the image has no pixels: take another file"
+    );
     let (channels, depth) = match decoder.color_type() {
         ColorType::L8 => (1, Depth::Eight),
         ColorType::La8 => (2, Depth::Eight),
@@ -98,16 +134,44 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         ColorType::Rgba16 => (4, Depth::Sixteen),
         other => bail!("samples of type {other:?} are not supported: convert it to 8 or 16 bit"),
     };
-    check_size(width, height, decoder.total_bytes(), bytes.len() as u64, budget)?;
+    check_size(
+        width,
+        height,
+        decoder.total_bytes(),
+        bytes.len() as u64,
+        budget,
+    )?;
     decoder.set_limits(limits)?;
-    let icc = decoder.icc_profile().unwrap_or_default().filter(|icc| !icc.is_empty());
+    let icc = decoder
+        .icc_profile()
+        .unwrap_or_default()
+        .filter(|icc| !icc.is_empty());
 
-    let mut samples = Vec::new();
-    let total = usize::try_from(decoder.total_bytes())?;
-    samples.try_reserve_exact(total).context("more memory than there is: scale the photo down first")?;
-    samples.resize(total, 0);
+    let mut samples = zeroed(decoder.total_bytes())?;
     decoder.read_image_boxed(&mut samples)?;
-    let photo = Photo {
+    Ok((
+        photo(format, (width, height), (channels, depth), samples),
+        icc,
+    ))
+}
+
+fn zeroed(bytes: u64) -> Result<Vec<u8>> {
+    let bytes = usize::try_from(bytes)?;
+    let mut samples = Vec::new();
+    samples
+        .try_reserve_exact(bytes)
+        .context("more memory than there is: scale the photo down first")?;
+    samples.resize(bytes, 0);
+    Ok(samples)
+}
+
+fn photo(
+    format: Format,
+    (width, height): (u32, u32),
+    (channels, depth): (usize, Depth),
+    samples: Vec<u8>,
+) -> Photo {
+    Photo {
         width: width as usize,
         height: height as usize,
         channels,
@@ -116,8 +180,7 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         format,
         metadata: Metadata::default(),
         notes: Vec::new(),
-    };
-    Ok((photo, icc))
+    }
 }
 
 /// Refuses what the header claims before any of it is allocated.
@@ -129,7 +192,10 @@ fn check_size(width: u32, height: u32, decoded: u64, file: u64, budget: u64) -> 
         show_size(file)
     );
     // The decoded photo, its restored copy, and the least that the network can work in.
-    let needed = decoded.saturating_mul(2).saturating_add(file).saturating_add(256 << 20);
+    let needed = decoded
+        .saturating_mul(2)
+        .saturating_add(file)
+        .saturating_add(256 << 20);
     ensure!(
         needed <= budget,
         "{width} x {height} pixels need at least {} of memory, more than the {} allowed: \
@@ -146,7 +212,9 @@ fn webp_metadata(bytes: &[u8]) -> Metadata {
     if let Ok(mut decoder) = WebPDecoder::new(Cursor::new(bytes)) {
         metadata.exif = decoder.exif_metadata().unwrap_or_default().map(|exif| {
             // Some writers keep JPEG's prefix.
-            exif.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec).unwrap_or(exif)
+            exif.strip_prefix(b"Exif\0\0")
+                .map(<[u8]>::to_vec)
+                .unwrap_or(exif)
         });
         metadata.xmp = decoder.xmp_metadata().unwrap_or_default();
     }
@@ -160,6 +228,9 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
         Some(Decoding(_) | IoError(_)) => "damaged or cut short; copy it again from where it came",
         Some(Limits(_)) => "larger than the memory allowed; give a larger --memory",
         Some(Unsupported(_)) => "this kind is not supported; save it as an ordinary PNG first",
+        None if error.downcast_ref::<::tiff::TiffError>().is_some() => {
+            "damaged or cut short; copy it again from where it came"
+        }
         _ => return error,
     };
     anyhow::anyhow!("{advice} ({error})")

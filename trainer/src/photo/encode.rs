@@ -36,7 +36,9 @@ impl Photo {
 
     /// The samples of a 16-bit photo.
     pub(crate) fn samples16(&self) -> impl Iterator<Item = u16> + '_ {
-        self.samples.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
+        self.samples
+            .chunks_exact(2)
+            .map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
     }
 
     fn write_webp(&self, out: &mut impl Write) -> Result<()> {
@@ -55,8 +57,12 @@ impl Photo {
         encoder.set_icc_profile(icc.unwrap_or_default());
         encoder.set_exif_metadata(exif.unwrap_or_default());
         encoder.set_xmp_metadata(xmp.unwrap_or_default());
-        encoder.encode(&self.samples8(), self.width as u32, self.height as u32, color)?;
+        encoder.encode(
+            &self.samples8(),
+            self.width as u32,
+            self.height as u32,
+            color,
+        )?;
         Ok(())
     }
 }
-

@@ -35,7 +35,11 @@ impl Directory {
             b"MM\0*" => true,
             _ => return None,
         };
-        let mut reader = Reader { bytes, big_endian, left: MAX_BYTES };
+        let mut reader = Reader {
+            bytes,
+            big_endian,
+            left: MAX_BYTES,
+        };
         let first = reader.u32(4)?;
         reader.directory(first as usize, 0)
     }
@@ -62,7 +66,11 @@ impl Directory {
             .entries
             .iter()
             .map(|entry| (entry.tag, Value::Plain(entry)))
-            .chain(self.children.iter().map(|(tag, child)| (*tag, Value::Child(child))))
+            .chain(
+                self.children
+                    .iter()
+                    .map(|(tag, child)| (*tag, Value::Child(child))),
+            )
             .collect();
         items.sort_by_key(|(tag, _)| *tag);
 
@@ -72,9 +80,10 @@ impl Directory {
         for (index, (tag, value)) in items.iter().enumerate() {
             let at = start + 2 + 12 * index;
             let (kind, count) = match value {
-                Value::Plain(entry) => {
-                    (entry.kind, entry.value.len() / element_bytes(entry.kind).unwrap_or(1))
-                }
+                Value::Plain(entry) => (
+                    entry.kind,
+                    entry.value.len() / element_bytes(entry.kind).unwrap_or(1),
+                ),
                 Value::Child(_) => (4, 1),
             };
             out[at..at + 2].copy_from_slice(&tag.to_le_bytes());
@@ -113,9 +122,10 @@ impl Entry {
     /// The first element as a fraction.
     pub fn fraction(&self) -> Option<(u32, u32)> {
         match (self.kind, self.value.as_slice()) {
-            (5, &[a, b, c, d, e, f, g, h, ..]) => {
-                Some((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
-            }
+            (5, &[a, b, c, d, e, f, g, h, ..]) => Some((
+                u32::from_le_bytes([a, b, c, d]),
+                u32::from_le_bytes([e, f, g, h]),
+            )),
             _ => None,
         }
     }
@@ -153,12 +163,20 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn u16(&self, at: usize) -> Option<u16> {
         let raw: [u8; 2] = self.bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if self.big_endian { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
+        Some(if self.big_endian {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        })
     }
 
     fn u32(&self, at: usize) -> Option<u32> {
         let raw: [u8; 4] = self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if self.big_endian { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) })
+        Some(if self.big_endian {
+            u32::from_be_bytes(raw)
+        } else {
+            u32::from_le_bytes(raw)
+        })
     }
 
     fn directory(&mut self, at: usize, depth: usize) -> Option<Directory> {
@@ -184,7 +202,11 @@ impl Reader<'_> {
     fn entry(&mut self, at: usize, tag: u16) -> Option<Entry> {
         let kind = self.u16(at + 2)?;
         let bytes = element_bytes(kind)?.checked_mul(self.u32(at + 4)? as usize)?;
-        let from = if bytes <= 4 { at + 8 } else { self.u32(at + 8)? as usize };
+        let from = if bytes <= 4 {
+            at + 8
+        } else {
+            self.u32(at + 8)? as usize
+        };
         let mut value = self.bytes.get(from..from.checked_add(bytes)?)?;
         self.left = self.left.checked_sub(value.len())?;
         let value = if self.big_endian {
@@ -204,13 +226,31 @@ pub(crate) mod tests {
 
     /// A directory with each kind of thing in it.
     pub(crate) fn sample() -> Directory {
-        let exposure = Entry { tag: 0x829A, kind: 5, value: [1u32.to_le_bytes(), 60u32.to_le_bytes()].concat() };
+        let exposure = Entry {
+            tag: 0x829A,
+            kind: 5,
+            value: [1u32.to_le_bytes(), 60u32.to_le_bytes()].concat(),
+        };
         Directory {
             entries: vec![
-                Entry { tag: 0x010F, kind: 2, value: b"Maker\0".to_vec() },
-                Entry { tag: 0x0112, kind: 3, value: 6u16.to_le_bytes().to_vec() },
+                Entry {
+                    tag: 0x010F,
+                    kind: 2,
+                    value: b"Maker\0".to_vec(),
+                },
+                Entry {
+                    tag: 0x0112,
+                    kind: 3,
+                    value: 6u16.to_le_bytes().to_vec(),
+                },
             ],
-            children: vec![(0x8769, Directory { entries: vec![exposure], children: vec![] })],
+            children: vec![(
+                0x8769,
+                Directory {
+                    entries: vec![exposure],
+                    children: vec![],
+                },
+            )],
         }
     }
 
@@ -234,7 +274,8 @@ pub(crate) mod tests {
             let _ = Directory::parse(&bytes[..length]);
         }
         // Its EXIF directory is the first directory again.
-        let mut looped = b"II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\0\0\0\0".to_vec();
+        let mut looped =
+            b"II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\0\0\0\0".to_vec();
         looped.resize(64, 0);
         assert!(Directory::parse(&looped).is_some());
     }

@@ -32,7 +32,9 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
         match marker {
             APP0 if data.starts_with(JFIF) => metadata.resolution = density(data),
             APP1 if data.starts_with(EXIF) => {
-                metadata.exif.get_or_insert_with(|| data[EXIF.len()..].to_vec());
+                metadata
+                    .exif
+                    .get_or_insert_with(|| data[EXIF.len()..].to_vec());
             }
             APP1 | APP13 | COMMENT => {
                 if let Some(xmp) = data.strip_prefix(XMP) {
@@ -49,7 +51,9 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
 /// Number of colour components: 4 is CMYK.
 pub fn components(bytes: &[u8]) -> Option<u8> {
     Segments::of(bytes)
-        .find(|(marker, ..)| matches!(marker, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF))
+        .find(
+            |(marker, ..)| matches!(marker, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF),
+        )
         .and_then(|(_, data, _)| data.get(5).copied())
 }
 
@@ -71,7 +75,10 @@ pub fn is_complete(bytes: &[u8]) -> bool {
 /// # Errors
 /// Alpha, more than 65535 pixels a side, and the writer's.
 pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
-    ensure!(!photo.has_alpha(), "JPEG holds no transparency: write a PNG with -o NAME.png");
+    ensure!(
+        !photo.has_alpha(),
+        "JPEG holds no transparency: write a PNG with -o NAME.png"
+    );
     ensure!(
         photo.width <= 65535 && photo.height <= 65535,
         "JPEG holds at most 65535 pixels a side: write a PNG with -o NAME.png"
@@ -82,15 +89,27 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     if let Some(resolution) = &metadata.resolution {
         encoder.set_pixel_density(to_density(resolution));
     }
-    let exif = metadata.exif.as_ref().filter(|exif| exif.len() + EXIF.len() <= MAX_SEGMENT);
+    let exif = metadata
+        .exif
+        .as_ref()
+        .filter(|exif| exif.len() + EXIF.len() <= MAX_SEGMENT);
     if let Some(exif) = exif {
         encoder.set_exif_metadata(exif.clone())?;
     }
     if let Some(icc) = &metadata.icc {
         encoder.set_icc_profile(icc.clone())?;
     }
-    let color = if photo.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    encoder.write_image(&photo.samples8(), photo.width as u32, photo.height as u32, color)?;
+    let color = if photo.channels == 1 {
+        ExtendedColorType::L8
+    } else {
+        ExtendedColorType::Rgb8
+    };
+    encoder.write_image(
+        &photo.samples8(),
+        photo.width as u32,
+        photo.height as u32,
+        color,
+    )?;
 
     // What the encoder has no words for goes after its first segment, JFIF.
     let (_, _, rest) = Segments::of(&file).next().unwrap_or((APP0, &[], &file));
@@ -119,7 +138,9 @@ fn write_segment(out: &mut impl Write, marker: u8, parts: &[&[u8]]) -> Result<()
 }
 
 fn density(data: &[u8]) -> Option<Resolution> {
-    let &[unit, a, b, c, d] = data.get(7..12)? else { return None };
+    let &[unit, a, b, c, d] = data.get(7..12)? else {
+        return None;
+    };
     Some(Resolution {
         x: (u16::from_be_bytes([a, b]).into(), 1),
         y: (u16::from_be_bytes([c, d]).into(), 1),
@@ -139,7 +160,10 @@ fn to_density(resolution: &Resolution) -> PixelDensity {
     };
     let (x, y) = resolution.per(written);
     let short = |count: u32| u16::try_from(count).unwrap_or(u16::MAX).max(1);
-    PixelDensity { density: (short(x), short(y)), unit }
+    PixelDensity {
+        density: (short(x), short(y)),
+        unit,
+    }
 }
 
 /// The segments of a file: marker, contents, and what follows; entropy-coded data is skipped.
@@ -149,7 +173,9 @@ struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     fn of(bytes: &'a [u8]) -> Self {
-        Segments { rest: bytes.get(2..).unwrap_or_default() }
+        Segments {
+            rest: bytes.get(2..).unwrap_or_default(),
+        }
     }
 }
 

@@ -57,7 +57,11 @@ impl Unit {
 impl Resolution {
     /// Whole pixels per `unit`, across and down. An aspect ratio stays one, whatever is asked for.
     pub fn per(&self, unit: Unit) -> (u32, u32) {
-        let scale = if self.unit == Unit::Aspect { 1.0 } else { unit.metres() / self.unit.metres() };
+        let scale = if self.unit == Unit::Aspect {
+            1.0
+        } else {
+            unit.metres() / self.unit.metres()
+        };
         let count = |(over, under): (u32, u32)| {
             (f64::from(over) / f64::from(under.max(1)) * scale).round() as u32
         };
@@ -82,10 +86,18 @@ mod tests {
 
     #[test]
     fn seventy_two_dots_survive_the_trip_through_metres() {
-        let inch = Resolution { x: (72, 1), y: (300, 1), unit: Unit::Inch };
+        let inch = Resolution {
+            x: (72, 1),
+            y: (300, 1),
+            unit: Unit::Inch,
+        };
         let (x, y) = inch.per(Unit::Metre);
         assert_eq!((x, y), (2835, 11811));
-        let metre = Resolution { x: (x, 1), y: (y, 1), unit: Unit::Metre };
+        let metre = Resolution {
+            x: (x, 1),
+            y: (y, 1),
+            unit: Unit::Metre,
+        };
         assert_eq!(metre.per(Unit::Inch), (72, 300));
     }
 }

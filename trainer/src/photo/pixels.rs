@@ -24,7 +24,11 @@ impl Source for Photo {
             let samples = &self.samples[from..from + area.width * pixel];
             for (to, from) in to.chunks_exact_mut(3).zip(samples.chunks_exact(pixel)) {
                 for (channel, to) in to.iter_mut().enumerate() {
-                    let at = if self.channels < 3 { 0 } else { channel * bytes };
+                    let at = if self.channels < 3 {
+                        0
+                    } else {
+                        channel * bytes
+                    };
                     *to = match self.depth {
                         Depth::Eight => f32::from(from[at]) / 255.0,
                         Depth::Sixteen => {
@@ -68,12 +72,19 @@ impl Sink for Restored {
         let bytes = self.depth.bytes();
         let pixel = self.channels * bytes;
         let start = y * self.width * pixel;
-        let samples = self.samples.get_mut(start..start + rows.len() / 3 * pixel).ok_or_else(|| {
-            dino_ir::Error::InvalidImage(format!("rows past the end, from row {y} on"))
-        })?;
+        let samples = self
+            .samples
+            .get_mut(start..start + rows.len() / 3 * pixel)
+            .ok_or_else(|| {
+                dino_ir::Error::InvalidImage(format!("rows past the end, from row {y} on"))
+            })?;
         for (to, rgb) in samples.chunks_exact_mut(pixel).zip(rows.chunks_exact(3)) {
             if self.channels < 3 {
-                put(self.depth, &mut to[..bytes], (rgb[0] + rgb[1] + rgb[2]) / 3.0);
+                put(
+                    self.depth,
+                    &mut to[..bytes],
+                    (rgb[0] + rgb[1] + rgb[2]) / 3.0,
+                );
             } else {
                 for (to, value) in to.chunks_exact_mut(bytes).zip(rgb) {
                     put(self.depth, to, *value);

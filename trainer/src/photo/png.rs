@@ -8,8 +8,9 @@ use super::metadata::{Resolution, Unit};
 use super::{Depth, Format, Metadata, Photo};
 
 /// Chunks that stay true of restored pixels, whatever the colour type becomes.
-const KEPT: [&[u8; 4]; 8] =
-    [b"gAMA", b"cHRM", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt", b"tIME"];
+const KEPT: [&[u8; 4]; 8] = [
+    b"gAMA", b"cHRM", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt", b"tIME",
+];
 
 /// The keyword of XMP among PNG's texts.
 const XMP: &str = "XML:com.adobe.xmp";
@@ -102,7 +103,9 @@ fn chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
 }
 
 fn physical(data: &[u8]) -> Option<Resolution> {
-    let &[a, b, c, d, e, f, g, h, unit] = data else { return None };
+    let &[a, b, c, d, e, f, g, h, unit] = data else {
+        return None;
+    };
     Some(Resolution {
         x: (u32::from_be_bytes([a, b, c, d]), 1),
         y: (u32::from_be_bytes([e, f, g, h]), 1),

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Seek, Write};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
 use tiff::encoder::compression::DeflateLevel;
 use tiff::encoder::{Compression, Predictor, TiffEncoder, TiffKindStandard, TiffValue};
@@ -31,7 +31,9 @@ fn is_structure(tag: u16) -> bool {
 /// Reads resolution, XMP and the tags that EXIF and TIFF share; the profile comes from the decoder.
 pub fn read_metadata(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
-    let Some(mut directory) = Directory::parse(bytes) else { return metadata };
+    let Some(mut directory) = Directory::parse(bytes) else {
+        return metadata;
+    };
     metadata.resolution = resolution(&directory);
     metadata.tiff_alpha = directory
         .get(EXTRA_SAMPLES)
@@ -45,9 +47,67 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     metadata
 }
 
+/// The profile, as the decoder for grey with alpha does not give it.
+pub fn read_icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    Directory::parse(bytes)?
+        .get(ICC)
+        .map(|entry| entry.value.clone())
+}
+
 /// Whether another page follows the first.
 pub fn has_more_pages(bytes: &[u8]) -> bool {
     tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
+}
+
+/// The size and depth of a grey TIFF with alpha, which the image crate does not read; `None` for
+/// every other TIFF.
+pub fn grey_alpha_size(bytes: &[u8]) -> Option<(u32, u32, Depth)> {
+    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes)).ok()?;
+    let photometric = decoder
+        .find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)
+        .ok()??;
+    let format = decoder
+        .find_tag_unsigned_vec::<u16>(Tag::SampleFormat)
+        .ok()?;
+    let depth = match decoder.colortype().ok()? {
+        tiff::ColorType::Multiband {
+            bit_depth: 8,
+            num_samples: 2,
+        } => Depth::Eight,
+        tiff::ColorType::Multiband {
+            bit_depth: 16,
+            num_samples: 2,
+        } => Depth::Sixteen,
+        _ => return None,
+    };
+    let unsigned = format.is_none_or(|format| format.iter().all(|format| *format == 1));
+    let (width, height) = decoder.dimensions().ok()?;
+    // 1: black is zero.
+    (photometric == 1 && unsigned).then_some((width, height, depth))
+}
+
+/// The samples of a TIFF that [`grey_alpha_size`] knows, interleaved.
+///
+/// # Errors
+/// Damaged data, planes stored apart.
+pub fn read_grey_alpha(bytes: &[u8], samples: &mut [u8]) -> Result<()> {
+    let mut limits = tiff::decoder::Limits::default();
+    limits.decoding_buffer_size = samples.len();
+    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes))?.with_limits(limits);
+    let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)?;
+    ensure!(
+        planar != Some(2),
+        "grey and alpha are stored apart; save it as an ordinary PNG first"
+    );
+    let mut decoded = decoder.read_image()?;
+    let decoded = decoded.as_buffer(0);
+    let decoded = decoded.as_bytes();
+    ensure!(
+        decoded.len() == samples.len(),
+        "damaged or cut short; copy it again"
+    );
+    samples.copy_from_slice(decoded);
+    Ok(())
 }
 
 /// Writes an 8- or 16-bit TIFF, deflated without loss.
@@ -56,7 +116,11 @@ pub fn has_more_pages(bytes: &[u8]) -> bool {
 /// More than 4 GiB, and the writer's.
 pub fn write(photo: &Photo, out: &mut (impl Write + Seek)) -> Result<()> {
     // Only the types that know their alpha predict across whole pixels.
-    let predictor = if photo.channels == 2 { Predictor::None } else { Predictor::Horizontal };
+    let predictor = if photo.channels == 2 {
+        Predictor::None
+    } else {
+        Predictor::Horizontal
+    };
     let mut encoder = TiffEncoder::new(out)?
         .with_compression(Compression::Deflate(DeflateLevel::Fast))
         .with_predictor(predictor);
@@ -86,7 +150,11 @@ where
     [C::Inner]: TiffValue,
 {
     let metadata = &photo.metadata;
-    let mut tags = metadata.exif.as_deref().and_then(Directory::parse).unwrap_or_default();
+    let mut tags = metadata
+        .exif
+        .as_deref()
+        .and_then(Directory::parse)
+        .unwrap_or_default();
     if photo.format != Format::Tiff {
         tags.entries.retain(|entry| !is_structure(entry.tag));
     }
@@ -102,7 +170,9 @@ where
         .unwrap_or(ExtraSamples::UnassociatedAlpha);
     match photo.channels {
         2 => image.extra_samples(&[alpha])?,
-        4 => image.encoder().write_tag(Tag::ExtraSamples, &[alpha.to_u16()][..])?,
+        4 => image
+            .encoder()
+            .write_tag(Tag::ExtraSamples, &[alpha.to_u16()][..])?,
         _ => {}
     }
     let directory = image.encoder();
@@ -148,7 +218,9 @@ fn write_entries<W: Write + Seek>(
     tags: &Directory,
 ) -> Result<()> {
     for entry in &tags.entries {
-        let Some(kind) = Type::from_u16(entry.kind) else { continue };
+        let Some(kind) = Type::from_u16(entry.kind) else {
+            continue;
+        };
         let mut value = entry.value.clone();
         if cfg!(target_endian = "big") {
             swap_bytes(entry.kind, &mut value);
@@ -165,7 +237,10 @@ fn resolution(directory: &Directory) -> Option<Resolution> {
     Some(Resolution {
         x: directory.get(X_RESOLUTION)?.fraction()?,
         y: directory.get(Y_RESOLUTION)?.fraction()?,
-        unit: match directory.get(RESOLUTION_UNIT).and_then(|entry| entry.number()) {
+        unit: match directory
+            .get(RESOLUTION_UNIT)
+            .and_then(|entry| entry.number())
+        {
             Some(1) => Unit::Aspect,
             Some(3) => Unit::Centimetre,
             _ => Unit::Inch,
@@ -181,7 +256,9 @@ fn fractions(resolution: &Resolution) -> (u16, tiff::encoder::Rational, tiff::en
         Unit::Centimetre => (3, 1),
         Unit::Metre => (3, 100),
     };
-    let rational =
-        |(n, d): (u32, u32)| tiff::encoder::Rational { n, d: d.saturating_mul(under) };
+    let rational = |(n, d): (u32, u32)| tiff::encoder::Rational {
+        n,
+        d: d.saturating_mul(under),
+    };
     (unit, rational(resolution.x), rational(resolution.y))
 }

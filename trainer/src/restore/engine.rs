@@ -84,7 +84,10 @@ pub struct Opened {
 /// Weights that cannot be used, a device that cannot be opened; both say what to do instead.
 pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Opened> {
     let file = weights.map(weights::read).transpose()?;
-    let bytes = file.as_deref().unwrap_or_else(|| dino_ir::embedded::nano());
+    let bytes = match &file {
+        Some(file) => file,
+        None => embedded()?,
+    };
     let opened = device.open(|device| {
         let (model, config) = dino_ir::weights::load(bytes, device)?;
         Ok(Restorer::new(Net { model, config }, device))
@@ -95,5 +98,13 @@ pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Ope
         }
         (error, _) => error.into(),
     })?;
-    Ok(Opened { engine: Box::new(restorer), device })
+    Ok(Opened {
+        engine: Box::new(restorer),
+        device,
+    })
+}
+
+/// The weights compiled in.
+fn embedded() -> Result<&'static [u8]> {
+    anyhow::bail!("no weights are compiled in; give --weights FILE")
 }

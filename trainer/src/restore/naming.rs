@@ -63,12 +63,18 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
     let mut taken = HashSet::new();
     for input in inputs {
         if input.as_os_str() == "-" {
-            found.jobs.push(Job { input: Input::Stdin, output: target.of_stdin() });
+            found.jobs.push(Job {
+                input: Input::Stdin,
+                output: target.of_stdin(),
+            });
         } else if input.is_dir() {
             let mut files = Vec::new();
             list(input, target.folder(), &mut files, &mut found.failures);
             if files.is_empty() {
-                let line = format!("{}: no PNG, JPEG, WebP or TIFF file in this folder", input.display());
+                let line = format!(
+                    "{}: no PNG, JPEG, WebP or TIFF file in this folder",
+                    input.display()
+                );
                 found.failures.push(line);
             }
             for file in files {
@@ -76,7 +82,9 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
                 found.push(&target, &mut taken, file, &inside);
             }
         } else {
-            let name = input.file_name().map_or_else(|| input.clone(), PathBuf::from);
+            let name = input
+                .file_name()
+                .map_or_else(|| input.clone(), PathBuf::from);
             found.push(&target, &mut taken, input.clone(), &name);
         }
     }
@@ -84,7 +92,13 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
 }
 
 impl Jobs {
-    fn push(&mut self, target: &Target, taken: &mut HashSet<PathBuf>, file: PathBuf, inside: &Path) {
+    fn push(
+        &mut self,
+        target: &Target,
+        taken: &mut HashSet<PathBuf>,
+        file: PathBuf,
+        inside: &Path,
+    ) {
         let output = target.of_file(&file, inside);
         if let Output::File { path, .. } = &output {
             if !taken.insert(path.clone()) {
@@ -96,7 +110,10 @@ impl Jobs {
                 return;
             }
         }
-        self.jobs.push(Job { input: Input::File(file), output });
+        self.jobs.push(Job {
+            input: Input::File(file),
+            output,
+        });
     }
 }
 
@@ -110,7 +127,10 @@ enum Target<'a> {
 
 impl<'a> Target<'a> {
     fn new(inputs: &[PathBuf], output: Option<&'a Path>) -> Result<Self, String> {
-        let stdin = inputs.iter().filter(|input| input.as_os_str() == "-").count();
+        let stdin = inputs
+            .iter()
+            .filter(|input| input.as_os_str() == "-")
+            .count();
         if stdin > 1 {
             return Err("standard input can be read once: give - once".into());
         }
@@ -129,8 +149,12 @@ impl<'a> Target<'a> {
                 Err("-o - takes the result of one file: give one, or -o FOLDER".into())
             };
         }
-        let slash = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
-        if path.is_dir() || slash || (Format::of_path(path).is_none() && path.extension().is_none()) {
+        let slash = path
+            .as_os_str()
+            .to_string_lossy()
+            .ends_with(std::path::is_separator);
+        if path.is_dir() || slash || (Format::of_path(path).is_none() && path.extension().is_none())
+        {
             return Ok(Target::Folder(path));
         }
         if Format::of_path(path).is_none() && single {
@@ -158,7 +182,10 @@ impl<'a> Target<'a> {
 
     fn of_stdin(&self) -> Output {
         match self {
-            Target::File(path) => Output::File { path: path.to_path_buf(), convert: true },
+            Target::File(path) => Output::File {
+                path: path.to_path_buf(),
+                convert: true,
+            },
             Target::Folder(path) => Output::Folder(path.to_path_buf()),
             Target::Stdout | Target::Beside => Output::Stdout,
         }
@@ -167,13 +194,24 @@ impl<'a> Target<'a> {
     fn of_file(&self, file: &Path, inside: &Path) -> Output {
         match self {
             Target::Stdout => Output::Stdout,
-            Target::File(path) => Output::File { path: path.to_path_buf(), convert: true },
-            Target::Beside => Output::File { path: beside(file), convert: false },
+            Target::File(path) => Output::File {
+                path: path.to_path_buf(),
+                convert: true,
+            },
+            Target::Beside => Output::File {
+                path: beside(file),
+                convert: false,
+            },
             // An input given as `../photo.png` still lands inside the folder.
             Target::Folder(folder) => {
-                let inside: PathBuf =
-                    inside.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-                Output::File { path: folder.join(inside), convert: false }
+                let inside: PathBuf = inside
+                    .components()
+                    .filter(|part| matches!(part, Component::Normal(_)))
+                    .collect();
+                Output::File {
+                    path: folder.join(inside),
+                    convert: false,
+                }
             }
         }
     }
@@ -191,11 +229,19 @@ pub fn beside(file: &Path) -> PathBuf {
 }
 
 /// The photos below a folder, sorted; not hidden ones, not earlier results, nothing in `except`.
-fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, failures: &mut Vec<String>) {
+fn list(
+    folder: &Path,
+    except: Option<&Path>,
+    files: &mut Vec<PathBuf>,
+    failures: &mut Vec<String>,
+) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            failures.push(format!("{}: cannot be listed ({error}); check its permissions", folder.display()));
+            failures.push(format!(
+                "{}: cannot be listed ({error}); check its permissions",
+                folder.display()
+            ));
             return;
         }
     };
@@ -218,7 +264,8 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, failures
 }
 
 fn is_result(path: &Path) -> bool {
-    path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(MARK))
+    path.file_stem()
+        .is_some_and(|stem| stem.to_string_lossy().ends_with(MARK))
 }
 
 fn same(one: &Path, other: &Path) -> bool {
@@ -247,7 +294,14 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
-        for file in ["b.png", "a.JPG", "a.restored.JPG", "notes.txt", ".hidden.png", "sub/c.tiff"] {
+        for file in [
+            "b.png",
+            "a.JPG",
+            "a.restored.JPG",
+            "notes.txt",
+            ".hidden.png",
+            "sub/c.tiff",
+        ] {
             let path = folder.path().join(file);
             fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
             fs::write(path, b"x").expect("a file");
@@ -257,11 +311,17 @@ mod tests {
 
     #[test]
     fn beside_the_input() {
-        assert_eq!(beside(Path::new("x/photo.old.jpg")), Path::new("x/photo.old.restored.jpg"));
+        assert_eq!(
+            beside(Path::new("x/photo.old.jpg")),
+            Path::new("x/photo.old.restored.jpg")
+        );
         assert_eq!(beside(Path::new("photo")), Path::new("photo.restored"));
         let tree = tree();
         let names = ["a.restored.JPG", "b.restored.png", "sub/c.restored.tiff"];
-        assert_eq!(outputs(&[tree.path()], None), names.map(|name| tree.path().join(name)));
+        assert_eq!(
+            outputs(&[tree.path()], None),
+            names.map(|name| tree.path().join(name))
+        );
     }
 
     #[test]
@@ -271,9 +331,18 @@ mod tests {
         fs::create_dir(&out).expect("a folder");
         fs::write(out.join("old.png"), b"x").expect("a file");
         let names = ["a.JPG", "b.png", "sub/c.tiff"];
-        assert_eq!(outputs(&[tree.path()], Some(&out)), names.map(|name| out.join(name)));
-        assert_eq!(outputs(&[&tree.path().join("b.png")], Some(&out)), [out.join("b.png")]);
-        assert_eq!(outputs(&[Path::new("no/such.png")], Some(Path::new("new/"))), [Path::new("new/such.png")]);
+        assert_eq!(
+            outputs(&[tree.path()], Some(&out)),
+            names.map(|name| out.join(name))
+        );
+        assert_eq!(
+            outputs(&[&tree.path().join("b.png")], Some(&out)),
+            [out.join("b.png")]
+        );
+        assert_eq!(
+            outputs(&[Path::new("no/such.png")], Some(Path::new("new/"))),
+            [Path::new("new/such.png")]
+        );
     }
 
     #[test]
@@ -287,11 +356,21 @@ mod tests {
     fn standard_input_and_output() {
         let stdin = [PathBuf::from("-")];
         let job = |output: Option<&str>| {
-            jobs(&stdin, output.map(Path::new)).expect("a sensible command line").jobs[0].output.clone()
+            jobs(&stdin, output.map(Path::new))
+                .expect("a sensible command line")
+                .jobs[0]
+                .output
+                .clone()
         };
         assert_eq!(job(None), Output::Stdout);
         assert_eq!(job(Some("-")), Output::Stdout);
-        assert_eq!(job(Some("x.png")), Output::File { path: "x.png".into(), convert: true });
+        assert_eq!(
+            job(Some("x.png")),
+            Output::File {
+                path: "x.png".into(),
+                convert: true
+            }
+        );
         assert_eq!(job(Some("folder/")), Output::Folder("folder/".into()));
     }
 
@@ -305,7 +384,10 @@ mod tests {
             (paths(&["a.png", "b.png"]), Some("c.png")),
             (paths(&["a.png"]), Some("b.gif")),
         ] {
-            assert!(jobs(&inputs, output.map(Path::new)).is_err(), "{inputs:?} {output:?}");
+            assert!(
+                jobs(&inputs, output.map(Path::new)).is_err(),
+                "{inputs:?} {output:?}"
+            );
         }
     }
 }

@@ -14,16 +14,26 @@ use crate::interrupt::{self, Temporary};
 /// # Errors
 /// What stands in the way, and what to do about it.
 pub fn check(path: &Path, force: bool) -> Result<()> {
-    ensure!(!path.is_dir(), "{} is a folder; give another -o", path.display());
+    ensure!(
+        !path.is_dir(),
+        "{} is a folder; give another -o",
+        path.display()
+    );
     if path.exists() && !force {
-        bail!("{} exists; give --force to overwrite it, or another -o", path.display());
+        bail!(
+            "{} exists; give --force to overwrite it, or another -o",
+            path.display()
+        );
     }
     if force && fs::metadata(path).is_ok_and(|meta| meta.permissions().readonly()) {
         bail!("{} is read-only; give another -o", path.display());
     }
     // Folders that are missing are made with the first result in them, not before.
     let folder = folder_of(path);
-    let made = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let made = folder
+        .ancestors()
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("."));
     drop(temporary(path, made)?);
     Ok(())
 }
@@ -42,7 +52,8 @@ pub fn write(
     let (mut file, _registered) = temporary(path, &folder)?;
     let mut out = BufWriter::with_capacity(1 << 18, file.as_file_mut());
     write(&mut out)?;
-    out.flush().with_context(|| format!("{} cannot be written", path.display()))?;
+    out.flush()
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     drop(out);
     file.as_file_mut().rewind()?;
     ensure!(!interrupt::asked(), dino_ir::Error::Cancelled);
@@ -73,7 +84,10 @@ fn temporary(path: &Path, folder: &Path) -> Result<(NamedTempFile, Temporary)> {
 }
 
 fn unwritable(path: &Path) -> String {
-    format!("{} cannot be written; check its folder, or give another -o", path.display())
+    format!(
+        "{} cannot be written; check its folder, or give another -o",
+        path.display()
+    )
 }
 
 #[cfg(test)]

@@ -35,7 +35,11 @@ fn engine() -> Restorer<Identity> {
 
 fn settings() -> Settings {
     Settings {
-        options: Options { tile: Some(32), overlap: Some(8), ..Options::default() },
+        options: Options {
+            tile: Some(32),
+            overlap: Some(8),
+            ..Options::default()
+        },
         memory: None,
         force: false,
         quiet: true,
@@ -48,7 +52,16 @@ fn photo(format: Format, channels: usize, depth: Depth) -> Photo {
         .map(|index| (index as u32).wrapping_mul(2_654_435_761).to_le_bytes()[3])
         .collect();
     let metadata = Metadata::default();
-    Photo { width, height, channels, depth, samples, format, metadata, notes: vec![] }
+    Photo {
+        width,
+        height,
+        channels,
+        depth,
+        samples,
+        format,
+        metadata,
+        notes: vec![],
+    }
 }
 
 fn encoded(photo: &Photo) -> Vec<u8> {
@@ -64,7 +77,10 @@ fn decoded(bytes: &[u8]) -> Photo {
 /// Restores files of these names and contents in a folder; returns it.
 fn restored(files: &[(&str, Vec<u8>)], settings: &Settings) -> (tempfile::TempDir, Outcome) {
     let folder = tempfile::tempdir().expect("a folder");
-    let inputs: Vec<PathBuf> = files.iter().map(|(name, _)| folder.path().join(name)).collect();
+    let inputs: Vec<PathBuf> = files
+        .iter()
+        .map(|(name, _)| folder.path().join(name))
+        .collect();
     for (path, (_, bytes)) in inputs.iter().zip(files) {
         fs::write(path, bytes).expect("a file");
     }
@@ -102,8 +118,16 @@ fn lossless_formats_keep_every_bit() {
     for (name, photo) in cases {
         let result = restored_one(name, encoded(&photo));
         let case = format!("{name} {} {:?}", photo.channels, photo.depth);
-        assert_eq!((result.width, result.height), (photo.width, photo.height), "{case}");
-        assert_eq!((result.channels, result.depth), (photo.channels, photo.depth), "{case}");
+        assert_eq!(
+            (result.width, result.height),
+            (photo.width, photo.height),
+            "{case}"
+        );
+        assert_eq!(
+            (result.channels, result.depth),
+            (photo.channels, photo.depth),
+            "{case}"
+        );
         assert!(result.samples == photo.samples, "{case}: samples differ");
     }
 }
@@ -120,10 +144,15 @@ fn metadata_survive() {
         let mut photo = photo(format, 3, Depth::Eight);
         photo.metadata.icc = Some(profile(b"RGB "));
         photo.metadata.exif = Some(exif.to_bytes());
-        photo.metadata.resolution = Some(Resolution { x: (300, 1), y: (150, 1), unit: Unit::Inch });
+        photo.metadata.resolution = Some(Resolution {
+            x: (300, 1),
+            y: (150, 1),
+            unit: Unit::Inch,
+        });
         let result = restored_one(name, encoded(&photo)).metadata;
         assert_eq!(result.icc, photo.metadata.icc, "{name}");
-        let found = crate::photo::exif::Directory::parse(&result.exif.expect("EXIF")).expect("EXIF");
+        let found =
+            crate::photo::exif::Directory::parse(&result.exif.expect("EXIF")).expect("EXIF");
         for entry in &exif.entries {
             assert_eq!(found.get(entry.tag), Some(entry), "{name}");
         }
@@ -138,8 +167,14 @@ fn metadata_survive() {
 #[test]
 fn what_only_one_format_knows_survives_in_it() {
     let mut png = photo(Format::Png, 3, Depth::Eight);
-    png.metadata.png_chunks = vec![(*b"gAMA", 45455u32.to_be_bytes().to_vec()), (*b"tEXt", b"Title\0x".to_vec())];
-    assert_eq!(restored_one("x.png", encoded(&png)).metadata.png_chunks, png.metadata.png_chunks);
+    png.metadata.png_chunks = vec![
+        (*b"gAMA", 45455u32.to_be_bytes().to_vec()),
+        (*b"tEXt", b"Title\0x".to_vec()),
+    ];
+    assert_eq!(
+        restored_one("x.png", encoded(&png)).metadata.png_chunks,
+        png.metadata.png_chunks
+    );
 
     let mut jpeg = photo(Format::Jpeg, 3, Depth::Eight);
     let xmp = b"http://ns.adobe.com/xap/1.0/\0<x/>".to_vec();
@@ -156,16 +191,27 @@ fn formats_convert_by_the_name_of_the_output() {
     let mut source = photo(Format::Jpeg, 3, Depth::Eight);
     source.metadata.exif = Some(sample().to_bytes());
     source.metadata.xmp = Some(b"<x/>".to_vec());
-    source.metadata.resolution = Some(Resolution { x: (72, 1), y: (72, 1), unit: Unit::Inch });
+    source.metadata.resolution = Some(Resolution {
+        x: (72, 1),
+        y: (72, 1),
+        unit: Unit::Inch,
+    });
     fs::write(&input, encoded(&source)).expect("a file");
-    for (name, format) in [("y.png", Format::Png), ("y.webp", Format::WebP), ("y.tiff", Format::Tiff)] {
+    for (name, format) in [
+        ("y.png", Format::Png),
+        ("y.webp", Format::WebP),
+        ("y.tiff", Format::Tiff),
+    ] {
         let output = folder.path().join(name);
         let jobs = naming::jobs(std::slice::from_ref(&input), Some(&output)).expect("jobs");
         assert_eq!(run(&jobs, &engine(), &settings()), Outcome::Done);
         let result = decoded(&fs::read(&output).expect("a result"));
         assert_eq!(result.format, format);
         let directory = crate::photo::exif::Directory::parse(&result.metadata.exif.expect("EXIF"));
-        assert!(directory.expect("EXIF").get(0x0112).is_some(), "{name} lost its orientation");
+        assert!(
+            directory.expect("EXIF").get(0x0112).is_some(),
+            "{name} lost its orientation"
+        );
         if let Some(resolution) = result.metadata.resolution {
             assert_eq!(resolution.per(Unit::Inch), (72, 72), "{name}");
         }
@@ -178,7 +224,10 @@ fn tiny_photos_and_odd_kinds() {
         let mut photo = photo(Format::Png, 3, Depth::Eight);
         (photo.width, photo.height) = (width, height);
         photo.samples.truncate(width * height * 3);
-        assert_eq!(restored_one("x.png", encoded(&photo)).samples, photo.samples);
+        assert_eq!(
+            restored_one("x.png", encoded(&photo)).samples,
+            photo.samples
+        );
     }
 
     let mut palette = Vec::new();
@@ -186,22 +235,44 @@ fn tiny_photos_and_odd_kinds() {
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Two);
     encoder.set_palette(vec![0, 0, 0, 255, 0, 0, 0, 255, 0, 1, 2, 3]);
-    encoder.write_header().expect("a header").write_image_data(&[0b00_01_10_11]).expect("pixels");
+    encoder
+        .write_header()
+        .expect("a header")
+        .write_image_data(&[0b00_01_10_11])
+        .expect("pixels");
     let result = restored_one("x.png", palette);
     assert_eq!(result.channels, 3);
     assert_eq!(result.samples, [0, 0, 0, 255, 0, 0, 0, 255, 0, 1, 2, 3]);
 
     let mut cmyk = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut cmyk, 100);
-    encoder.add_icc_profile(&profile(b"CMYK")).expect("a profile");
+    encoder
+        .add_icc_profile(&profile(b"CMYK"))
+        .expect("a profile");
     // Full yellow on half of the paper.
-    let ink: Vec<u8> = (0..16 * 16).flat_map(|i| if i % 16 < 8 { [0, 0, 0, 0] } else { [0, 0, 255, 0] }).collect();
-    encoder.encode(&ink, 16, 16, jpeg_encoder::ColorType::Cmyk).expect("a file");
+    let ink: Vec<u8> = (0..16 * 16)
+        .flat_map(|i| {
+            if i % 16 < 8 {
+                [0, 0, 0, 0]
+            } else {
+                [0, 0, 255, 0]
+            }
+        })
+        .collect();
+    encoder
+        .encode(&ink, 16, 16, jpeg_encoder::ColorType::Cmyk)
+        .expect("a file");
     let result = restored_one("x.jpg", cmyk);
     assert_eq!((result.channels, result.metadata.icc), (3, None));
     let yellow = &result.samples[10 * 3..11 * 3];
-    assert!(yellow[0] > 240 && yellow[1] > 240 && yellow[2] < 15, "{yellow:?}");
-    assert!(result.samples[..3].iter().all(|sample| *sample > 240), "paper is white");
+    assert!(
+        yellow[0] > 240 && yellow[1] > 240 && yellow[2] < 15,
+        "{yellow:?}"
+    );
+    assert!(
+        result.samples[..3].iter().all(|sample| *sample > 240),
+        "paper is white"
+    );
 }
 
 #[test]
@@ -259,7 +330,9 @@ fn bomb() -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut bytes, 10_000, 10_000);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header().expect("a header");
-    writer.write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 3, 0, 0, 0, 0, 1]).expect("a chunk");
+    writer
+        .write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 3, 0, 0, 0, 0, 1])
+        .expect("a chunk");
     drop(writer);
     bytes
 }
@@ -283,7 +356,10 @@ fn existing_results_stay_without_force() {
     assert_eq!(run(&jobs, &engine(), &settings()), Outcome::Failed);
     let result = folder.path().join("x.restored.png");
     assert_eq!(fs::read(&result).expect("a file"), b"precious");
-    let settings = Settings { force: true, ..settings() };
+    let settings = Settings {
+        force: true,
+        ..settings()
+    };
     assert_eq!(run(&jobs, &engine(), &settings), Outcome::Done);
     assert_ne!(fs::read(&result).expect("a file"), b"precious");
 }
