@@ -2,16 +2,24 @@
 //! and restoring files.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod dataset;
 pub mod degrade;
 pub mod ema;
+pub mod interrupt;
 pub mod log;
+pub mod memory;
 pub mod optimizer;
 pub mod parameters;
+pub mod photo;
 pub mod plot;
+pub mod restore;
 pub mod rgb;
 pub mod sample;
 pub mod schedule;
+pub mod size;
+pub mod terminal;
 pub mod train;
 pub mod trainee;
+pub mod weights;

@@ -1,0 +1,297 @@
+//! The command line: what can be asked for, and the exit code that answers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use dino_ir::device::DeviceChoice;
+use dino_ir::restore::Options;
+use dino_ir::weights::Dtype;
+
+use crate::restore::{Outcome, Settings, engine, naming};
+use crate::size::parse_size;
+use crate::{interrupt, restore, terminal, weights};
+
+/// Something failed; the rest was done.
+const FAILED: u8 = 1;
+/// The command line makes no sense.
+const USAGE: u8 = 2;
+
+/// Restores photos, and makes and inspects the weights that do it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "trainer",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Restore photos: remove noise, blur, rain and haze
+    Restore(RestoreArgs),
+    /// Say what a weights file is
+    Info(InfoArgs),
+    /// Write weights in another number format
+    Export(ExportArgs),
+}
+
+/// Arguments of `restore`.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "trainer restore INPUT... [-o PATH] [OPTIONS]",
+    after_help = "Examples:\n  \
+        trainer restore photo.jpg                      writes photo.restored.jpg\n  \
+        trainer restore holiday/ -o better/            every photo below holiday/\n  \
+        trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
+        trainer restore - < in.png > out.png"
+)]
+pub struct RestoreArgs {
+    /// Photos (PNG, JPEG, WebP, TIFF), folders (with all below), or - for standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Weights file [default: the embedded nano]
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Where to compute: auto, cpu, wgpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
+    pub device: DeviceChoice,
+    /// From 0, the photo as it is, to 1, fully restored
+    #[arg(long, default_value_t = 1.0, value_name = "0..1", value_parser = parse_strength)]
+    pub strength: f32,
+    /// Side of a tile in pixels, or auto
+    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_tile)]
+    pub tile: TileSide,
+    /// Least overlap of neighbouring tiles in pixels [default: an eighth of the tile]
+    #[arg(long, value_name = "N")]
+    pub overlap: Option<usize>,
+    /// Bound of the memory in use, such as 1G or 512M [default: half of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// Average over the 8 flips and rotations: a little better, 8 times slower
+    #[arg(long)]
+    pub tta: bool,
+    /// Overwrite results that exist
+    #[arg(long)]
+    pub force: bool,
+    /// No progress and no notes
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `info`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  trainer info weights.safetensors --json")]
+pub struct InfoArgs {
+    /// Weights file
+    pub file: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  trainer export --weights run/best.safetensors -o nano.safetensors --dtype f16"
+)]
+pub struct ExportArgs {
+    /// Weights file to read
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Weights file to write
+    #[arg(short, long, value_name = "OUT.safetensors")]
+    pub output: PathBuf,
+    /// Numbers: f32, f16 or bf16
+    #[arg(long, default_value = "f16", value_parser = parse_with::<Dtype>)]
+    pub dtype: Dtype,
+    /// Overwrite a file that exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Side of a tile; `None` is automatic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileSide(pub Option<usize>);
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // What panics is reported by whoever catches it, in a line, not by a trace.
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let run = std::panic::catch_unwind(|| match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => ExitCode::from(report_usage(&error)),
+    });
+    run.unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown cause");
+        terminal::error(&format!(
+            "stopped by an error in the program ({what}); please report it"
+        ));
+        ExitCode::from(FAILED)
+    })
+}
+
+/// Runs one command.
+pub fn run(command: Command) -> ExitCode {
+    if let Err(error) = interrupt::listen() {
+        terminal::error(&format!("{error:#}"));
+        return ExitCode::from(FAILED);
+    }
+    let done = match command {
+        Command::Restore(args) => run_restore(&args),
+        Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => {
+            weights::export(&args.weights, &args.output, args.dtype, args.force)
+                .map(|()| ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        if interrupt::asked() {
+            return ExitCode::from(interrupt::EXIT_CODE);
+        }
+        if let Some(usage) = error.downcast_ref::<UsageError>() {
+            terminal::error(&usage.to_string());
+            return ExitCode::from(USAGE);
+        }
+        if !terminal::is_broken_pipe(&error) {
+            terminal::error(&format!("{error:#}"));
+        }
+        ExitCode::from(FAILED)
+    })
+}
+
+/// A command line that parses but makes no sense: exit code 2.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
+    let options = Options {
+        strength: args.strength,
+        tile: args.tile.0,
+        overlap: args.overlap,
+        memory: None,
+        self_ensemble: args.tta,
+    };
+    options
+        .validate()
+        .map_err(|error| UsageError(error.to_string()))?;
+    let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
+    let settings = Settings {
+        options,
+        memory: args.memory,
+        force: args.force,
+        quiet: args.quiet,
+    };
+    let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    if !args.quiet {
+        terminal::note(&format!("device: {}", opened.device));
+    }
+    Ok(
+        match restore::run(&jobs, opened.engine.as_ref(), &settings) {
+            Outcome::Done => ExitCode::SUCCESS,
+            Outcome::Failed => ExitCode::from(FAILED),
+            Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
+        },
+    )
+}
+
+/// Prints help as it is, and any complaint as one line; returns the exit code.
+fn report_usage(error: &clap::Error) -> u8 {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        let _ = error.print();
+        return 0;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return USAGE;
+    }
+    let text = error.to_string();
+    let complaint: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let line = complaint.join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    terminal::error(&format!("{line} (see trainer --help)"));
+    USAGE
+}
+
+fn parse_strength(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
+        _ => Err("use a number from 0 to 1".into()),
+    }
+}
+
+fn parse_tile(text: &str) -> Result<TileSide, String> {
+    match (text, text.parse::<usize>()) {
+        ("auto", _) => Ok(TileSide(None)),
+        (_, Ok(side)) if side > 0 => Ok(TileSide(Some(side))),
+        _ => Err("use auto or a number of pixels".into()),
+    }
+}
+
+/// Reads what the library knows how to read.
+fn parse_with<T: FromStr<Err = dino_ir::Error>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error: dino_ir::Error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from(["trainer", "restore", "x.png"].iter().chain(args));
+        assert!(parse(&["--device", "cuda:1", "--tile", "256", "--memory", "1G"]).is_ok());
+        for bad in [
+            ["--strength", "2"],
+            ["--strength", "nan"],
+            ["--device", "tpu"],
+            ["--device", "cuda:x"],
+            ["--tile", "0"],
+            ["--memory", "lots"],
+        ] {
+            assert_eq!(report_usage(&parse(&bad).expect_err("refused")), USAGE);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Ctrl-C: work stops at the next tile, or after a grace period in any case, and no temporary file
+//! stays behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The exit code of a program that Ctrl-C ended, as shells know it.
+pub const EXIT_CODE: u8 = 130;
+
+/// A tile of the full network can take longer than this; then the program ends without it.
+const GRACE: Duration = Duration::from_millis(1500);
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Listens for Ctrl-C and SIGTERM from now on.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn listen() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        if !ASKED.swap(true, Ordering::SeqCst) {
+            std::thread::sleep(GRACE);
+        }
+        // The lock is held to the end, so that no new file can appear after this one is gone.
+        let temporary = lock();
+        if let Some(path) = temporary.as_deref() {
+            let _ = std::fs::remove_file(path);
+        }
+        std::process::exit(EXIT_CODE.into());
+    })?;
+    Ok(())
+}
+
+/// Whether the user asked to stop.
+pub fn asked() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}
+
+/// Names the temporary file that is being written; forgets it when dropped.
+pub struct Temporary(());
+
+impl Temporary {
+    /// Runs `create`, and has its file removed should the program be stopped before the drop.
+    ///
+    /// # Errors
+    /// Those of `create`.
+    pub fn register<T>(
+        create: impl FnOnce() -> std::io::Result<T>,
+        path: impl FnOnce(&T) -> &Path,
+    ) -> std::io::Result<(T, Temporary)> {
+        let mut registered = lock();
+        let created = create()?;
+        *registered = Some(path(&created).to_owned());
+        Ok((created, Temporary(())))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        *lock() = None;
+    }
+}
+
+fn lock() -> MutexGuard<'static, Option<PathBuf>> {
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,63 @@
+//! A photo in memory: the pixels of its file, bit for bit, and what the file says beside them.
+
+pub mod decode;
+pub mod encode;
+pub mod exif;
+pub mod format;
+pub mod jpeg;
+pub mod metadata;
+pub mod pixels;
+pub mod png;
+pub mod tiff;
+
+pub use format::Format;
+pub use metadata::Metadata;
+
+/// Bits of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Samples of one byte.
+    Eight,
+    /// Samples of two bytes, in the machine's order.
+    Sixteen,
+}
+
+impl Depth {
+    /// Bytes of a sample.
+    pub fn bytes(self) -> usize {
+        match self {
+            Depth::Eight => 1,
+            Depth::Sixteen => 2,
+        }
+    }
+}
+
+/// A decoded photo. Rows from the top, samples interleaved; alpha is the last channel, not
+/// premultiplied unless its file said so; colours are encoded as the file's profile says (sRGB
+/// where there is none).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Photo {
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    /// 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+    pub channels: usize,
+    /// Bits of a sample.
+    pub depth: Depth,
+    /// `width * height * channels` samples.
+    pub samples: Vec<u8>,
+    /// What the file was.
+    pub format: Format,
+    /// Profile, EXIF, resolution and the like.
+    pub metadata: Metadata,
+    /// What the user should know: something in the file that will not be in the result.
+    pub notes: Vec<String>,
+}
+
+impl Photo {
+    /// Whether the last channel is alpha.
+    pub fn has_alpha(&self) -> bool {
+        self.channels == 2 || self.channels == 4
+    }
+}

@@ -1,0 +1,237 @@
+//! A file's bytes to a photo, within a memory budget.
+
+use std::io::Cursor;
+
+use anyhow::{Context, Result, bail, ensure};
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::tiff::TiffDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{ColorType, ImageDecoder, Limits};
+
+use super::metadata::icc_fits;
+use super::{Depth, Format, Metadata, Photo, jpeg, png, tiff};
+use crate::size::{show_size, suggest_size};
+
+/// From this size on a file that says much with few bytes is taken for damaged or hostile.
+const LARGE: u64 = 20_000_000;
+/// No photo of more than 20 megapixels packs so many pixels into a byte.
+const MAX_PIXELS_PER_BYTE: u64 = 2000;
+
+impl Photo {
+    /// Decodes a PNG, JPEG, WebP or TIFF file.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what to do: not a photo, cut short, of a kind that is
+    /// not supported, or not restorable within `budget` bytes of memory.
+    pub fn decode(bytes: &[u8], budget: u64) -> Result<Photo> {
+        ensure!(
+            !bytes.is_empty(),
+            "the file is empty: copy it again from where it came"
+        );
+        let format = Format::of_bytes(bytes)
+            .context("not a PNG, JPEG, WebP or TIFF image: convert it to one of these first")?;
+        check_complete(format, bytes)?;
+        let (mut photo, icc) = pixels(format, bytes, budget).map_err(explain)?;
+
+        photo.metadata = match format {
+            Format::Png => png::read_metadata(bytes),
+            Format::Jpeg => jpeg::read_metadata(bytes),
+            Format::Tiff => tiff::read_metadata(bytes),
+            Format::WebP => webp_metadata(bytes),
+        };
+        photo.metadata.icc = icc;
+        if photo
+            .metadata
+            .icc
+            .as_ref()
+            .is_some_and(|icc| !icc_fits(icc, photo.channels))
+        {
+            photo.metadata.icc = None;
+            photo
+                .notes
+                .push("its colour profile is for other channels, and is left out".into());
+        }
+        if format == Format::Jpeg && jpeg::components(bytes) == Some(4) {
+            photo.notes.push("CMYK, converted to RGB".into());
+        }
+        if format == Format::Tiff && tiff::has_more_pages(bytes) {
+            photo
+                .notes
+                .push("has several pages; only the first is restored".into());
+        }
+        Ok(photo)
+    }
+}
+
+/// Decoders fill in what is missing from some formats; a photo with a grey lower half is no result.
+fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
+    let complete = match format {
+        Format::Jpeg => jpeg::is_complete(bytes),
+        Format::WebP => bytes.get(4..8).is_some_and(|size| {
+            let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
+            bytes.len() as u64 >= u64::from(size) + 8
+        }),
+        Format::Png | Format::Tiff => true,
+    };
+    ensure!(
+        complete,
+        "the file is cut short or damaged: copy it again from where it came"
+    );
+    Ok(())
+}
+
+/// The photo without its metadata, and its profile.
+fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Vec<u8>>)> {
+    if format == Format::Tiff
+        && let Some((width, height, depth)) = tiff::grey_alpha_size(bytes)
+    {
+        let total = u64::from(width) * u64::from(height) * 2 * depth.bytes() as u64;
+        check_size(width, height, total, bytes.len() as u64, budget)?;
+        let mut samples = zeroed(total)?;
+        tiff::read_grey_alpha(bytes, &mut samples)?;
+        return Ok((
+            photo(format, (width, height), (2, depth), samples),
+            tiff::read_icc(bytes),
+        ));
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(budget);
+    let reader = Cursor::new(bytes);
+    let mut decoder: Box<dyn ImageDecoder + '_> = match format {
+        Format::Png => {
+            let decoder = PngDecoder::with_limits(reader, limits.clone())?;
+            ensure!(
+                !decoder.is_apng()?,
+                "an animation: save the picture you want as a still image"
+            );
+            Box::new(decoder)
+        }
+        Format::Jpeg => Box::new(JpegDecoder::new(reader)?),
+        Format::WebP => {
+            let decoder = WebPDecoder::new(reader)?;
+            ensure!(
+                !decoder.has_animation(),
+                "an animation: save the picture you want as a still image"
+            );
+            Box::new(decoder)
+        }
+        Format::Tiff => Box::new(TiffDecoder::new(reader)?),
+    };
+    let (width, height) = decoder.dimensions();
+    ensure!(
+        width > 0 && height > 0,
+        "the image has no pixels: take another file"
+    );
+    let (channels, depth) = match decoder.color_type() {
+        ColorType::L8 => (1, Depth::Eight),
+        ColorType::La8 => (2, Depth::Eight),
+        ColorType::Rgb8 => (3, Depth::Eight),
+        ColorType::Rgba8 => (4, Depth::Eight),
+        ColorType::L16 => (1, Depth::Sixteen),
+        ColorType::La16 => (2, Depth::Sixteen),
+        ColorType::Rgb16 => (3, Depth::Sixteen),
+        ColorType::Rgba16 => (4, Depth::Sixteen),
+        other => bail!("samples of type {other:?} are not supported: convert it to 8 or 16 bit"),
+    };
+    check_size(
+        width,
+        height,
+        decoder.total_bytes(),
+        bytes.len() as u64,
+        budget,
+    )?;
+    decoder.set_limits(limits)?;
+    let icc = decoder
+        .icc_profile()
+        .unwrap_or_default()
+        .filter(|icc| !icc.is_empty());
+
+    let mut samples = zeroed(decoder.total_bytes())?;
+    decoder.read_image_boxed(&mut samples)?;
+    Ok((
+        photo(format, (width, height), (channels, depth), samples),
+        icc,
+    ))
+}
+
+fn zeroed(bytes: u64) -> Result<Vec<u8>> {
+    let bytes = usize::try_from(bytes)?;
+    let mut samples = Vec::new();
+    samples
+        .try_reserve_exact(bytes)
+        .context("more memory than there is: scale the photo down first")?;
+    samples.resize(bytes, 0);
+    Ok(samples)
+}
+
+fn photo(
+    format: Format,
+    (width, height): (u32, u32),
+    (channels, depth): (usize, Depth),
+    samples: Vec<u8>,
+) -> Photo {
+    Photo {
+        width: width as usize,
+        height: height as usize,
+        channels,
+        depth,
+        samples,
+        format,
+        metadata: Metadata::default(),
+        notes: Vec::new(),
+    }
+}
+
+/// Refuses what the header claims before any of it is allocated.
+fn check_size(width: u32, height: u32, decoded: u64, file: u64, budget: u64) -> Result<()> {
+    let pixels = u64::from(width) * u64::from(height);
+    ensure!(
+        pixels < LARGE || pixels / file.max(1) < MAX_PIXELS_PER_BYTE,
+        "claims {width} x {height} pixels in {}: damaged or made to exhaust memory; take another file",
+        show_size(file)
+    );
+    // The decoded photo, its restored copy, and the least that the network can work in.
+    let needed = decoded
+        .saturating_mul(2)
+        .saturating_add(file)
+        .saturating_add(256 << 20);
+    ensure!(
+        needed <= budget,
+        "{width} x {height} pixels need at least {} of memory, more than the {} allowed: \
+         give --memory {} or scale the photo down",
+        show_size(needed),
+        show_size(budget),
+        suggest_size(needed)
+    );
+    Ok(())
+}
+
+fn webp_metadata(bytes: &[u8]) -> Metadata {
+    let mut metadata = Metadata::default();
+    if let Ok(mut decoder) = WebPDecoder::new(Cursor::new(bytes)) {
+        metadata.exif = decoder.exif_metadata().unwrap_or_default().map(|exif| {
+            // Some writers keep JPEG's prefix.
+            exif.strip_prefix(b"Exif\0\0")
+                .map(<[u8]>::to_vec)
+                .unwrap_or(exif)
+        });
+        metadata.xmp = decoder.xmp_metadata().unwrap_or_default();
+    }
+    metadata
+}
+
+/// Adds to a decoder's words what the user can do.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    use image::ImageError::{Decoding, IoError, Limits, Unsupported};
+    let advice = match error.downcast_ref::<image::ImageError>() {
+        Some(Decoding(_) | IoError(_)) => "damaged or cut short; copy it again from where it came",
+        Some(Limits(_)) => "larger than the memory allowed; give a larger --memory",
+        Some(Unsupported(_)) => "this kind is not supported; save it as an ordinary PNG first",
+        None if error.downcast_ref::<::tiff::TiffError>().is_some() => {
+            "damaged or cut short; copy it again from where it came"
+        }
+        _ => return error,
+    };
+    anyhow::anyhow!("{advice} ({error})")
+}

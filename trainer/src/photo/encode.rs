@@ -1,0 +1,68 @@
+//! A photo to a file's bytes, in any of the formats.
+
+use std::io::{Seek, Write};
+
+use anyhow::{Result, ensure};
+use image_webp::{ColorType as WebPColor, WebPEncoder};
+
+use super::{Depth, Format, Metadata, Photo, jpeg, png, tiff};
+
+impl Photo {
+    /// Writes the photo as `format`: PNG and TIFF keep everything, WebP (lossless) and JPEG
+    /// (quality 95, full colour resolution) hold 8 bits, JPEG no alpha.
+    ///
+    /// # Errors
+    /// What the format cannot hold, and the writer's errors.
+    pub fn encode(&self, format: Format, out: &mut (impl Write + Seek)) -> Result<()> {
+        match format {
+            Format::Png => png::write(self, out),
+            Format::Jpeg => jpeg::write(self, out),
+            Format::WebP => self.write_webp(out),
+            Format::Tiff => tiff::write(self, out),
+        }
+    }
+
+    /// The samples in 8 bits.
+    pub(crate) fn samples8(&self) -> std::borrow::Cow<'_, [u8]> {
+        match self.depth {
+            Depth::Eight => (&self.samples).into(),
+            Depth::Sixteen => self
+                .samples16()
+                .map(|sample| ((u32::from(sample) * 255 + 32767) / 65535) as u8)
+                .collect::<Vec<u8>>()
+                .into(),
+        }
+    }
+
+    /// The samples of a 16-bit photo.
+    pub(crate) fn samples16(&self) -> impl Iterator<Item = u16> + '_ {
+        self.samples
+            .chunks_exact(2)
+            .map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
+    }
+
+    fn write_webp(&self, out: &mut impl Write) -> Result<()> {
+        ensure!(
+            self.width <= 16384 && self.height <= 16384,
+            "WebP holds at most 16384 pixels a side: write a PNG with -o NAME.png"
+        );
+        let color = match self.channels {
+            1 => WebPColor::L8,
+            2 => WebPColor::La8,
+            3 => WebPColor::Rgb8,
+            _ => WebPColor::Rgba8,
+        };
+        let mut encoder = WebPEncoder::new(out);
+        let Metadata { icc, exif, xmp, .. } = self.metadata.clone();
+        encoder.set_icc_profile(icc.unwrap_or_default());
+        encoder.set_exif_metadata(exif.unwrap_or_default());
+        encoder.set_xmp_metadata(xmp.unwrap_or_default());
+        encoder.encode(
+            &self.samples8(),
+            self.width as u32,
+            self.height as u32,
+            color,
+        )?;
+        Ok(())
+    }
+}

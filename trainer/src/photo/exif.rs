@@ -1,0 +1,282 @@
+//! TIFF directories as data: what EXIF is made of, and what a TIFF file keeps beside its pixels.
+
+/// Directories that a tag of another one points to: EXIF, GPS, interoperability.
+const CHILDREN: [u16; 3] = [0x8769, 0x8825, 0xA005];
+
+/// Values larger than this in sum are no metadata of a photo.
+const MAX_BYTES: usize = 16 << 20;
+
+/// One directory: plain entries, and directories below it by the tag that points there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Directory {
+    /// Entries in file order.
+    pub entries: Vec<Entry>,
+    /// Child directories.
+    pub children: Vec<(u16, Directory)>,
+}
+
+/// One value of a directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What it says.
+    pub tag: u16,
+    /// TIFF's number for the type of its elements.
+    pub kind: u16,
+    /// The elements, little-endian.
+    pub value: Vec<u8>,
+}
+
+impl Directory {
+    /// Reads the first directory of a classic TIFF structure (EXIF, or a TIFF file). Entries that
+    /// point outside of `bytes` are left out; `None` when there is no directory at all.
+    pub fn parse(bytes: &[u8]) -> Option<Directory> {
+        let big_endian = match bytes.get(..4)? {
+            b"II*\0" => false,
+            b"MM\0*" => true,
+            _ => return None,
+        };
+        let mut reader = Reader {
+            bytes,
+            big_endian,
+            left: MAX_BYTES,
+        };
+        let first = reader.u32(4)?;
+        reader.directory(first as usize, 0)
+    }
+
+    /// The entry called `tag`.
+    pub fn get(&self, tag: u16) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.tag == tag)
+    }
+
+    /// Writes a little-endian TIFF structure that holds this directory.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = b"II*\0\x08\0\0\0".to_vec();
+        self.append(&mut out);
+        out
+    }
+
+    /// Appends the directory at the end of `out`, its values and children after it.
+    fn append(&self, out: &mut Vec<u8>) {
+        enum Value<'a> {
+            Plain(&'a Entry),
+            Child(&'a Directory),
+        }
+        let mut items: Vec<(u16, Value)> = self
+            .entries
+            .iter()
+            .map(|entry| (entry.tag, Value::Plain(entry)))
+            .chain(
+                self.children
+                    .iter()
+                    .map(|(tag, child)| (*tag, Value::Child(child))),
+            )
+            .collect();
+        items.sort_by_key(|(tag, _)| *tag);
+
+        let start = out.len();
+        out.resize(start + 2 + 12 * items.len() + 4, 0);
+        out[start..start + 2].copy_from_slice(&(items.len() as u16).to_le_bytes());
+        for (index, (tag, value)) in items.iter().enumerate() {
+            let at = start + 2 + 12 * index;
+            let (kind, count) = match value {
+                Value::Plain(entry) => (
+                    entry.kind,
+                    entry.value.len() / element_bytes(entry.kind).unwrap_or(1),
+                ),
+                Value::Child(_) => (4, 1),
+            };
+            out[at..at + 2].copy_from_slice(&tag.to_le_bytes());
+            out[at + 2..at + 4].copy_from_slice(&kind.to_le_bytes());
+            out[at + 4..at + 8].copy_from_slice(&(count as u32).to_le_bytes());
+            match value {
+                Value::Plain(entry) if entry.value.len() <= 4 => {
+                    out[at + 8..at + 8 + entry.value.len()].copy_from_slice(&entry.value);
+                }
+                other => {
+                    let offset = out.len() as u32;
+                    out[at + 8..at + 12].copy_from_slice(&offset.to_le_bytes());
+                    match other {
+                        Value::Plain(entry) => out.extend_from_slice(&entry.value),
+                        Value::Child(child) => child.append(out),
+                    }
+                    if out.len() % 2 == 1 {
+                        out.push(0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The first elements as whole numbers, when they are 16 or 32 bits wide.
+    pub fn number(&self) -> Option<u32> {
+        match (self.kind, self.value.as_slice()) {
+            (3, &[a, b, ..]) => Some(u16::from_le_bytes([a, b]).into()),
+            (4, &[a, b, c, d, ..]) => Some(u32::from_le_bytes([a, b, c, d])),
+            _ => None,
+        }
+    }
+
+    /// The first element as a fraction.
+    pub fn fraction(&self) -> Option<(u32, u32)> {
+        match (self.kind, self.value.as_slice()) {
+            (5, &[a, b, c, d, e, f, g, h, ..]) => Some((
+                u32::from_le_bytes([a, b, c, d]),
+                u32::from_le_bytes([e, f, g, h]),
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Bytes of one element of a TIFF type.
+fn element_bytes(kind: u16) -> Option<usize> {
+    Some(match kind {
+        1 | 2 | 6 | 7 => 1,
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 => 8,
+        _ => return None,
+    })
+}
+
+/// Turns elements of a type from one byte order into the other, in place.
+pub fn swap_bytes(kind: u16, value: &mut [u8]) {
+    // A fraction is two 32-bit numbers.
+    let width = match kind {
+        5 | 10 => 4,
+        _ => element_bytes(kind).unwrap_or(1),
+    };
+    for element in value.chunks_exact_mut(width) {
+        element.reverse();
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    big_endian: bool,
+    left: usize,
+}
+
+impl Reader<'_> {
+    fn u16(&self, at: usize) -> Option<u16> {
+        let raw: [u8; 2] = self.bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if self.big_endian {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        })
+    }
+
+    fn u32(&self, at: usize) -> Option<u32> {
+        let raw: [u8; 4] = self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(if self.big_endian {
+            u32::from_be_bytes(raw)
+        } else {
+            u32::from_le_bytes(raw)
+        })
+    }
+
+    fn directory(&mut self, at: usize, depth: usize) -> Option<Directory> {
+        let count = self.u16(at)?;
+        let mut directory = Directory::default();
+        for index in 0..usize::from(count) {
+            let entry = at + 2 + 12 * index;
+            let Some(tag) = self.u16(entry) else { break };
+            if CHILDREN.contains(&tag) {
+                // A file whose directories point at each other must end somewhere.
+                let known = directory.children.iter().any(|(known, _)| *known == tag);
+                let child = self.u32(entry + 8).filter(|_| depth < 2 && !known);
+                if let Some(child) = child.and_then(|at| self.directory(at as usize, depth + 1)) {
+                    directory.children.push((tag, child));
+                }
+            } else if let Some(entry) = self.entry(entry, tag) {
+                directory.entries.push(entry);
+            }
+        }
+        Some(directory)
+    }
+
+    fn entry(&mut self, at: usize, tag: u16) -> Option<Entry> {
+        let kind = self.u16(at + 2)?;
+        let bytes = element_bytes(kind)?.checked_mul(self.u32(at + 4)? as usize)?;
+        let from = if bytes <= 4 {
+            at + 8
+        } else {
+            self.u32(at + 8)? as usize
+        };
+        let mut value = self.bytes.get(from..from.checked_add(bytes)?)?;
+        self.left = self.left.checked_sub(value.len())?;
+        let value = if self.big_endian {
+            let mut swapped = std::mem::take(&mut value).to_vec();
+            swap_bytes(kind, &mut swapped);
+            swapped
+        } else {
+            value.to_vec()
+        };
+        Some(Entry { tag, kind, value })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A directory with each kind of thing in it.
+    pub(crate) fn sample() -> Directory {
+        let exposure = Entry {
+            tag: 0x829A,
+            kind: 5,
+            value: [1u32.to_le_bytes(), 60u32.to_le_bytes()].concat(),
+        };
+        Directory {
+            entries: vec![
+                Entry {
+                    tag: 0x010F,
+                    kind: 2,
+                    value: b"Maker\0".to_vec(),
+                },
+                Entry {
+                    tag: 0x0112,
+                    kind: 3,
+                    value: 6u16.to_le_bytes().to_vec(),
+                },
+            ],
+            children: vec![(
+                0x8769,
+                Directory {
+                    entries: vec![exposure],
+                    children: vec![],
+                },
+            )],
+        }
+    }
+
+    #[test]
+    fn directories_survive() {
+        let bytes = sample().to_bytes();
+        assert_eq!(Directory::parse(&bytes), Some(sample()));
+    }
+
+    #[test]
+    fn big_endian_reads_the_same() {
+        let bytes = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let directory = Directory::parse(bytes).expect("a directory");
+        assert_eq!(directory.get(0x0112).and_then(Entry::number), Some(6));
+    }
+
+    #[test]
+    fn cuts_and_loops_are_harmless() {
+        let bytes = sample().to_bytes();
+        for length in 0..bytes.len() {
+            let _ = Directory::parse(&bytes[..length]);
+        }
+        // Its EXIF directory is the first directory again.
+        let mut looped =
+            b"II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\0\0\0\0".to_vec();
+        looped.resize(64, 0);
+        assert!(Directory::parse(&looped).is_some());
+    }
+}

@@ -1,0 +1,103 @@
+//! What a photo file says beside its pixels, and survives restoration.
+
+/// Metadata of a photo. What only one format can hold is kept as it was, and written back when
+/// the format stays the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// ICC profile.
+    pub icc: Option<Vec<u8>>,
+    /// EXIF, from its byte-order mark on (orientation included: pixels stay as they are stored).
+    pub exif: Option<Vec<u8>>,
+    /// XMP packet.
+    pub xmp: Option<Vec<u8>>,
+    /// Pixels per length.
+    pub resolution: Option<Resolution>,
+    /// PNG chunks about colour, text and time.
+    pub png_chunks: Vec<([u8; 4], Vec<u8>)>,
+    /// JPEG segments: XMP, IPTC, comments; marker and contents.
+    pub jpeg_segments: Vec<(u8, Vec<u8>)>,
+    /// TIFF's word for its alpha: 1 premultiplied, 2 not.
+    pub tiff_alpha: Option<u16>,
+}
+
+/// Resolution of an image: pixels per `unit`, as fractions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resolution {
+    /// Across.
+    pub x: (u32, u32),
+    /// Down.
+    pub y: (u32, u32),
+    /// Per what.
+    pub unit: Unit,
+}
+
+/// The length that a resolution counts pixels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// None: only the aspect ratio counts.
+    Aspect,
+    /// Inch.
+    Inch,
+    /// Centimetre.
+    Centimetre,
+    /// Metre.
+    Metre,
+}
+
+impl Unit {
+    fn metres(self) -> f64 {
+        match self {
+            Unit::Aspect | Unit::Metre => 1.0,
+            Unit::Inch => 0.0254,
+            Unit::Centimetre => 0.01,
+        }
+    }
+}
+
+impl Resolution {
+    /// Whole pixels per `unit`, across and down. An aspect ratio stays one, whatever is asked for.
+    pub fn per(&self, unit: Unit) -> (u32, u32) {
+        let scale = if self.unit == Unit::Aspect {
+            1.0
+        } else {
+            unit.metres() / self.unit.metres()
+        };
+        let count = |(over, under): (u32, u32)| {
+            (f64::from(over) / f64::from(under.max(1)) * scale).round() as u32
+        };
+        (count(self.x), count(self.y))
+    }
+}
+
+/// Whether an ICC profile describes pixels of `channels` channels: a CMYK profile says nothing
+/// about the RGB that its image was decoded to.
+pub fn icc_fits(icc: &[u8], channels: usize) -> bool {
+    match icc.get(16..20) {
+        Some(b"GRAY") => channels < 3,
+        Some(b"RGB ") => channels >= 3,
+        Some(b"CMYK") => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seventy_two_dots_survive_the_trip_through_metres() {
+        let inch = Resolution {
+            x: (72, 1),
+            y: (300, 1),
+            unit: Unit::Inch,
+        };
+        let (x, y) = inch.per(Unit::Metre);
+        assert_eq!((x, y), (2835, 11811));
+        let metre = Resolution {
+            x: (x, 1),
+            y: (y, 1),
+            unit: Unit::Metre,
+        };
+        assert_eq!(metre.per(Unit::Inch), (72, 300));
+    }
+}

@@ -1,0 +1,104 @@
+//! A photo's samples as the network's floats, and back, a part at a time: a whole photo in floats
+//! would take four times the memory of the photo.
+
+use dino_ir::restore::{Area, Sink, Source};
+
+use super::{Depth, Photo};
+
+/// Grey is read as three equal channels; alpha is not read.
+impl Source for Photo {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn height(&self) -> usize {
+        self.height
+    }
+
+    fn read(&self, area: Area, rgb: &mut [f32]) {
+        let bytes = self.depth.bytes();
+        let pixel = self.channels * bytes;
+        let rows = rgb.chunks_exact_mut(area.width * 3).zip(area.y..);
+        for (to, y) in rows {
+            let from = (y * self.width + area.x) * pixel;
+            let samples = &self.samples[from..from + area.width * pixel];
+            for (to, from) in to.chunks_exact_mut(3).zip(samples.chunks_exact(pixel)) {
+                for (channel, to) in to.iter_mut().enumerate() {
+                    let at = if self.channels < 3 {
+                        0
+                    } else {
+                        channel * bytes
+                    };
+                    *to = match self.depth {
+                        Depth::Eight => f32::from(from[at]) / 255.0,
+                        Depth::Sixteen => {
+                            f32::from(u16::from_ne_bytes([from[at], from[at + 1]])) / 65535.0
+                        }
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Collects restored rows as samples like those of the photo they come from. Alpha is the photo's.
+#[derive(Debug)]
+pub struct Restored {
+    samples: Vec<u8>,
+    width: usize,
+    channels: usize,
+    depth: Depth,
+}
+
+impl Restored {
+    /// Makes room for the restored pixels of `photo`.
+    pub fn of(photo: &Photo) -> Self {
+        Restored {
+            samples: photo.samples.clone(),
+            width: photo.width,
+            channels: photo.channels,
+            depth: photo.depth,
+        }
+    }
+
+    /// The samples, once every row is written.
+    pub fn into_samples(self) -> Vec<u8> {
+        self.samples
+    }
+}
+
+impl Sink for Restored {
+    fn write_rows(&mut self, y: usize, rows: &[f32]) -> dino_ir::Result<()> {
+        let bytes = self.depth.bytes();
+        let pixel = self.channels * bytes;
+        let start = y * self.width * pixel;
+        let samples = self
+            .samples
+            .get_mut(start..start + rows.len() / 3 * pixel)
+            .ok_or_else(|| {
+                dino_ir::Error::InvalidImage(format!("rows past the end, from row {y} on"))
+            })?;
+        for (to, rgb) in samples.chunks_exact_mut(pixel).zip(rows.chunks_exact(3)) {
+            if self.channels < 3 {
+                put(
+                    self.depth,
+                    &mut to[..bytes],
+                    (rgb[0] + rgb[1] + rgb[2]) / 3.0,
+                );
+            } else {
+                for (to, value) in to.chunks_exact_mut(bytes).zip(rgb) {
+                    put(self.depth, to, *value);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn put(depth: Depth, to: &mut [u8], value: f32) {
+    let value = value.clamp(0.0, 1.0);
+    match depth {
+        Depth::Eight => to[0] = (value * 255.0 + 0.5) as u8,
+        Depth::Sixteen => to.copy_from_slice(&((value * 65535.0 + 0.5) as u16).to_ne_bytes()),
+    }
+}

@@ -1,0 +1,121 @@
+//! PNG: chunks of metadata in, a file out.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::metadata::{Resolution, Unit};
+use super::{Depth, Format, Metadata, Photo};
+
+/// Chunks that stay true of restored pixels, whatever the colour type becomes.
+const KEPT: [&[u8; 4]; 8] = [
+    b"gAMA", b"cHRM", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt", b"tIME",
+];
+
+/// The keyword of XMP among PNG's texts.
+const XMP: &str = "XML:com.adobe.xmp";
+
+/// Reads resolution, EXIF, XMP and the chunks worth keeping; the profile comes from the decoder.
+pub fn read_metadata(bytes: &[u8]) -> Metadata {
+    let mut metadata = Metadata::default();
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((kind, data, next)) = chunk(rest) {
+        rest = next;
+        match &kind {
+            b"pHYs" => metadata.resolution = physical(data),
+            b"eXIf" => metadata.exif = Some(data.to_vec()),
+            _ if KEPT.contains(&&kind) => {
+                if kind == *b"iTXt" {
+                    metadata.xmp = metadata.xmp.or_else(|| xmp_text(data));
+                }
+                metadata.png_chunks.push((kind, data.to_vec()));
+            }
+            _ => {}
+        }
+    }
+    metadata
+}
+
+/// Writes an 8- or 16-bit PNG.
+///
+/// # Errors
+/// The writer's.
+pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
+    let mut info = png::Info::with_size(photo.width as u32, photo.height as u32);
+    info.color_type = match photo.channels {
+        1 => png::ColorType::Grayscale,
+        2 => png::ColorType::GrayscaleAlpha,
+        3 => png::ColorType::Rgb,
+        _ => png::ColorType::Rgba,
+    };
+    info.bit_depth = match photo.depth {
+        Depth::Eight => png::BitDepth::Eight,
+        Depth::Sixteen => png::BitDepth::Sixteen,
+    };
+    let metadata = &photo.metadata;
+    info.icc_profile = metadata.icc.as_deref().map(Into::into);
+    info.exif_metadata = metadata.exif.as_deref().map(Into::into);
+    info.pixel_dims = metadata.resolution.map(|resolution| {
+        let (xppu, yppu) = resolution.per(Unit::Metre);
+        let unit = match resolution.unit {
+            Unit::Aspect => png::Unit::Unspecified,
+            _ => png::Unit::Meter,
+        };
+        png::PixelDimensions { xppu, yppu, unit }
+    });
+
+    let mut encoder = png::Encoder::with_info(out, info)?;
+    if let (Some(xmp), true) = (&metadata.xmp, photo.format != Format::Png) {
+        encoder.add_itxt_chunk(XMP.into(), String::from_utf8_lossy(xmp).into_owned())?;
+    }
+    let mut writer = encoder.write_header()?;
+    for (kind, data) in &metadata.png_chunks {
+        // The profile says more than these two, and may not stand beside sRGB.
+        if !(metadata.icc.is_some() && kind == b"sRGB") {
+            writer.write_chunk(png::chunk::ChunkType(*kind), data)?;
+        }
+    }
+    let mut stream = writer.stream_writer()?;
+    match photo.depth {
+        Depth::Eight => stream.write_all(&photo.samples)?,
+        Depth::Sixteen => {
+            let mut row = Vec::new();
+            for samples in photo.samples.chunks(photo.width * photo.channels * 2) {
+                row.clear();
+                for pair in samples.chunks_exact(2) {
+                    row.extend(u16::from_ne_bytes([pair[0], pair[1]]).to_be_bytes());
+                }
+                stream.write_all(&row)?;
+            }
+        }
+    }
+    stream.finish()?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// Splits the first chunk off: its type, its data, what follows it.
+fn chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
+    let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
+    let kind = bytes.get(4..8)?.try_into().ok()?;
+    let end = length.checked_add(8)?;
+    Some((kind, bytes.get(8..end)?, bytes.get(end.checked_add(4)?..)?))
+}
+
+fn physical(data: &[u8]) -> Option<Resolution> {
+    let &[a, b, c, d, e, f, g, h, unit] = data else {
+        return None;
+    };
+    Some(Resolution {
+        x: (u32::from_be_bytes([a, b, c, d]), 1),
+        y: (u32::from_be_bytes([e, f, g, h]), 1),
+        unit: if unit == 1 { Unit::Metre } else { Unit::Aspect },
+    })
+}
+
+/// The XMP packet of an uncompressed iTXt chunk.
+fn xmp_text(data: &[u8]) -> Option<Vec<u8>> {
+    let data = data.strip_prefix(XMP.as_bytes())?.strip_prefix(b"\0\0\0")?;
+    // Language and translated keyword, each ended by a zero, stand before the text.
+    data.splitn(3, |&byte| byte == 0).nth(2).map(<[u8]>::to_vec)
+}

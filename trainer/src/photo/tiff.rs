@@ -1,0 +1,264 @@
+//! TIFF: tags in, a file out.
+
+use std::io::{Cursor, Seek, Write};
+
+use anyhow::{Result, ensure};
+use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
+use tiff::encoder::compression::DeflateLevel;
+use tiff::encoder::{Compression, Predictor, TiffEncoder, TiffKindStandard, TiffValue};
+use tiff::tags::{ExtraSamples, Tag, Type};
+
+use super::exif::{Directory, swap_bytes};
+use super::metadata::{Resolution, Unit};
+use super::{Depth, Format, Metadata, Photo};
+
+const X_RESOLUTION: u16 = 282;
+const Y_RESOLUTION: u16 = 283;
+const RESOLUTION_UNIT: u16 = 296;
+const EXTRA_SAMPLES: u16 = 338;
+const XMP: u16 = 700;
+const ICC: u16 = 34675;
+
+/// Tags that say how pixels are stored: those of the new file are its own.
+fn is_structure(tag: u16) -> bool {
+    matches!(
+        tag,
+        254..=259 | 262..=266 | 273 | 277..=281 | 284 | 288..=293 | 301 | 317..=325 | 330
+            | 332..=347 | 400..=405 | 512..=521 | 529..=532 | 559 | XMP | ICC
+    )
+}
+
+/// Reads resolution, XMP and the tags that EXIF and TIFF share; the profile comes from the decoder.
+pub fn read_metadata(bytes: &[u8]) -> Metadata {
+    let mut metadata = Metadata::default();
+    let Some(mut directory) = Directory::parse(bytes) else {
+        return metadata;
+    };
+    metadata.resolution = resolution(&directory);
+    metadata.tiff_alpha = directory
+        .get(EXTRA_SAMPLES)
+        .and_then(|entry| entry.number())
+        .and_then(|kind| u16::try_from(kind).ok());
+    metadata.xmp = directory.get(XMP).map(|entry| entry.value.clone());
+    directory.entries.retain(|entry| !is_structure(entry.tag));
+    if !(directory.entries.is_empty() && directory.children.is_empty()) {
+        metadata.exif = Some(directory.to_bytes());
+    }
+    metadata
+}
+
+/// The profile, as the decoder for grey with alpha does not give it.
+pub fn read_icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    Directory::parse(bytes)?
+        .get(ICC)
+        .map(|entry| entry.value.clone())
+}
+
+/// Whether another page follows the first.
+pub fn has_more_pages(bytes: &[u8]) -> bool {
+    tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
+}
+
+/// The size and depth of a grey TIFF with alpha, which the image crate does not read; `None` for
+/// every other TIFF.
+pub fn grey_alpha_size(bytes: &[u8]) -> Option<(u32, u32, Depth)> {
+    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes)).ok()?;
+    let photometric = decoder
+        .find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)
+        .ok()??;
+    let format = decoder
+        .find_tag_unsigned_vec::<u16>(Tag::SampleFormat)
+        .ok()?;
+    let depth = match decoder.colortype().ok()? {
+        tiff::ColorType::Multiband {
+            bit_depth: 8,
+            num_samples: 2,
+        } => Depth::Eight,
+        tiff::ColorType::Multiband {
+            bit_depth: 16,
+            num_samples: 2,
+        } => Depth::Sixteen,
+        _ => return None,
+    };
+    let unsigned = format.is_none_or(|format| format.iter().all(|format| *format == 1));
+    let (width, height) = decoder.dimensions().ok()?;
+    // 1: black is zero.
+    (photometric == 1 && unsigned).then_some((width, height, depth))
+}
+
+/// The samples of a TIFF that [`grey_alpha_size`] knows, interleaved.
+///
+/// # Errors
+/// Damaged data, planes stored apart.
+pub fn read_grey_alpha(bytes: &[u8], samples: &mut [u8]) -> Result<()> {
+    let mut limits = tiff::decoder::Limits::default();
+    limits.decoding_buffer_size = samples.len();
+    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes))?.with_limits(limits);
+    let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)?;
+    ensure!(
+        planar != Some(2),
+        "grey and alpha are stored apart; save it as an ordinary PNG first"
+    );
+    let mut decoded = decoder.read_image()?;
+    let decoded = decoded.as_buffer(0);
+    let decoded = decoded.as_bytes();
+    ensure!(
+        decoded.len() == samples.len(),
+        "damaged or cut short; copy it again"
+    );
+    samples.copy_from_slice(decoded);
+    Ok(())
+}
+
+/// Writes an 8- or 16-bit TIFF, deflated without loss.
+///
+/// # Errors
+/// More than 4 GiB, and the writer's.
+pub fn write(photo: &Photo, out: &mut (impl Write + Seek)) -> Result<()> {
+    // Only the types that know their alpha predict across whole pixels.
+    let predictor = if photo.channels == 2 {
+        Predictor::None
+    } else {
+        Predictor::Horizontal
+    };
+    let mut encoder = TiffEncoder::new(out)?
+        .with_compression(Compression::Deflate(DeflateLevel::Fast))
+        .with_predictor(predictor);
+    match photo.depth {
+        Depth::Eight => match photo.channels {
+            1 | 2 => write_as::<Gray8, _>(&mut encoder, photo, &photo.samples),
+            3 => write_as::<RGB8, _>(&mut encoder, photo, &photo.samples),
+            _ => write_as::<RGBA8, _>(&mut encoder, photo, &photo.samples),
+        },
+        Depth::Sixteen => {
+            let samples: Vec<u16> = photo.samples16().collect();
+            match photo.channels {
+                1 | 2 => write_as::<Gray16, _>(&mut encoder, photo, &samples),
+                3 => write_as::<RGB16, _>(&mut encoder, photo, &samples),
+                _ => write_as::<RGBA16, _>(&mut encoder, photo, &samples),
+            }
+        }
+    }
+}
+
+fn write_as<C: ColorType, W: Write + Seek>(
+    encoder: &mut TiffEncoder<W, TiffKindStandard>,
+    photo: &Photo,
+    samples: &[C::Inner],
+) -> Result<()>
+where
+    [C::Inner]: TiffValue,
+{
+    let metadata = &photo.metadata;
+    let mut tags = metadata
+        .exif
+        .as_deref()
+        .and_then(Directory::parse)
+        .unwrap_or_default();
+    if photo.format != Format::Tiff {
+        tags.entries.retain(|entry| !is_structure(entry.tag));
+    }
+    let mut children = Vec::new();
+    for (tag, child) in &tags.children {
+        children.push((*tag, write_child(encoder, child)?));
+    }
+
+    let mut image = encoder.new_image::<C>(photo.width as u32, photo.height as u32)?;
+    let alpha = metadata
+        .tiff_alpha
+        .and_then(ExtraSamples::from_u16)
+        .unwrap_or(ExtraSamples::UnassociatedAlpha);
+    match photo.channels {
+        2 => image.extra_samples(&[alpha])?,
+        4 => image
+            .encoder()
+            .write_tag(Tag::ExtraSamples, &[alpha.to_u16()][..])?,
+        _ => {}
+    }
+    let directory = image.encoder();
+    write_entries(directory, &tags)?;
+    for (tag, offset) in children {
+        directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
+    }
+    if let Some(resolution) = &metadata.resolution {
+        let (unit, x, y) = fractions(resolution);
+        directory.write_tag(Tag::ResolutionUnit, unit)?;
+        directory.write_tag(Tag::XResolution, x)?;
+        directory.write_tag(Tag::YResolution, y)?;
+    }
+    if let Some(icc) = &metadata.icc {
+        directory.write_tag(Tag::IccProfile, icc.as_slice())?;
+    }
+    if let Some(xmp) = &metadata.xmp {
+        directory.write_tag(Tag::from_u16_exhaustive(XMP), xmp.as_slice())?;
+    }
+    image.write_data(samples)?;
+    Ok(())
+}
+
+/// Writes a directory that a tag will point to; returns where it is.
+fn write_child<W: Write + Seek>(
+    encoder: &mut TiffEncoder<W, TiffKindStandard>,
+    child: &Directory,
+) -> Result<u32> {
+    let mut below = Vec::new();
+    for (tag, grandchild) in &child.children {
+        below.push((*tag, write_child(encoder, grandchild)?));
+    }
+    let mut directory = encoder.extra_directory()?;
+    write_entries(&mut directory, child)?;
+    for (tag, offset) in below {
+        directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
+    }
+    Ok(directory.finish_with_offsets()?.offset)
+}
+
+fn write_entries<W: Write + Seek>(
+    directory: &mut tiff::encoder::DirectoryEncoder<'_, W, TiffKindStandard>,
+    tags: &Directory,
+) -> Result<()> {
+    for entry in &tags.entries {
+        let Some(kind) = Type::from_u16(entry.kind) else {
+            continue;
+        };
+        let mut value = entry.value.clone();
+        if cfg!(target_endian = "big") {
+            swap_bytes(entry.kind, &mut value);
+        }
+        let written = directory.write_entry_bytes(kind, &value)?;
+        let mut one = tiff::Directory::empty();
+        one.extend([(Tag::from_u16_exhaustive(entry.tag), written)]);
+        directory.extend_from(&one);
+    }
+    Ok(())
+}
+
+fn resolution(directory: &Directory) -> Option<Resolution> {
+    Some(Resolution {
+        x: directory.get(X_RESOLUTION)?.fraction()?,
+        y: directory.get(Y_RESOLUTION)?.fraction()?,
+        unit: match directory
+            .get(RESOLUTION_UNIT)
+            .and_then(|entry| entry.number())
+        {
+            Some(1) => Unit::Aspect,
+            Some(3) => Unit::Centimetre,
+            _ => Unit::Inch,
+        },
+    })
+}
+
+/// TIFF's number for the unit, and the two fractions.
+fn fractions(resolution: &Resolution) -> (u16, tiff::encoder::Rational, tiff::encoder::Rational) {
+    let (unit, under) = match resolution.unit {
+        Unit::Aspect => (1, 1),
+        Unit::Inch => (2, 1),
+        Unit::Centimetre => (3, 1),
+        Unit::Metre => (3, 100),
+    };
+    let rational = |(n, d): (u32, u32)| tiff::encoder::Rational {
+        n,
+        d: d.saturating_mul(under),
+    };
+    (unit, rational(resolution.x), rational(resolution.y))
+}

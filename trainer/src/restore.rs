@@ -1,0 +1,334 @@
+//! The command `restore`: photos in, restored photos out, whatever happens to any one of them.
+
+pub mod engine;
+pub mod naming;
+pub mod output;
+
+use std::fs::File;
+use std::io::{self, Cursor, IsTerminal, Read, Write};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use dino_ir::restore::{Options, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use self::engine::Engine;
+use self::naming::{Input, Job, Output};
+use crate::memory;
+use crate::photo::pixels::Restored;
+use crate::photo::{Format, Photo};
+use crate::size::{show_size, suggest_size};
+use crate::{interrupt, terminal};
+
+/// What the command line says about every photo.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How to restore; its `memory` is filled in for each photo.
+    pub options: Options,
+    /// Bound of the process's resident memory, in bytes; `None`: from what the machine has free.
+    pub memory: Option<u64>,
+    /// Overwrite results that exist.
+    pub force: bool,
+    /// No progress, no notes.
+    pub quiet: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every photo is restored.
+    Done,
+    /// Some are not; each is named on standard error.
+    Failed,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// Restores every job. Failures go to standard error, a line each, and the rest is done all the same.
+pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Outcome {
+    let mut failed = !jobs.failures.is_empty();
+    for failure in &jobs.failures {
+        terminal::error(failure);
+    }
+    for (index, job) in jobs.jobs.iter().enumerate() {
+        if interrupt::asked() {
+            return Outcome::Interrupted;
+        }
+        let count = (index + 1, jobs.jobs.len());
+        // A decoder that trips over a hostile file costs that file only.
+        let done = catch_unwind(AssertUnwindSafe(|| restore(job, engine, settings, count)));
+        let error = match done {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error,
+            Err(_) => {
+                anyhow::anyhow!("damaged in a way the program cannot handle; take another file")
+            }
+        };
+        if interrupt::asked() || is_cancelled(&error) {
+            return Outcome::Interrupted;
+        }
+        failed = true;
+        if !terminal::is_broken_pipe(&error) {
+            terminal::error(&format!("{}: {error:#}", name(&job.input)));
+        }
+    }
+    if failed {
+        Outcome::Failed
+    } else {
+        Outcome::Done
+    }
+}
+
+fn restore(
+    job: &Job,
+    engine: &dyn Engine,
+    settings: &Settings,
+    count: (usize, usize),
+) -> Result<()> {
+    let budget = settings.memory.unwrap_or_else(memory::default_budget);
+    if let Output::File { path, .. } = &job.output {
+        output::check(path, settings.force)?;
+    }
+    let bytes = read(&job.input, budget / 2)?;
+    let mut photo = Photo::decode(&bytes, budget)?;
+    let target = target(&job.output, &photo);
+    if let (Output::Folder(_), Some(path)) = (&job.output, &target.path) {
+        output::check(path, settings.force)?;
+    }
+    check_format(&photo, target.format)?;
+    if !settings.quiet {
+        for note in &photo.notes {
+            terminal::note(&format!("{}: {note}", name(&job.input)));
+        }
+    }
+
+    // Without restoration the best copy of a file is the file.
+    if settings.options.strength == 0.0 && photo.format == target.format {
+        return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
+    }
+    drop(bytes);
+    if settings.options.strength > 0.0 {
+        photo.samples = restored(&photo, engine, settings, budget, &name(&job.input), count)?;
+    }
+    target.write(settings.force, |mut out| {
+        photo.encode(target.format, &mut out)
+    })
+}
+
+/// Runs the network over a photo within the budget.
+fn restored(
+    photo: &Photo,
+    engine: &dyn Engine,
+    settings: &Settings,
+    budget: u64,
+    name: &str,
+    count: (usize, usize),
+) -> Result<Vec<u8>> {
+    let mut sink = Restored::of(photo);
+    let options = options_within(photo, engine, settings, budget)?;
+    let plan = engine.plan(photo.width, photo.height, &options)?;
+    if !settings.quiet {
+        terminal::note(&format!(
+            "{name}: {} x {}, {} of {} x {} pixels",
+            photo.width,
+            photo.height,
+            if plan.len() == 1 {
+                "1 tile".into()
+            } else {
+                format!("{} tiles", plan.len())
+            },
+            plan.tile_width(),
+            plan.tile_height(),
+        ));
+    }
+    let bar = bar(settings.quiet, name, count);
+    let result = engine.restore(photo, &mut sink, &options, &mut |progress: Progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        if interrupt::asked() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    bar.finish_and_clear();
+    result?;
+    Ok(sink.into_samples())
+}
+
+/// Gives the network what the photo leaves of the budget.
+fn options_within(
+    photo: &Photo,
+    engine: &dyn Engine,
+    settings: &Settings,
+    budget: u64,
+) -> Result<Options> {
+    let mut options = settings.options.clone();
+    // Without a bound the library's own default is the faster choice, unless memory is scarce.
+    let left = memory::left_of(budget, 2 * photo.samples.len() as u64);
+    let network = match settings.memory {
+        Some(_) => left,
+        None if options.tile.is_some() => return Ok(options),
+        None => left.min(dino_ir::restore::DEFAULT_MEMORY),
+    };
+    let fits = |network: u64| -> Result<(Options, u64)> {
+        let options = Options {
+            memory: Some(network.max(1)),
+            ..settings.options.clone()
+        };
+        let plan = engine.plan(photo.width, photo.height, &options).map_err(|error| match error {
+            dino_ir::Error::OutOfMemory(_) => anyhow::anyhow!(
+                "{} of memory leave {} for the network, too little for this photo and tile size: \
+                 give --memory {} or a smaller --tile",
+                show_size(budget),
+                show_size(network),
+                suggest_size(budget * 2)
+            ),
+            other => other.into(),
+        })?;
+        // The band of result rows in floats, and its weights.
+        let band = plan.tile_height() as u64 * photo.width as u64 * 16;
+        Ok((options, band))
+    };
+    let (_, band) = fits(network)?;
+    options.memory = fits(network.saturating_sub(band))?.0.memory;
+    Ok(options)
+}
+
+/// Where a result goes, and as what.
+struct Target {
+    /// `None`: standard output.
+    path: Option<PathBuf>,
+    format: Format,
+}
+
+fn target(output: &Output, photo: &Photo) -> Target {
+    let (path, format) = match output {
+        Output::Stdout => (None, None),
+        Output::File { path, convert } => (
+            Some(path.clone()),
+            Format::of_path(path).filter(|_| *convert),
+        ),
+        Output::Folder(folder) => (
+            Some(folder.join(format!("stdin.{}", photo.format.extension()))),
+            None,
+        ),
+    };
+    Target {
+        path,
+        format: format.unwrap_or(photo.format),
+    }
+}
+
+impl Target {
+    fn write(
+        &self,
+        force: bool,
+        write: impl FnOnce(&mut dyn WriteSeek) -> Result<()>,
+    ) -> Result<()> {
+        match &self.path {
+            Some(path) => output::write(path, force, |out| write(out)),
+            None => {
+                // Half a photo on a pipe is a partial file too.
+                let mut whole = Cursor::new(Vec::new());
+                write(&mut whole)?;
+                let mut out = io::stdout().lock();
+                out.write_all(whole.get_ref())
+                    .and_then(|()| out.flush())
+                    .context("standard output")
+            }
+        }
+    }
+}
+
+/// What encoders write to.
+trait WriteSeek: Write + io::Seek {}
+
+impl<T: Write + io::Seek> WriteSeek for T {}
+
+/// Refuses, before minutes of work, what cannot be written after them.
+fn check_format(photo: &Photo, format: Format) -> Result<()> {
+    ensure!(
+        !(format == Format::Jpeg && photo.has_alpha()),
+        "JPEG holds no transparency; write a PNG with -o NAME.png"
+    );
+    ensure!(
+        format != Format::WebP || (photo.width <= 16384 && photo.height <= 16384),
+        "WebP holds at most 16384 pixels a side; write a PNG with -o NAME.png"
+    );
+    ensure!(
+        format != Format::Jpeg || (photo.width <= 65535 && photo.height <= 65535),
+        "JPEG holds at most 65535 pixels a side; write a PNG with -o NAME.png"
+    );
+    Ok(())
+}
+
+fn read(input: &Input, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match input {
+        Input::Stdin => {
+            io::stdin()
+                .lock()
+                .take(limit + 1)
+                .read_to_end(&mut bytes)
+                .context("cannot be read")?;
+        }
+        Input::File(path) => {
+            let file =
+                File::open(path).context("cannot be opened; check its name and permissions")?;
+            let meta = file.metadata().context("cannot be read")?;
+            ensure!(!meta.is_dir(), "is a folder; give a photo");
+            if meta.len() <= limit {
+                bytes.reserve_exact(meta.len() as usize);
+            }
+            file.take(limit + 1)
+                .read_to_end(&mut bytes)
+                .context("cannot be read; check its permissions")?;
+        }
+    }
+    ensure!(
+        bytes.len() as u64 <= limit,
+        "the file alone takes more than half of the memory allowed; give a larger --memory"
+    );
+    Ok(bytes)
+}
+
+fn name(input: &Input) -> String {
+    match input {
+        Input::Stdin => "standard input".into(),
+        Input::File(path) => path.display().to_string(),
+    }
+}
+
+fn bar(quiet: bool, name: &str, (number, of): (usize, usize)) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} tiles, {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    let short = Path::new(name)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    bar.set_prefix(if of > 1 {
+        format!("[{number}/{of}] {short}")
+    } else {
+        short.into_owned()
+    });
+    bar
+}
+
+fn is_cancelled(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<dino_ir::Error>(),
+        Some(dino_ir::Error::Cancelled)
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The network as the commands see it: whatever restores a source into a sink.
+
+use std::path::Path;
+
+use anyhow::Result;
+use burn::Tensor;
+use dino_ir::device::DeviceChoice;
+use dino_ir::model::{DinoIr, DinoIrConfig};
+use dino_ir::restore::{Network, Options, ProgressCallback, Restorer, Sink, Source, TilePlan};
+
+use crate::weights;
+
+/// Restormer halves its sides three times.
+const MULTIPLE: usize = 8;
+
+/// Restores photos; made once, used for every file.
+pub trait Engine {
+    /// The tiles that a photo of this size would be cut into.
+    ///
+    /// # Errors
+    /// As [`dino_ir::restore::plan`].
+    fn plan(&self, width: usize, height: usize, options: &Options) -> dino_ir::Result<TilePlan>;
+
+    /// Restores `source` into `sink`.
+    ///
+    /// # Errors
+    /// As [`Restorer::restore`].
+    fn restore(
+        &self,
+        source: &dyn Source,
+        sink: &mut dyn Sink,
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> dino_ir::Result<()>;
+}
+
+impl<N: Network> Engine for Restorer<N> {
+    fn plan(&self, width: usize, height: usize, options: &Options) -> dino_ir::Result<TilePlan> {
+        Restorer::plan(self, width, height, options)
+    }
+
+    fn restore(
+        &self,
+        source: &dyn Source,
+        sink: &mut dyn Sink,
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> dino_ir::Result<()> {
+        Restorer::restore(self, source, sink, options, progress)
+    }
+}
+
+/// A restoration net as the tiles see it.
+struct Net {
+    model: DinoIr,
+    config: DinoIrConfig,
+}
+
+impl Network for Net {
+    fn multiple(&self) -> usize {
+        MULTIPLE
+    }
+
+    fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+        self.config.activation_bytes(height, width)
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.model.forward(x)
+    }
+}
+
+/// An engine, and the device it runs on.
+pub struct Opened {
+    /// Restores photos.
+    pub engine: Box<dyn Engine>,
+    /// What `auto` came down to.
+    pub device: DeviceChoice,
+}
+
+/// Opens weights, or the embedded ones without a path, on a device.
+///
+/// # Errors
+/// Weights that cannot be used, a device that cannot be opened; both say what to do instead.
+pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Opened> {
+    let file = weights.map(weights::read).transpose()?;
+    let bytes = match &file {
+        Some(file) => file,
+        None => embedded()?,
+    };
+    let opened = device.open(|device| {
+        let (model, config) = dino_ir::weights::load(bytes, device)?;
+        Ok(Restorer::new(Net { model, config }, device))
+    });
+    let (device, restorer) = opened.map_err(|error| match (error, weights) {
+        (error @ dino_ir::Error::Weights(_), Some(path)) => {
+            anyhow::anyhow!("{}: {error}; take another file", path.display())
+        }
+        (error, _) => error.into(),
+    })?;
+    Ok(Opened {
+        engine: Box::new(restorer),
+        device,
+    })
+}
+
+/// The weights compiled in.
+fn embedded() -> Result<&'static [u8]> {
+    anyhow::bail!("no weights are compiled in; give --weights FILE")
+}

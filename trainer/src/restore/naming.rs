@@ -1,0 +1,393 @@
+//! Which files are restored, and what their results are called.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use crate::photo::Format;
+
+/// Stands between name and extension of a result beside its input.
+const MARK: &str = ".restored";
+
+/// Where a photo comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+/// Where its result goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// A file, of the format its extension stands for where `convert`, else of the input's.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether the user chose the extension.
+        convert: bool,
+    },
+    /// A file in this folder, named once the format is known: what standard input gets.
+    Folder(PathBuf),
+}
+
+/// One photo to restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// From where.
+    pub input: Input,
+    /// To where.
+    pub output: Output,
+}
+
+/// What a command line asks for.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    /// Photos, in the order of the command line; folders sorted by name.
+    pub jobs: Vec<Job>,
+    /// Inputs that cannot be restored, one line each.
+    pub failures: Vec<String>,
+}
+
+/// Lists the photos that `inputs` mean, and names their results.
+///
+/// # Errors
+/// A combination that makes no sense, as a message for the user.
+pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
+    let target = Target::new(inputs, output)?;
+    let mut found = Jobs::default();
+    let mut taken = HashSet::new();
+    for input in inputs {
+        if input.as_os_str() == "-" {
+            found.jobs.push(Job {
+                input: Input::Stdin,
+                output: target.of_stdin(),
+            });
+        } else if input.is_dir() {
+            let mut files = Vec::new();
+            list(input, target.folder(), &mut files, &mut found.failures);
+            if files.is_empty() {
+                let line = format!(
+                    "{}: no PNG, JPEG, WebP or TIFF file in this folder",
+                    input.display()
+                );
+                found.failures.push(line);
+            }
+            for file in files {
+                let inside = file.strip_prefix(input).unwrap_or(&file).to_owned();
+                found.push(&target, &mut taken, file, &inside);
+            }
+        } else {
+            let name = input
+                .file_name()
+                .map_or_else(|| input.clone(), PathBuf::from);
+            found.push(&target, &mut taken, input.clone(), &name);
+        }
+    }
+    Ok(found)
+}
+
+impl Jobs {
+    fn push(
+        &mut self,
+        target: &Target,
+        taken: &mut HashSet<PathBuf>,
+        file: PathBuf,
+        inside: &Path,
+    ) {
+        let output = target.of_file(&file, inside);
+        if let Output::File { path, .. } = &output {
+            if !taken.insert(path.clone()) {
+                self.failures.push(format!(
+                    "{}: its result {} is also that of another input; restore it with another -o",
+                    file.display(),
+                    path.display()
+                ));
+                return;
+            }
+        }
+        self.jobs.push(Job {
+            input: Input::File(file),
+            output,
+        });
+    }
+}
+
+/// Where results go.
+enum Target<'a> {
+    Beside,
+    Stdout,
+    File(&'a Path),
+    Folder(&'a Path),
+}
+
+impl<'a> Target<'a> {
+    fn new(inputs: &[PathBuf], output: Option<&'a Path>) -> Result<Self, String> {
+        let stdin = inputs
+            .iter()
+            .filter(|input| input.as_os_str() == "-")
+            .count();
+        if stdin > 1 {
+            return Err("standard input can be read once: give - once".into());
+        }
+        let single = inputs.len() == 1 && (stdin == 1 || !inputs[0].is_dir());
+        let Some(path) = output else {
+            return match (stdin, inputs.len()) {
+                (0, _) => Ok(Target::Beside),
+                (_, 1) => Ok(Target::Stdout),
+                _ => Err("- beside other inputs needs -o FOLDER".into()),
+            };
+        };
+        if path.as_os_str() == "-" {
+            return if single {
+                Ok(Target::Stdout)
+            } else {
+                Err("-o - takes the result of one file: give one, or -o FOLDER".into())
+            };
+        }
+        let slash = path
+            .as_os_str()
+            .to_string_lossy()
+            .ends_with(std::path::is_separator);
+        if path.is_dir() || slash || (Format::of_path(path).is_none() && path.extension().is_none())
+        {
+            return Ok(Target::Folder(path));
+        }
+        if Format::of_path(path).is_none() && single {
+            return Err(format!(
+                "{}: results can be .png, .jpg, .webp or .tif; end -o with one of these, or with / for a folder",
+                path.display()
+            ));
+        }
+        match (single, Format::of_path(path)) {
+            (true, _) => Ok(Target::File(path)),
+            (false, None) => Ok(Target::Folder(path)),
+            (false, Some(_)) => Err(format!(
+                "{}: several results do not fit into one file; give -o FOLDER/",
+                path.display()
+            )),
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Target::Folder(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    fn of_stdin(&self) -> Output {
+        match self {
+            Target::File(path) => Output::File {
+                path: path.to_path_buf(),
+                convert: true,
+            },
+            Target::Folder(path) => Output::Folder(path.to_path_buf()),
+            Target::Stdout | Target::Beside => Output::Stdout,
+        }
+    }
+
+    fn of_file(&self, file: &Path, inside: &Path) -> Output {
+        match self {
+            Target::Stdout => Output::Stdout,
+            Target::File(path) => Output::File {
+                path: path.to_path_buf(),
+                convert: true,
+            },
+            Target::Beside => Output::File {
+                path: beside(file),
+                convert: false,
+            },
+            // An input given as `../photo.png` still lands inside the folder.
+            Target::Folder(folder) => {
+                let inside: PathBuf = inside
+                    .components()
+                    .filter(|part| matches!(part, Component::Normal(_)))
+                    .collect();
+                Output::File {
+                    path: folder.join(inside),
+                    convert: false,
+                }
+            }
+        }
+    }
+}
+
+/// `NAME.restored.EXT` for `NAME.EXT`.
+pub fn beside(file: &Path) -> PathBuf {
+    let mut name = OsString::from(file.file_stem().unwrap_or_default());
+    name.push(MARK);
+    if let Some(extension) = file.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    file.with_file_name(name)
+}
+
+/// The photos below a folder, sorted; not hidden ones, not earlier results, nothing in `except`.
+fn list(
+    folder: &Path,
+    except: Option<&Path>,
+    files: &mut Vec<PathBuf>,
+    failures: &mut Vec<String>,
+) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            failures.push(format!(
+                "{}: cannot be listed ({error}); check its permissions",
+                folder.display()
+            ));
+            return;
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // A link to a folder may lead back up, and would be restored twice.
+        let linked = path.is_symlink();
+        if name.starts_with('.') {
+            continue;
+        } else if path.is_dir() {
+            if !linked && !except.is_some_and(|except| same(except, &path)) {
+                list(&path, except, files, failures);
+            }
+        } else if Format::of_path(&path).is_some() && !is_result(&path) {
+            files.push(path);
+        }
+    }
+}
+
+fn is_result(path: &Path) -> bool {
+    path.file_stem()
+        .is_some_and(|stem| stem.to_string_lossy().ends_with(MARK))
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(inputs: &[&Path], output: Option<&Path>) -> Vec<PathBuf> {
+        let inputs: Vec<PathBuf> = inputs.iter().map(|path| path.to_path_buf()).collect();
+        let jobs = jobs(&inputs, output).expect("a sensible command line");
+        assert_eq!(jobs.failures, Vec::<String>::new());
+        jobs.jobs
+            .into_iter()
+            .map(|job| match job.output {
+                Output::File { path, .. } => path,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn tree() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in [
+            "b.png",
+            "a.JPG",
+            "a.restored.JPG",
+            "notes.txt",
+            ".hidden.png",
+            "sub/c.tiff",
+        ] {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, b"x").expect("a file");
+        }
+        folder
+    }
+
+    #[test]
+    fn beside_the_input() {
+        assert_eq!(
+            beside(Path::new("x/photo.old.jpg")),
+            Path::new("x/photo.old.restored.jpg")
+        );
+        assert_eq!(beside(Path::new("photo")), Path::new("photo.restored"));
+        let tree = tree();
+        let names = ["a.restored.JPG", "b.restored.png", "sub/c.restored.tiff"];
+        assert_eq!(
+            outputs(&[tree.path()], None),
+            names.map(|name| tree.path().join(name))
+        );
+    }
+
+    #[test]
+    fn a_folder_keeps_the_structure() {
+        let tree = tree();
+        let out = tree.path().join("out");
+        fs::create_dir(&out).expect("a folder");
+        fs::write(out.join("old.png"), b"x").expect("a file");
+        let names = ["a.JPG", "b.png", "sub/c.tiff"];
+        assert_eq!(
+            outputs(&[tree.path()], Some(&out)),
+            names.map(|name| out.join(name))
+        );
+        assert_eq!(
+            outputs(&[&tree.path().join("b.png")], Some(&out)),
+            [out.join("b.png")]
+        );
+        assert_eq!(
+            outputs(&[Path::new("no/such.png")], Some(Path::new("new/"))),
+            [Path::new("new/such.png")]
+        );
+    }
+
+    #[test]
+    fn the_same_result_twice_is_a_failure() {
+        let inputs = [PathBuf::from("one/a.png"), PathBuf::from("two/a.png")];
+        let jobs = jobs(&inputs, Some(Path::new("out"))).expect("a sensible command line");
+        assert_eq!((jobs.jobs.len(), jobs.failures.len()), (1, 1));
+    }
+
+    #[test]
+    fn standard_input_and_output() {
+        let stdin = [PathBuf::from("-")];
+        let job = |output: Option<&str>| {
+            jobs(&stdin, output.map(Path::new))
+                .expect("a sensible command line")
+                .jobs[0]
+                .output
+                .clone()
+        };
+        assert_eq!(job(None), Output::Stdout);
+        assert_eq!(job(Some("-")), Output::Stdout);
+        assert_eq!(
+            job(Some("x.png")),
+            Output::File {
+                path: "x.png".into(),
+                convert: true
+            }
+        );
+        assert_eq!(job(Some("folder/")), Output::Folder("folder/".into()));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        for (inputs, output) in [
+            (paths(&["-", "-"]), Some("out")),
+            (paths(&["-", "a.png"]), None),
+            (paths(&["a.png", "b.png"]), Some("-")),
+            (paths(&["a.png", "b.png"]), Some("c.png")),
+            (paths(&["a.png"]), Some("b.gif")),
+        ] {
+            assert!(
+                jobs(&inputs, output.map(Path::new)).is_err(),
+                "{inputs:?} {output:?}"
+            );
+        }
+    }
+}

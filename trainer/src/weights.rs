@@ -1,0 +1,135 @@
+//! The commands on weights files: `info` and `export`.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
+use dino_ir::weights::{Dtype, Kind, Weights};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+
+use crate::restore::output;
+
+/// No weights of ours, nor any published ones that we import, come near this.
+const MAX_BYTES: u64 = 8 << 30;
+
+/// Reads a weights file whole.
+///
+/// # Errors
+/// One line that names the file: missing, a folder, too large to be weights.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let name = path.display();
+    let file = File::open(path)
+        .with_context(|| format!("{name}: cannot be opened; check its name and permissions"))?;
+    let meta = file
+        .metadata()
+        .with_context(|| format!("{name}: cannot be read"))?;
+    ensure!(
+        !meta.is_dir(),
+        "{name}: is a folder; give a weights file (.safetensors)"
+    );
+    ensure!(
+        meta.len() <= MAX_BYTES,
+        "{name}: too large for a weights file; take another one"
+    );
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("{name}: cannot be read"))?;
+    Ok(bytes)
+}
+
+/// What a weights file is, as one JSON object: its metadata, and what its tensors amount to.
+///
+/// # Errors
+/// One line that names the file: not safetensors, not ours.
+pub fn describe(path: &Path) -> Result<Value> {
+    let name = path.display();
+    let bytes = read(path)?;
+    let broken = || format!("{name}: not a weights file, or cut short; take another one");
+    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
+    let tensors = SafeTensors::deserialize(&bytes).with_context(broken)?;
+    let Some(ours) = header
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get("dino_ir"))
+    else {
+        bail!("{name}: tensors without DINO-IR's metadata; convert it with `trainer import`");
+    };
+    let ours: Value = serde_json::from_str(ours)
+        .with_context(|| format!("{name}: its metadata are damaged; take another file"))?;
+
+    let mut dtypes: Vec<String> = tensors
+        .iter()
+        .map(|(_, tensor)| format!("{:?}", tensor.dtype()).to_lowercase())
+        .collect();
+    dtypes.sort();
+    dtypes.dedup();
+    let parameters: usize = tensors
+        .iter()
+        .map(|(_, tensor)| tensor.shape().iter().product::<usize>())
+        .sum();
+    Ok(json!({
+        "file": name.to_string(),
+        "bytes": bytes.len(),
+        "format": ours["format"],
+        "kind": ours["kind"],
+        "tensors": tensors.len(),
+        "parameters": parameters,
+        "dtypes": dtypes,
+        "config": ours["config"],
+        "provenance": ours["provenance"],
+        "golden": !ours["golden"].is_null(),
+    }))
+}
+
+/// `info`: the description, for people or as JSON.
+///
+/// # Errors
+/// As [`describe`], and those of standard output.
+pub fn info(path: &Path, json: bool) -> Result<()> {
+    let description = describe(path)?;
+    if json {
+        return Ok(crate::terminal::out(&description.to_string())?);
+    }
+    let mut lines = Vec::new();
+    for (key, value) in description.as_object().into_iter().flatten() {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        lines.push(format!("{key:<12}{value}"));
+    }
+    Ok(crate::terminal::out(&lines.join("\n"))?)
+}
+
+/// `export`: the same weights in another number format, golden values recorded anew.
+///
+/// # Errors
+/// One line that names the file: not ours, not complete, not writable.
+pub fn export(weights: &Path, output: &Path, dtype: Dtype, force: bool) -> Result<()> {
+    output::check(output, force)?;
+    let bytes = read(weights)?;
+    let exported = convert(&bytes, dtype)
+        .with_context(|| format!("{}: cannot be exported", weights.display()))?;
+    output::write(output, force, |out| Ok(out.write_all(&exported)?))
+}
+
+fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
+    let weights = Weights::from_bytes(bytes)?;
+    let provenance = weights.header.provenance.clone();
+    let cpu = Device::flex();
+    if weights.header.kind == Kind::Dinov2 {
+        let config = serde_json::from_value(weights.header.config.clone())?;
+        let backbone = weights.backbone(&cpu)?;
+        return Ok(dino_ir::weights::backbone_to_bytes(
+            &backbone, &config, dtype, provenance,
+        )?);
+    }
+    let (model, config) = dino_ir::weights::load(bytes, &cpu)?;
+    Ok(dino_ir::weights::to_bytes(
+        &model, &config, dtype, provenance,
+    )?)
+}
