@@ -30,6 +30,14 @@ pub const PREVIOUS: &str = "previous.safetensors";
 /// The one with the best validation PSNR.
 pub const BEST: &str = "best.safetensors";
 
+/// Whether the bytes of a safetensors file are a checkpoint.
+pub fn is_checkpoint(bytes: &[u8]) -> bool {
+    SafeTensors::read_metadata(bytes).is_ok_and(|(_, metadata)| {
+        let entries = metadata.metadata().as_ref();
+        entries.is_some_and(|entries| entries.contains_key(STATE_KEY))
+    })
+}
+
 /// Sums since the log's last line, so that a resumed run writes the same line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interval {

@@ -1,5 +1,8 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
+mod eval;
+mod train;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -41,8 +44,12 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Say what a weights file is
     Info(InfoArgs),
-    /// Write weights in another number format
+    /// Write weights, or a training run's best net, in a number format
     Export(ExportArgs),
+    /// Train a network on photos
+    Train(train::TrainArgs),
+    /// Measure a network on a test set
+    Eval(eval::EvalArgs),
 }
 
 /// Arguments of `restore`.
@@ -105,11 +112,12 @@ pub struct InfoArgs {
 /// Arguments of `export`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  trainer export --weights run/best.safetensors -o nano.safetensors --dtype f16"
+    after_help = "Example:\n  trainer export --weights weights.safetensors -o half.safetensors --dtype f16\n  \
+        trainer export --weights runs/nano -o nano.safetensors"
 )]
 pub struct ExportArgs {
-    /// Weights file to read
-    #[arg(long, value_name = "FILE")]
+    /// Weights file, or the folder or a checkpoint of a training run
+    #[arg(long, value_name = "FILE|DIR")]
     pub weights: PathBuf,
     /// Weights file to write
     #[arg(short, long, value_name = "OUT.safetensors")]
@@ -151,10 +159,6 @@ pub fn main() -> ExitCode {
 
 /// Runs one command.
 pub fn run(command: Command) -> ExitCode {
-    if let Err(error) = interrupt::listen() {
-        terminal::error(&format!("{error:#}"));
-        return ExitCode::from(FAILED);
-    }
     let done = match command {
         Command::Restore(args) => run_restore(&args),
         Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
@@ -162,6 +166,8 @@ pub fn run(command: Command) -> ExitCode {
             weights::export(&args.weights, &args.output, args.dtype, args.force)
                 .map(|()| ExitCode::SUCCESS)
         }
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
     };
     done.unwrap_or_else(|error| {
         if interrupt::asked() {
@@ -191,6 +197,7 @@ impl std::fmt::Display for UsageError {
 impl std::error::Error for UsageError {}
 
 fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
     let options = Options {
         strength: args.strength,
         tile: args.tile.0,

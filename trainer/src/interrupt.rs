@@ -34,6 +34,20 @@ pub fn listen() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As [`listen`], for work that ends itself, with something to save, once the flag is set; a second
+/// Ctrl-C ends the program at once.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn listen_for_stop() -> anyhow::Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| {
+        if ASKED.swap(true, Ordering::SeqCst) {
+            std::process::exit(EXIT_CODE.into());
+        }
+    })?;
+    Ok(&ASKED)
+}
+
 /// Whether the user asked to stop.
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)

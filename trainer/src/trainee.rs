@@ -10,9 +10,11 @@ use dino_ir::loss::{PerceptionContrastive, l1};
 use dino_ir::model::{DinoIr, DinoIrConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::{TrainConfig, read_section};
 use crate::dataset::DataConfig;
 use crate::degrade::Task;
+use crate::parameters::load_tensors;
 use crate::sample::{Sample, Sampler};
 use crate::train::{Batch, BatchRequest, BatchSource, StepOutput, Trainee};
 
@@ -112,6 +114,17 @@ impl DinoIrTrainee {
         device.seed(config.seed);
         let net = sizes.init(device);
         Ok((Self { net, loss }, sizes))
+    }
+
+    /// The averaged net of a checkpoint on the CPU.
+    ///
+    /// # Errors
+    /// If the checkpoint is of another model.
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<(DinoIr, DinoIrConfig)> {
+        let config = TrainConfig::parse(&checkpoint.state.config, &[])?;
+        let (trainee, sizes) = Self::new(&config, &Device::flex())?;
+        let trainee = load_tensors(trainee, &checkpoint.averaged_weights())?;
+        Ok((trainee.net, sizes))
     }
 }
 

@@ -10,7 +10,9 @@ use dino_ir::weights::{Dtype, Kind, Weights};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
+use crate::checkpoint::Checkpoint;
 use crate::restore::output;
+use crate::trainee::DinoIrTrainee;
 
 /// No weights of ours, nor any published ones that we import, come near this.
 const MAX_BYTES: u64 = 8 << 30;
@@ -111,10 +113,34 @@ pub fn info(path: &Path, json: bool) -> Result<()> {
 /// One line that names the file: not ours, not complete, not writable.
 pub fn export(weights: &Path, output: &Path, dtype: Dtype, force: bool) -> Result<()> {
     output::check(output, force)?;
-    let bytes = read(weights)?;
-    let exported = convert(&bytes, dtype)
+    let exported = exported(weights, dtype)
         .with_context(|| format!("{}: cannot be exported", weights.display()))?;
     output::write(output, force, |out| Ok(out.write_all(&exported)?))
+}
+
+/// What a training run leaves in its weights, for people.
+pub fn run_provenance(steps: u64, seconds: f64, best_psnr: Option<f64>) -> Value {
+    json!({
+        "made_by": concat!("trainer ", env!("CARGO_PKG_VERSION")),
+        "steps": steps,
+        "hours": (seconds / 36.0).round() / 100.0,
+        "validation_psnr": best_psnr,
+    })
+}
+
+fn exported(path: &Path, dtype: Dtype) -> Result<Vec<u8>> {
+    // A run's folder means its best checkpoint.
+    let best = path.join(crate::checkpoint::BEST);
+    let path = if best.is_file() { best.as_path() } else { path };
+    let bytes = if path.is_dir() { Vec::new() } else { read(path)? };
+    if path.is_dir() || crate::checkpoint::is_checkpoint(&bytes) {
+        let checkpoint = Checkpoint::load(path)?;
+        let state = &checkpoint.state;
+        let provenance = run_provenance(state.step, state.seconds, state.best_psnr);
+        let (net, config) = DinoIrTrainee::from_checkpoint(&checkpoint)?;
+        return Ok(dino_ir::weights::to_bytes(&net, &config, dtype, provenance)?);
+    }
+    convert(&bytes, dtype)
 }
 
 fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
