@@ -1,6 +1,17 @@
-//! Everything behind the `trainer` command: photos and their degradations, training, evaluation and restoring files.
+//! Everything behind the `trainer` command: photos and their degradations, training, evaluation
+//! and restoring files.
 
+pub mod checkpoint;
+pub mod config;
 pub mod dataset;
 pub mod degrade;
+pub mod ema;
+pub mod log;
+pub mod optimizer;
+pub mod parameters;
+pub mod plot;
 pub mod rgb;
 pub mod sample;
+pub mod schedule;
+pub mod train;
+pub mod trainee;

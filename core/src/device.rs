@@ -1,0 +1,118 @@
+//! Which device computes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+
+use crate::{Error, Result};
+
+/// What the user asked for: `auto`, `cpu`, `wgpu` or `cuda[:N]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The best device that works.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU through Vulkan, Metal or DirectX 12.
+    Wgpu,
+    /// The NVIDIA GPU with this number.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let unknown = || {
+            Error::InvalidOption(format!(
+                "device {name:?}: use auto, cpu, wgpu, cuda or cuda:N"
+            ))
+        };
+        match name {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "wgpu" => Ok(Self::Wgpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                let number = name.strip_prefix("cuda:").ok_or_else(unknown)?;
+                number.parse().map(Self::Cuda).map_err(|_| unknown())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Wgpu => f.write_str("wgpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// Opens the device and lets `load` prepare it (read weights, check golden values). `Auto`
+    /// goes on to the next best device when one cannot be opened or fails its golden check, and
+    /// ends at the CPU; the name of the device that works is returned with the result.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device is not there; whatever `load` returns.
+    pub fn open<T>(self, load: impl Fn(&Device) -> Result<T>) -> Result<(Self, T)> {
+        let open = |choice: Self| choice.device().and_then(|device| load(&device));
+        if self != Self::Auto {
+            return open(self).map(|loaded| (self, loaded));
+        }
+        for choice in [Self::Cuda(0), Self::Wgpu] {
+            match open(choice) {
+                Ok(loaded) => return Ok((choice, loaded)),
+                Err(Error::Device(_) | Error::Golden(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        open(Self::Cpu).map(|loaded| (Self::Cpu, loaded))
+    }
+
+    /// The device, tried with one small product.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if this build or this machine has no such device.
+    pub fn device(self) -> Result<Device> {
+        match self {
+            Self::Auto | Self::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => try_out("wgpu", "no GPU adapter with a working driver", || {
+                Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)
+            }),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(number) => try_out("cuda", "no NVIDIA driver or no such GPU", || {
+                Device::cuda(number)
+            }),
+            #[allow(unreachable_patterns, reason = "depends on the features")]
+            Self::Wgpu | Self::Cuda(_) => Err(Error::Device(format!(
+                "{self}: this program was built without it; use --device cpu"
+            ))),
+        }
+    }
+}
+
+/// The runtimes panic where they find no driver; a panic here means that the device is not there.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn try_out(name: &str, reason: &str, open: impl Fn() -> Device) -> Result<Device> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let device = open();
+        let ones = burn::tensor::Tensor::<2>::ones([2, 2], &device);
+        let sum: f32 = ones.clone().matmul(ones).sum().into_scalar();
+        (sum == 8.0).then_some(device)
+    }));
+    std::panic::set_hook(hook);
+    tried
+        .ok()
+        .flatten()
+        .ok_or_else(|| Error::Device(format!("{name}: {reason}; use --device cpu")))
+}

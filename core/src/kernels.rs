@@ -1,0 +1,45 @@
+//! The network's hot operations, with hand-written CPU kernels and gradients.
+//!
+//! Every function takes and returns ordinary tensors (NCHW) on any device, with or without
+//! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs a kernel of this module, written
+//! once and compiled for AVX-512, AVX2 and plain Rust ([`simd`]); the best is chosen when the
+//! program runs. Everywhere else it is the composition of burn operations in `plain`, which is also
+//! what the tests compare the kernels with.
+//!
+//! Each file has the same order: the tensor function, the plain composition, the backend extension
+//! (`Flex`, then `Autodiff`), the kernel, the tests. Gradients are summed in a fixed order, so that
+//! a training run can be repeated bit for bit.
+//!
+//! Kernels write their results into memory that was never cleared, through raw pointers, because
+//! threads fill interleaved parts of one tensor. That is the only `unsafe` besides vector loads
+//! and stores; shapes are checked where slices become pointers.
+
+mod conv;
+mod depthwise;
+mod flex;
+mod gelu;
+mod gemm;
+mod layer_norm;
+mod mdta;
+mod pointwise;
+mod simd;
+#[cfg(test)]
+mod testing;
+
+pub use conv::conv3x3;
+pub use depthwise::depthwise3x3;
+pub use gelu::gated_gelu;
+pub use layer_norm::channel_layer_norm;
+pub use mdta::mdta;
+pub use pointwise::pointwise;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Tensor};
+
+/// Whether a kernel can take these tensors: f32, on the CPU backend, with something in them.
+fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device().without_autodiff();
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+        && x.dtype() == DType::F32
+        && x.shape().num_elements() > 0
+}

@@ -1,0 +1,241 @@
+//! DINO-IR: the restoration net and its guidance, wired as in the paper's figure 2.
+
+pub mod dinov2;
+pub mod dr_fusion;
+pub mod layers;
+pub mod psf;
+pub mod resize;
+pub mod restormer;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+use dinov2::{Dinov2, Dinov2Config};
+use dr_fusion::DrFusion;
+use psf::{DEPTHS, Fused, Psf};
+use restormer::{LEVELS, Restormer, RestormerConfig};
+
+/// The whole model; without guidance it is the plain Restormer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DinoIrConfig {
+    /// The restoration net.
+    #[serde(default)]
+    pub restormer: RestormerConfig,
+    /// What guides it.
+    #[serde(default)]
+    pub guidance: Option<GuidanceConfig>,
+}
+
+/// The backbone and how its features reach the restoration net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuidanceConfig {
+    /// The backbone.
+    pub backbone: Dinov2Config,
+    /// Shallow, medium and deep block, counted from 1.
+    pub depths: [usize; DEPTHS],
+    /// Channels of the fused features.
+    pub fused: usize,
+    /// Hidden width of the gate.
+    pub gate_hidden: usize,
+    /// Stages that are guided: encoder levels 1 to 3 and the latent, 4.
+    pub stages: Vec<usize>,
+    /// See [`DrFusion::new`].
+    #[serde(default = "yes")]
+    pub pixel_mean: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl GuidanceConfig {
+    /// The last block of each third, every stage.
+    pub fn new(backbone: Dinov2Config, fused: usize, gate_hidden: usize) -> Self {
+        let depths = [1, 2, 3].map(|third| (third * backbone.depth / 3).max(1));
+        Self {
+            backbone,
+            depths,
+            fused,
+            gate_hidden,
+            stages: (1..=LEVELS).collect(),
+            pixel_mean: true,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.backbone.validate()?;
+        let wrong = |what: String| Err(Error::Weights(format!("guidance config: {what}")));
+        let blocks = 1..=self.backbone.depth;
+        if !self.depths.is_sorted() || self.depths.iter().any(|block| !blocks.contains(block)) {
+            return wrong(format!(
+                "depths {:?} are not ascending blocks in {blocks:?}",
+                self.depths
+            ));
+        }
+        let stages_valid = self.stages.iter().all(|stage| (1..=LEVELS).contains(stage));
+        if !stages_valid || !self.stages.is_sorted_by(|a, b| a < b) {
+            return wrong(format!(
+                "stages {:?} are not ascending numbers in 1..={LEVELS}",
+                self.stages
+            ));
+        }
+        if self.fused == 0 || self.fused > 8192 || self.gate_hidden == 0 || self.gate_hidden > 8192
+        {
+            return wrong("fused and gate_hidden must be in 1..=8192".into());
+        }
+        Ok(())
+    }
+}
+
+impl DinoIrConfig {
+    /// Paper parity: the published Restormer guided by DINOv2 ViT-S/14.
+    pub fn full() -> Self {
+        Self {
+            restormer: RestormerConfig::default(),
+            guidance: Some(GuidanceConfig::new(Dinov2Config::small(), 384, 384)),
+        }
+    }
+
+    /// The embedded default: small enough for a laptop's CPU and a browser.
+    pub fn nano() -> Self {
+        Self {
+            restormer: RestormerConfig {
+                dim: 16,
+                blocks: [1, 2, 2, 3],
+                refinement: 1,
+                ..RestormerConfig::default()
+            },
+            guidance: Some(GuidanceConfig::new(Dinov2Config::nano(), 64, 64)),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Weights`] if no such model can exist.
+    pub fn validate(&self) -> Result<()> {
+        self.restormer.validate()?;
+        self.guidance
+            .as_ref()
+            .map_or(Ok(()), GuidanceConfig::validate)
+    }
+
+    /// A randomly initialised model; the backbone is frozen.
+    pub fn init(&self, device: &Device) -> DinoIr {
+        DinoIr {
+            restormer: self.restormer.init(device),
+            guidance: self
+                .guidance
+                .as_ref()
+                .map(|guidance| Guidance::new(guidance, &self.restormer, device)),
+        }
+    }
+
+    /// A generous estimate of the peak bytes of one forward pass on an image of this size.
+    pub fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+        // Full resolution at 2 dim channels (decoder and refinement) dominates: the two halves
+        // of the feed-forward network before and after its depthwise convolution, the block's
+        // input, its norm and the skip connection.
+        let channels = 2.0 * self.restormer.dim as f64;
+        let per_pixel = 4.0 * channels * (4.0 * self.restormer.expansion + 4.0);
+        let tokens = self.guidance.as_ref().map_or(0.0, |guidance| {
+            let patches = (height * width) as f64 / 196.0 + 1.0;
+            let backbone = &guidance.backbone;
+            4.0 * patches * (12.0 * backbone.width as f64 + 2.0 * backbone.heads as f64 * patches)
+        });
+        ((height * width) as f64 * per_pixel + tokens) as u64
+    }
+}
+
+/// The restoration net with its guidance.
+#[derive(Module, Debug)]
+pub struct DinoIr {
+    /// The restoration net.
+    pub restormer: Restormer,
+    /// Absent in the plain Restormer.
+    pub guidance: Option<Guidance>,
+}
+
+/// Backbone, pixel-semantic fusion and one D-R fusion for each guided stage.
+#[derive(Module, Debug)]
+pub struct Guidance {
+    /// Frozen DINOv2.
+    pub backbone: Dinov2,
+    /// Fusion of depths.
+    pub psf: Psf,
+    /// In the order of `stages`.
+    pub dr_fusion: Vec<DrFusion>,
+    depths: [usize; DEPTHS],
+    stages: Vec<usize>,
+}
+
+impl DinoIr {
+    /// Height and width of the input must be multiples of this.
+    pub const MULTIPLE: usize = Restormer::MULTIPLE;
+
+    /// Restores.
+    ///
+    /// # Shapes
+    /// - `image`, output: `[batch, 3, height, width]`, RGB in 0..1, multiples of
+    ///   [`Self::MULTIPLE`]
+    pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        match &self.guidance {
+            None => self.restormer.forward(image),
+            Some(guidance) => {
+                let fused = guidance.fuse(image.clone());
+                self.restormer.forward_guided(image, |stage, features| {
+                    guidance.guide(stage, &fused, features)
+                })
+            }
+        }
+    }
+}
+
+impl Guidance {
+    fn new(config: &GuidanceConfig, restormer: &RestormerConfig, device: &Device) -> Self {
+        let fusion = |&stage: &usize| {
+            DrFusion::new(
+                config.fused,
+                restormer.channels(stage),
+                config.pixel_mean,
+                device,
+            )
+        };
+        Self {
+            backbone: config.backbone.init(device).no_grad(),
+            psf: Psf::new(
+                config.backbone.width,
+                config.gate_hidden,
+                config.fused,
+                device,
+            ),
+            dr_fusion: config.stages.iter().map(fusion).collect(),
+            depths: config.depths,
+            stages: config.stages.clone(),
+        }
+    }
+
+    /// Equations 1 to 4 on the image.
+    ///
+    /// # Shapes
+    /// - `image`: `[batch, 3, height, width]`, RGB in 0..1
+    pub fn fuse(&self, image: Tensor<4>) -> Fused {
+        let mut blocks = self.depths.to_vec();
+        blocks.dedup();
+        let features = self.backbone.features(image, &blocks);
+        let depth = |block: usize| {
+            let i = blocks.iter().position(|&b| b == block).unwrap_or(0);
+            features.map(i)
+        };
+        self.psf.forward(self.depths.map(depth))
+    }
+
+    fn guide(&self, stage: usize, fused: &Fused, features: Tensor<4>) -> Tensor<4> {
+        match self.stages.iter().position(|&guided| guided == stage) {
+            Some(i) => self.dr_fusion[i].forward(fused.features.clone(), features),
+            None => features,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! DINO-Restore adaption and fusion (equation 5):
+//! `F_O = softmax(W_k(F_DA) x W_q(F_I) / sqrt(C)) x F_I + F_I`.
+
+use burn::module::Module;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
+
+use crate::model::layers::Conv;
+use crate::model::resize::{Axis, resize_adjoint};
+
+/// Fuses the adapted backbone features into one stage of the restoration net.
+#[derive(Module, Debug)]
+pub struct DrFusion {
+    /// 1x1, `fused -> channels`: the adaption in channels.
+    pub adapt: Conv,
+    /// `W_k`, 1x1.
+    pub key: Conv,
+    /// `W_q`, 1x1.
+    pub query: Conv,
+    pixel_mean: bool,
+}
+
+impl DrFusion {
+    /// `pixel_mean` divides the products, which are sums over pixels, by the number of pixels,
+    /// so that the map does not depend on the size of the tile; at one size it is a constant
+    /// factor of `W_k`.
+    pub fn new(fused: usize, channels: usize, pixel_mean: bool, device: &Device) -> Self {
+        Self {
+            adapt: Conv::pointwise(fused, channels, true, device),
+            key: Conv::pointwise(channels, channels, false, device),
+            query: Conv::pointwise(channels, channels, false, device),
+            pixel_mean,
+        }
+    }
+
+    /// The adaption in scale is a bilinear resize `R` to the stage's size. It commutes with 1x1
+    /// convolutions, and `R(k) x q = k x R^T(q)`, so that everything but the last product runs
+    /// on the small grid of patches.
+    ///
+    /// # Shapes
+    /// - `fused`: `[batch, fused, rows, columns]`
+    /// - `features`, output: `[batch, channels, height, width]`
+    pub fn forward(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = features.dims();
+        let [_, _, rows, columns] = fused.dims();
+        let key = self.key.forward(self.adapt.forward(fused));
+        let query = self.query.forward(resize_adjoint(
+            features.clone(),
+            Axis::bilinear(rows, height),
+            Axis::bilinear(columns, width),
+        ));
+        let pixels = if self.pixel_mean { height * width } else { 1 };
+        let scale = 1.0 / ((channels as f64).sqrt() * pixels as f64);
+        let products = key
+            .flatten::<3>(2, 3)
+            .matmul(query.flatten::<3>(2, 3).swap_dims(1, 2));
+        let map = softmax(products * scale, 2);
+        let mixed = map.matmul(features.clone().reshape([batch, channels, height * width]));
+        mixed.reshape([batch, channels, height, width]) + features
+    }
+}

@@ -1,0 +1,179 @@
+//! Separable image resizing as products with small matrices, PyTorch's `interpolate` with
+//! `align_corners=False`. As products they are differentiable on every device, and their
+//! transposes are the adjoints that D-R fusion needs.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// How one axis is resampled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Axis {
+    from: usize,
+    to: usize,
+    /// Source step per output sample.
+    step: f64,
+    filter: Filter,
+    antialias: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Filter {
+    Bilinear,
+    Bicubic,
+}
+
+impl Axis {
+    /// Bilinear, without antialiasing.
+    pub fn bilinear(from: usize, to: usize) -> Self {
+        Self::new(from, to, Filter::Bilinear, false)
+    }
+
+    /// Bilinear; the filter widens when the axis shrinks.
+    pub fn bilinear_antialias(from: usize, to: usize) -> Self {
+        Self::new(from, to, Filter::Bilinear, true)
+    }
+
+    /// Bicubic; the filter widens when the axis shrinks and `antialias` is set.
+    pub fn bicubic(from: usize, to: usize, antialias: bool) -> Self {
+        Self::new(from, to, Filter::Bicubic, antialias)
+    }
+
+    /// Replaces the step `from / to` by `1 / scale`, as PyTorch does when a scale factor is given.
+    pub fn with_scale(self, scale: f64) -> Self {
+        Self {
+            step: 1.0 / scale,
+            ..self
+        }
+    }
+
+    fn new(from: usize, to: usize, filter: Filter, antialias: bool) -> Self {
+        let step = from as f64 / to as f64;
+        Self {
+            from,
+            to,
+            step,
+            filter,
+            antialias,
+        }
+    }
+
+    fn is_identity(&self) -> bool {
+        self.from == self.to && self.step == 1.0
+    }
+
+    /// Row-major `[to, from]`; each row sums to one.
+    fn weights(&self) -> Vec<f32> {
+        let mut rows = vec![0.0; self.to * self.from];
+        for (i, row) in rows.chunks_exact_mut(self.from).enumerate() {
+            if self.antialias {
+                self.fill_antialiased(i, row);
+            } else {
+                self.fill(i, row);
+            }
+        }
+        rows
+    }
+
+    /// Taps around the source position; those outside repeat the border.
+    fn fill(&self, i: usize, row: &mut [f32]) {
+        let last = self.from as isize - 1;
+        let position = self.step * (i as f64 + 0.5) - 0.5;
+        let (position, reach) = match self.filter {
+            Filter::Bilinear => (position.max(0.0), 1),
+            Filter::Bicubic => (position, 2),
+        };
+        let floor = position.floor();
+        for tap in 1 - reach..=reach {
+            let source = (floor as isize + tap).clamp(0, last) as usize;
+            row[source] += self.filter.at(floor + tap as f64 - position, -0.75) as f32;
+        }
+    }
+
+    fn fill_antialiased(&self, i: usize, row: &mut [f32]) {
+        let stretch = self.step.max(1.0);
+        let support = stretch * self.filter.support();
+        let center = self.step * (i as f64 + 0.5);
+        let start = ((center - support + 0.5) as isize).max(0) as usize;
+        let end = ((center + support + 0.5) as usize).min(self.from);
+        let at = |source: usize| {
+            let distance = (source as f64 - center + 0.5) / stretch;
+            self.filter.at(distance, -0.5)
+        };
+        let total: f64 = (start..end).map(at).sum();
+        for (source, weight) in row.iter_mut().enumerate().take(end).skip(start) {
+            *weight = (at(source) / total) as f32;
+        }
+    }
+}
+
+impl Filter {
+    fn support(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+        }
+    }
+
+    /// The kernel at `distance`; `a` is the cubic's free parameter.
+    fn at(self, distance: f64, a: f64) -> f64 {
+        let x = distance.abs();
+        match self {
+            Self::Bilinear => (1.0 - x).max(0.0),
+            Self::Bicubic if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * a,
+            Self::Bicubic => 0.0,
+        }
+    }
+}
+
+/// Resizes both axes.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, rows.from, columns.from]`
+/// - output: `[batch, channels, rows.to, columns.to]`
+pub fn resize(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
+    let device = x.device();
+    let x = if columns.is_identity() {
+        x
+    } else {
+        times_columns(x, matrix(columns, &device).transpose())
+    };
+    if rows.is_identity() {
+        x
+    } else {
+        times_rows(x, matrix(rows, &device))
+    }
+}
+
+/// The adjoint of [`resize`]: carries a map on the large grid back to the small one.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, rows.to, columns.to]`
+/// - output: `[batch, channels, rows.from, columns.from]`
+pub fn resize_adjoint(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
+    let device = x.device();
+    let x = times_columns(x, matrix(columns, &device));
+    times_rows(x, matrix(rows, &device).transpose())
+}
+
+fn matrix(axis: Axis, device: &Device) -> Tensor<2> {
+    let data = TensorData::new(axis.weights(), [axis.to, axis.from]);
+    Tensor::from_data(data, device)
+}
+
+fn times_columns(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let [_, columns] = matrix.dims();
+    x.reshape([batch * channels * height, width])
+        .matmul(matrix)
+        .reshape([batch, channels, height, columns])
+}
+
+fn times_rows(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let [rows, _] = matrix.dims();
+    matrix
+        .unsqueeze::<3>()
+        .expand([batch * channels, rows, height])
+        .matmul(x.reshape([batch * channels, height, width]))
+        .reshape([batch, channels, rows, width])
+}

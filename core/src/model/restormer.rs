@@ -1,0 +1,184 @@
+//! Restormer: a four-level encoder and decoder of channel-attention blocks, with a place after
+//! each encoder level and the latent where guidance can be fused in.
+
+pub mod block;
+pub mod gdfn;
+pub mod layer_norm;
+pub mod mdta;
+pub mod resample;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::model::layers::Conv;
+use crate::{Error, Result};
+use block::Block;
+pub use layer_norm::NormKind;
+use resample::{Downsample, Upsample};
+
+/// Number of levels: three of the encoder and the latent.
+pub const LEVELS: usize = 4;
+
+/// Sizes of a [`Restormer`]; the default is the published one of 26.13 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RestormerConfig {
+    /// Channels of level 1; each further level has twice as many.
+    pub dim: usize,
+    /// Blocks of levels 1 to 4.
+    pub blocks: [usize; LEVELS],
+    /// Attention heads of levels 1 to 4.
+    pub heads: [usize; LEVELS],
+    /// Blocks after the decoder, at full resolution and `2 dim` channels.
+    pub refinement: usize,
+    /// Width of the feed-forward network, in multiples of the channels.
+    pub expansion: f64,
+    /// Which layer norm.
+    pub norm: NormKind,
+}
+
+impl Default for RestormerConfig {
+    fn default() -> Self {
+        Self {
+            dim: 48,
+            blocks: [4, 6, 6, 8],
+            heads: [1, 2, 4, 8],
+            refinement: 4,
+            expansion: 2.66,
+            norm: NormKind::WithBias,
+        }
+    }
+}
+
+impl RestormerConfig {
+    /// Channels of `level`, counted from 1.
+    pub fn channels(&self, level: usize) -> usize {
+        self.dim << (level - 1)
+    }
+
+    /// # Errors
+    /// [`Error::Weights`] if no such net can exist, or is too large to be meant.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Weights(format!("restormer config: {what}")));
+        if self.dim == 0 || self.dim % 2 != 0 || self.dim > 1024 {
+            return wrong(format!("dim {} is not an even number up to 1024", self.dim));
+        }
+        if !(0.1..=16.0).contains(&self.expansion) {
+            return wrong(format!("expansion {} is not in 0.1..=16", self.expansion));
+        }
+        let blocks = self.blocks.iter().chain([&self.refinement]);
+        if blocks.clone().any(|&count| count > 256) {
+            return wrong("more than 256 blocks in a level".into());
+        }
+        for (level, &heads) in (1..).zip(&self.heads) {
+            if heads == 0 || self.channels(level) % heads != 0 {
+                return wrong(format!(
+                    "{heads} heads do not divide the {} channels of level {level}",
+                    self.channels(level)
+                ));
+            }
+        }
+        // Level 1 of the decoder has 2 dim channels in the heads of level 1: always divisible.
+        Ok(())
+    }
+
+    /// A randomly initialised net.
+    pub fn init(&self, device: &Device) -> Restormer {
+        let level = |count: usize, channels: usize, heads: usize| -> Vec<Block> {
+            (0..count)
+                .map(|_| Block::new(channels, heads, self.expansion, self.norm, device))
+                .collect()
+        };
+        let [d1, d2, d3, d4] = [1, 2, 3, 4].map(|level| self.channels(level));
+        let [b1, b2, b3, b4] = self.blocks;
+        let [h1, h2, h3, h4] = self.heads;
+        Restormer {
+            patch_embed: Conv::full(3, d1, device),
+            encoder: vec![level(b1, d1, h1), level(b2, d2, h2), level(b3, d3, h3)],
+            down: [d1, d2, d3].map(|d| Downsample::new(d, device)).into(),
+            latent: level(b4, d4, h4),
+            up: [d4, d3, d2].map(|d| Upsample::new(d, device)).into(),
+            reduce: [d3, d2]
+                .map(|d| Conv::pointwise(2 * d, d, false, device))
+                .into(),
+            decoder: vec![level(b3, d3, h3), level(b2, d2, h2), level(b1, d2, h1)],
+            refinement: level(self.refinement, d2, h1),
+            output: Conv::full(d2, 3, device),
+        }
+    }
+}
+
+/// The restoration net. Counting is from full resolution downwards in `encoder` and `down`,
+/// and back upwards in `up`, `reduce` and `decoder`.
+#[derive(Module, Debug)]
+pub struct Restormer {
+    /// 3x3, `3 -> dim`.
+    pub patch_embed: Conv,
+    /// Blocks of levels 1, 2, 3.
+    pub encoder: Vec<Vec<Block>>,
+    /// From levels 1, 2, 3 to 2, 3, 4.
+    pub down: Vec<Downsample>,
+    /// Blocks of level 4.
+    pub latent: Vec<Block>,
+    /// From levels 4, 3, 2 to 3, 2, 1.
+    pub up: Vec<Upsample>,
+    /// 1x1 after the concatenation with the encoder's output, at levels 3 and 2.
+    pub reduce: Vec<Conv>,
+    /// Blocks of levels 3, 2, 1; level 1 keeps `2 dim` channels.
+    pub decoder: Vec<Vec<Block>>,
+    /// Blocks at full resolution.
+    pub refinement: Vec<Block>,
+    /// 3x3, `2 dim -> 3`.
+    pub output: Conv,
+}
+
+impl Restormer {
+    /// Height and width must be multiples of this.
+    pub const MULTIPLE: usize = 1 << (LEVELS - 1);
+
+    /// Restores without guidance.
+    ///
+    /// # Shapes
+    /// - `image`, output: `[batch, 3, height, width]`, multiples of [`Self::MULTIPLE`]
+    pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        self.forward_guided(image, |_, features| features)
+    }
+
+    /// Restores; `guide(level, features)` replaces the features after each encoder level
+    /// (1, 2, 3) and the latent (4).
+    ///
+    /// # Shapes
+    /// - `image`, output: `[batch, 3, height, width]`, multiples of [`Self::MULTIPLE`]
+    /// - `features`: `[batch, dim 2^(level - 1), height / 2^(level - 1), width / 2^(level - 1)]`
+    pub fn forward_guided(
+        &self,
+        image: Tensor<4>,
+        guide: impl Fn(usize, Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let mut x = self.patch_embed.forward(image.clone());
+        let mut skips = Vec::with_capacity(self.encoder.len());
+        for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
+            let features = guide(level, run(blocks, x));
+            x = down.forward(features.clone());
+            skips.push(features);
+        }
+        x = guide(LEVELS, run(&self.latent, x));
+        for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
+            let up = up.forward(x);
+            x = match skips.pop() {
+                Some(skip) => Tensor::cat(vec![up, skip], 1),
+                None => up,
+            };
+            if let Some(reduce) = self.reduce.get(i) {
+                x = reduce.forward(x);
+            }
+            x = run(blocks, x);
+        }
+        self.output.forward(run(&self.refinement, x)) + image
+    }
+}
+
+fn run(blocks: &[Block], x: Tensor<4>) -> Tensor<4> {
+    blocks.iter().fold(x, |x, block| block.forward(x))
+}

@@ -1,0 +1,46 @@
+//! One transformer block of Restormer.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::gdfn::Gdfn;
+use super::layer_norm::{ChannelLayerNorm, NormKind};
+use super::mdta::Mdta;
+
+/// Attention and feed-forward network, each normalised before and added to its input.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Before the attention.
+    pub norm1: ChannelLayerNorm,
+    /// Attention between channels.
+    pub attn: Mdta,
+    /// Before the feed-forward network.
+    pub norm2: ChannelLayerNorm,
+    /// Feed-forward network.
+    pub ffn: Gdfn,
+}
+
+impl Block {
+    /// A randomly initialised block.
+    pub fn new(
+        channels: usize,
+        heads: usize,
+        expansion: f64,
+        norm: NormKind,
+        device: &Device,
+    ) -> Self {
+        Self {
+            norm1: ChannelLayerNorm::new(channels, norm, device),
+            attn: Mdta::new(channels, heads, device),
+            norm2: ChannelLayerNorm::new(channels, norm, device),
+            ffn: Gdfn::new(channels, expansion, device),
+        }
+    }
+
+    /// # Shapes
+    /// - `x`, output: `[batch, channels, height, width]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x));
+        x.clone() + self.ffn.forward(self.norm2.forward(x))
+    }
+}

@@ -1,0 +1,41 @@
+//! Multi-Dconv head transposed attention: attention between channels instead of pixels.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::kernels;
+use crate::model::layers::Conv;
+
+/// Queries, keys and values from a 1x1 and a depthwise convolution; the map is
+/// `channels x channels` within each head, so the cost grows linearly with the pixels.
+#[derive(Module, Debug)]
+pub struct Mdta {
+    /// `[heads, 1, 1]`: scales the cosine of queries and keys.
+    pub temperature: Param<Tensor<3>>,
+    /// 1x1, `channels -> 3 channels`.
+    pub qkv: Conv,
+    /// Depthwise 3x3 on `3 channels`.
+    pub qkv_dwconv: Conv,
+    /// 1x1, `channels -> channels`.
+    pub project_out: Conv,
+}
+
+impl Mdta {
+    /// `channels` must be a multiple of `heads`.
+    pub fn new(channels: usize, heads: usize, device: &Device) -> Self {
+        Self {
+            temperature: Initializer::Ones.init([heads, 1, 1], device),
+            qkv: Conv::pointwise(channels, 3 * channels, false, device),
+            qkv_dwconv: Conv::depthwise(3 * channels, false, device),
+            project_out: Conv::pointwise(channels, channels, false, device),
+        }
+    }
+
+    /// # Shapes
+    /// - `x`, output: `[batch, channels, height, width]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
+        let attended = kernels::mdta(qkv, self.temperature.val());
+        self.project_out.forward(attended)
+    }
+}

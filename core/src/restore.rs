@@ -1,0 +1,189 @@
+//! Restoring an image: tiles, the network, blending; progress, cancelling, strength.
+//!
+//! [`Restorer`] does it all while the caller waits. Under it, [`Restoration`] is a state machine that
+//! hands out tiles and takes results, for callers that run the network in their own way.
+
+mod dihedral;
+mod options;
+mod restoration;
+mod stream;
+
+use std::ops::ControlFlow;
+
+use burn::Tensor;
+use burn::tensor::{Device, TensorData};
+
+pub use self::options::{DEFAULT_MEMORY, Options};
+pub use self::restoration::{FinishedRows, Progress, Restoration, TileInput};
+pub use self::stream::{ImageSink, Sink, Source};
+pub use crate::tile::{Area, TilePlan};
+
+use crate::image::Image;
+use crate::tile::TileRules;
+use crate::{Error, Result};
+
+/// What restoring needs of a network.
+pub trait Network {
+    /// Both sides of what [`forward`](Self::forward) takes are multiples of this; at least 1.
+    fn multiple(&self) -> usize;
+
+    /// The peak bytes of one forward run on a tile of that size; must not fall with either side.
+    fn activation_bytes(&self, height: usize, width: usize) -> u64;
+
+    /// Restores a batch of RGB images, sRGB-encoded, nominally 0..=1.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` to the same.
+    fn forward(&self, x: Tensor<4>) -> Tensor<4>;
+}
+
+impl<N: Network + ?Sized> Network for &N {
+    fn multiple(&self) -> usize {
+        (**self).multiple()
+    }
+
+    fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+        (**self).activation_bytes(height, width)
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        (**self).forward(x)
+    }
+}
+
+/// Asked before the first tile and after each run of the network; `Break` cancels.
+pub type ProgressCallback<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Restores images with one network on one device.
+#[derive(Debug)]
+pub struct Restorer<N: Network> {
+    network: N,
+    device: Device,
+}
+
+impl<N: Network> Restorer<N> {
+    /// `device` is where the network's weights are.
+    pub fn new(network: N, device: &Device) -> Self {
+        Self {
+            network,
+            device: device.clone(),
+        }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The tiles that [`restore`](Self::restore) would use.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub fn plan(&self, width: usize, height: usize, options: &Options) -> Result<TilePlan> {
+        plan(&self.network, width, height, options)
+    }
+
+    /// Restores `source` into `sink`, rows from top to bottom, each once. The result is not clamped:
+    /// that is for the caller when it quantises. With strength 0 the pixels are copied as they are.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::InvalidImage`] and [`Error::OutOfMemory`] before anything is
+    /// written; [`Error::Cancelled`] when `progress` breaks, [`Error::Device`] when the result cannot
+    /// be had, and the sink's own errors, after which nothing more is written.
+    pub fn restore(
+        &self,
+        source: &dyn Source,
+        sink: &mut dyn Sink,
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> Result<()> {
+        options.validate()?;
+        if options.strength == 0.0 {
+            return stream::copy(source, sink, progress);
+        }
+        let plan = self.plan(source.width(), source.height(), options)?;
+        let mut restoration = Restoration::new(plan, options)?;
+        report(progress, restoration.progress())?;
+        while let Some(input) = restoration.next_tile(source) {
+            let output = self.run(input)?;
+            if let Some(rows) = restoration.accept(&output)? {
+                sink.write_rows(rows.y, rows.rgb)?;
+            }
+            report(progress, restoration.progress())?;
+        }
+        Ok(())
+    }
+
+    /// Restores an image in memory.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn restore_image(&self, image: &Image, options: &Options) -> Result<Image> {
+        let mut sink = ImageSink::new(image.width(), image.height())?;
+        self.restore(
+            image,
+            &mut sink,
+            options,
+            &mut |_| ControlFlow::Continue(()),
+        )?;
+        sink.finish()
+    }
+
+    /// `[3, height, width]` to the same.
+    fn run(&self, input: TileInput) -> Result<Vec<f32>> {
+        let shape = [1, 3, input.height, input.width];
+        let x = Tensor::<4>::from_data(TensorData::new(input.planar, shape), &self.device);
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::Device(format!("the result cannot be read: {error}"))
+        };
+        let y = self
+            .network
+            .forward(x)
+            .try_into_data_as::<f32>()
+            .map_err(|error| failed(&error))?;
+        y.try_into_vec::<f32>().map_err(|error| failed(&error))
+    }
+}
+
+/// The tiles for an image of that size.
+///
+/// # Errors
+/// [`Error::InvalidOption`] on options out of range, [`Error::InvalidImage`] on an empty or impossible
+/// size, [`Error::OutOfMemory`] with the least memory that would do.
+pub fn plan<N: Network + ?Sized>(
+    network: &N,
+    width: usize,
+    height: usize,
+    options: &Options,
+) -> Result<TilePlan> {
+    options.validate()?;
+    // A tile that the caller fixed is held against a budget only if the caller set that too.
+    let memory = options
+        .memory
+        .or(options.tile.is_none().then_some(DEFAULT_MEMORY));
+    let rules = TileRules {
+        multiple: network.multiple(),
+        tile: options.tile,
+        overlap: options.overlap,
+        memory,
+    };
+    TilePlan::new(width, height, &rules, &|height, width| {
+        let bytes = network.activation_bytes(height, width);
+        // The self-ensemble also runs transposed tiles.
+        if options.self_ensemble {
+            bytes.max(network.activation_bytes(width, height))
+        } else {
+            bytes
+        }
+    })
+}
+
+fn report(callback: ProgressCallback<'_>, progress: Progress) -> Result<()> {
+    match callback(progress) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Cancelled),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! How an image is to be restored.
+
+use crate::{Error, Result};
+
+/// The budget for [`Options::memory`] where neither it nor a tile size is given: 1 GiB.
+pub const DEFAULT_MEMORY: u64 = 1 << 30;
+
+/// How an image is to be restored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// 0..=1: from the input, bit by bit (the network is not run), to the network's result.
+    pub strength: f32,
+    /// Side of a tile in pixels, rounded down to the network's multiple; `None`: the largest that
+    /// fits `memory`.
+    pub tile: Option<usize>,
+    /// Least overlap of neighbouring tiles in pixels, below the tile; `None`: an eighth of the tile,
+    /// 16..=64.
+    pub overlap: Option<usize>,
+    /// Peak bytes of the network's own buffers; `None`: [`DEFAULT_MEMORY`] unless `tile` is given. The image,
+    /// its weights, and one band of result rows as high as a tile come on top.
+    pub memory: Option<u64>,
+    /// Average the results of the 8 flips and rotations of each tile: better, and 8 times slower.
+    pub self_ensemble: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            strength: 1.0,
+            tile: None,
+            overlap: None,
+            memory: None,
+            self_ensemble: false,
+        }
+    }
+}
+
+impl Options {
+    /// Checks what can be checked without an image and a network.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] that names the first option out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |message: String| Err(Error::InvalidOption(message));
+        if !(0.0..=1.0).contains(&self.strength) {
+            return invalid(format!("strength {}: use 0 to 1", self.strength));
+        }
+        if self.tile == Some(0) {
+            return invalid(
+                "tile 0: use a size in pixels, or none to choose it automatically".to_owned(),
+            );
+        }
+        if let (Some(tile), Some(overlap)) = (self.tile, self.overlap)
+            && overlap >= tile
+        {
+            return invalid(format!(
+                "overlap {overlap} leaves nothing of tile {tile}: use less"
+            ));
+        }
+        if self.memory == Some(0) {
+            return invalid("memory 0: use a number of bytes".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_out_of_range() {
+        let good = Options::default();
+        good.validate().expect("the default is valid");
+        for bad in [
+            Options {
+                strength: 2.0,
+                ..good.clone()
+            },
+            Options {
+                strength: -0.1,
+                ..good.clone()
+            },
+            Options {
+                strength: f32::NAN,
+                ..good.clone()
+            },
+            Options {
+                tile: Some(0),
+                ..good.clone()
+            },
+            Options {
+                tile: Some(64),
+                overlap: Some(64),
+                ..good.clone()
+            },
+            Options {
+                memory: Some(0),
+                ..good.clone()
+            },
+        ] {
+            assert!(
+                matches!(bad.validate(), Err(Error::InvalidOption(_))),
+                "{bad:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The restoration of one image as a state machine.
+
+use super::dihedral::Dihedral;
+use super::{Area, Options, Source, TilePlan};
+use crate::blend::Band;
+use crate::tile::{Tile, reflect};
+use crate::{Error, Result};
+
+/// How far a restoration is, in runs of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Runs done.
+    pub done: usize,
+    /// Runs in all: one for each tile, 8 with the self-ensemble.
+    pub total: usize,
+}
+
+/// What the network is to be run on.
+#[derive(Clone, Debug)]
+pub struct TileInput {
+    /// Rows, a multiple of what the network asks for.
+    pub height: usize,
+    /// Columns, likewise.
+    pub width: usize,
+    /// `[3, height, width]`, RGB, sRGB-encoded, nominally 0..=1, finite.
+    pub planar: Vec<f32>,
+}
+
+/// Rows that no later tile changes.
+#[derive(Clone, Copy, Debug)]
+pub struct FinishedRows<'a> {
+    /// The first one.
+    pub y: usize,
+    /// `[rows, image width, 3]`, interleaved RGB, not clamped.
+    pub rgb: &'a [f32],
+}
+
+/// The restoration of one image, a run of the network at a time: [`next_tile`](Self::next_tile), run the
+/// network, [`accept`](Self::accept), write the finished rows, and so on until there is no next tile.
+/// Dropping it at any point cancels. Besides the plan it holds a tile and a band of rows as high as
+/// a tile, not the image.
+pub struct Restoration {
+    plan: TilePlan,
+    strength: f32,
+    passes: usize,
+    done: usize,
+    replaced: u64,
+    /// Rows above this were handed out.
+    finished: usize,
+    band: Band,
+    current: Option<Current>,
+}
+
+/// The tile being restored.
+struct Current {
+    tile: Tile,
+    /// `[3, height, width]`, as the source gave it.
+    input: Vec<f32>,
+    /// The mean of the passes so far, each weighted by 1 / passes.
+    mean: Vec<f32>,
+}
+
+impl Restoration {
+    /// Begins. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the
+    /// network.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] as [`Options::validate`].
+    pub fn new(plan: TilePlan, options: &Options) -> Result<Self> {
+        options.validate()?;
+        let band = Band::new(&plan);
+        let passes = if options.self_ensemble {
+            Dihedral::COUNT
+        } else {
+            1
+        };
+        let strength = options.strength;
+        Ok(Self {
+            plan,
+            strength,
+            passes,
+            done: 0,
+            replaced: 0,
+            finished: 0,
+            band,
+            current: None,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &TilePlan {
+        &self.plan
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            done: self.done,
+            total: self.plan.len() * self.passes,
+        }
+    }
+
+    /// Pixels of the network's results so far that were not finite and gave way to the input's; each
+    /// tile and pass counts. Anything but 0 says that the network or its device is broken.
+    pub fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
+    /// What to run the network on next, `None` at the end. Until the result is accepted, another call
+    /// gives the same again. `source` must have the plan's size, and be the same each time.
+    ///
+    /// # Panics
+    /// If `source` has another size.
+    pub fn next_tile(&mut self, source: &dyn Source) -> Option<TileInput> {
+        assert_eq!(
+            (source.width(), source.height()),
+            (self.plan.width(), self.plan.height()),
+            "the planned image"
+        );
+        if self.done == self.progress().total {
+            return None;
+        }
+        let current = self.current.get_or_insert_with(|| {
+            let tile = self.plan.tile(self.done / self.passes);
+            if tile.column == 0 {
+                self.band.advance(self.finished);
+            }
+            let input = read_reflected(source, tile.input);
+            let mean = vec![0.0; input.len()];
+            Current { tile, input, mean }
+        });
+
+        let Area { width, height, .. } = current.tile.input;
+        let transform = Dihedral::new(self.done % self.passes);
+        let mut planar = Vec::with_capacity(current.input.len());
+        for plane in current.input.chunks_exact(height * width) {
+            // One bad sample must not spread over a tile through attention.
+            planar.extend(
+                transform
+                    .indices(height, width)
+                    .map(|at| finite_or_zero(plane[at])),
+            );
+        }
+        let (height, width) = transform.size(height, width);
+        Some(TileInput {
+            height,
+            width,
+            planar,
+        })
+    }
+
+    /// Takes the network's result for the tile handed out last, `[3, height, width]`, and gives the
+    /// rows that are finished now, if any: they are to be written before the next call.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if no tile is out or the result has another size.
+    pub fn accept(&mut self, output: &[f32]) -> Result<Option<FinishedRows<'_>>> {
+        let Some(current) = &mut self.current else {
+            return Err(Error::Device("a result without a tile".to_owned()));
+        };
+        if output.len() != current.input.len() {
+            return Err(Error::Device(format!(
+                "the network gave {} values where {} are due",
+                output.len(),
+                current.input.len()
+            )));
+        }
+        self.replaced +=
+            current.add_pass(output, Dihedral::new(self.done % self.passes), self.passes);
+        self.done += 1;
+        if !self.done.is_multiple_of(self.passes) {
+            return Ok(None);
+        }
+
+        let Some(current) = self.current.take() else {
+            return Ok(None);
+        };
+        let tile = current.tile;
+        self.band
+            .add(&self.plan, &tile, &current.mixed(self.strength));
+        if tile.column + 1 < self.plan.columns().count() {
+            return Ok(None);
+        }
+        self.finished = self
+            .plan
+            .rows()
+            .seam_after(tile.row)
+            .map_or(self.plan.height(), |seam| seam.start);
+        Ok(Some(FinishedRows {
+            y: self.band.y(),
+            rgb: self.band.rows(self.finished),
+        }))
+    }
+}
+
+impl Current {
+    /// Adds one pass to the mean, transformed back; returns how many pixels were replaced.
+    fn add_pass(&mut self, output: &[f32], transform: Dihedral, passes: usize) -> u64 {
+        let Area { width, height, .. } = self.tile.input;
+        let plane = height * width;
+        let share = 1.0 / passes as f32;
+        let mut replaced = 0;
+        for (from, to) in transform.indices(height, width).enumerate() {
+            // A pixel is replaced as a whole: a single channel would change its colour.
+            let finite = (0..3).all(|channel| output[channel * plane + from].is_finite());
+            replaced += u64::from(!finite);
+            for channel in 0..3 {
+                let (from, to) = (channel * plane + from, channel * plane + to);
+                self.mean[to] += share * if finite { output[from] } else { self.input[to] };
+            }
+        }
+        replaced
+    }
+
+    /// `input + strength * (result - input)`, exact at both ends.
+    fn mixed(self, strength: f32) -> Vec<f32> {
+        if strength == 1.0 {
+            return self.mean;
+        }
+        if strength == 0.0 {
+            return self.input;
+        }
+        let mut mixed = self.mean;
+        for (mixed, input) in mixed.iter_mut().zip(&self.input) {
+            *mixed = input + strength * (*mixed - input);
+        }
+        mixed
+    }
+}
+
+/// `area` as `[3, height, width]`, reflected at the right and bottom border.
+fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
+    let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
+        let at: Vec<_> = (start..start + count)
+            .map(|index| reflect(index, length))
+            .collect();
+        let first = at.iter().copied().min().unwrap_or(0);
+        let last = at.iter().copied().max().unwrap_or(0);
+        (
+            first,
+            last - first + 1,
+            at.iter().map(|at| at - first).collect(),
+        )
+    };
+    let (x, width, columns) = fold(area.x, area.width, source.width());
+    let (y, height, rows) = fold(area.y, area.height, source.height());
+    let mut rgb = vec![0.0; height * width * 3];
+    source.read(
+        Area {
+            x,
+            y,
+            width,
+            height,
+        },
+        &mut rgb,
+    );
+
+    let mut planar = Vec::with_capacity(area.height * area.width * 3);
+    for channel in 0..3 {
+        for row in &rows {
+            let row = &rgb[row * width * 3..][..width * 3];
+            planar.extend(columns.iter().map(|column| row[column * 3 + channel]));
+        }
+    }
+    planar
+}
+
+fn finite_or_zero(sample: f32) -> f32 {
+    if sample.is_finite() { sample } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image;
+
+    /// Walks the border back and forth, a pixel at a time.
+    fn naive_row(row: &[f32], count: usize) -> Vec<f32> {
+        let mut padded = row.to_vec();
+        while padded.len() < count {
+            if row.len() == 1 {
+                padded.push(row[0]);
+            } else {
+                padded.extend(row[..row.len() - 1].iter().rev());
+                padded.extend(&row[1..]);
+            }
+        }
+        padded.truncate(count);
+        padded
+    }
+
+    #[test]
+    fn reads_as_naive_padding_does() {
+        for (width, height, area) in [
+            (
+                1,
+                1,
+                Area {
+                    x: 0,
+                    y: 0,
+                    width: 8,
+                    height: 8,
+                },
+            ),
+            (
+                1,
+                7,
+                Area {
+                    x: 0,
+                    y: 0,
+                    width: 8,
+                    height: 8,
+                },
+            ),
+            (
+                3,
+                2,
+                Area {
+                    x: 0,
+                    y: 0,
+                    width: 16,
+                    height: 8,
+                },
+            ),
+            (
+                9,
+                13,
+                Area {
+                    x: 8,
+                    y: 8,
+                    width: 8,
+                    height: 8,
+                },
+            ),
+            (
+                20,
+                20,
+                Area {
+                    x: 4,
+                    y: 2,
+                    width: 5,
+                    height: 6,
+                },
+            ),
+        ] {
+            let pixels: Vec<_> = (0..width * height * 3).map(|at| at as f32).collect();
+            let image = Image::new(width, height, pixels.clone()).expect("a good image");
+            let planar = read_reflected(&image, area);
+            for channel in 0..3 {
+                let plane: Vec<Vec<f32>> = (0..height)
+                    .map(|y| {
+                        let row: Vec<_> = (0..width)
+                            .map(|x| pixels[(y * width + x) * 3 + channel])
+                            .collect();
+                        naive_row(&row, area.x + area.width)
+                    })
+                    .collect();
+                for x in 0..area.width {
+                    let column: Vec<_> = plane.iter().map(|row| row[area.x + x]).collect();
+                    let column = naive_row(&column, area.y + area.height);
+                    for y in 0..area.height {
+                        let at = (channel * area.height + y) * area.width + x;
+                        assert_eq!(planar[at], column[area.y + y], "{width}x{height} {x} {y}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! How an image is cut into overlapping tiles: geometry only.
+//!
+//! All tiles of a plan have one size, so that what a network prepares for a size serves them all.
+//! They start at multiples of the network's own multiple, so that its inner grids fall on the same
+//! pixels as they would without tiles. Tiles at the right and bottom border may reach past the
+//! image, by less than the multiple; those pixels are reflected ([`reflect`]). Nothing is added at the
+//! left and top border: a plan of one tile is what the network sees without tiling.
+
+use std::ops::Range;
+
+use crate::image::samples;
+use crate::{Error, Result};
+
+/// The smallest side, in pixels, that is chosen automatically: below it little but context is left.
+const SMALLEST: usize = 64;
+/// The automatic overlap is an eighth of the tile, within these bounds, in pixels.
+const OVERLAP: Range<usize> = 16..64;
+/// At most that many outermost pixels of an overlap, on either side, carry no weight: there the
+/// network's own zero padding shows most.
+const MARGIN: usize = 8;
+
+/// A rectangle of pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// Leftmost column.
+    pub x: usize,
+    /// Topmost row.
+    pub y: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// What a plan has to respect.
+#[derive(Clone, Copy, Debug)]
+pub struct TileRules {
+    /// Both sides of a tile, and its position, are multiples of this; at least 1.
+    pub multiple: usize,
+    /// Side in pixels, rounded down to the multiple; `None`: the largest that fits `memory`.
+    pub tile: Option<usize>,
+    /// Least overlap of neighbours in pixels, rounded up to the multiple; `None`: from the tile.
+    pub overlap: Option<usize>,
+    /// What one run of the network may take, in bytes; `None`: no limit.
+    pub memory: Option<u64>,
+}
+
+/// One tile of a [`TilePlan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Position in reading order.
+    pub index: usize,
+    /// Position in its row of tiles.
+    pub column: usize,
+    /// Row of tiles.
+    pub row: usize,
+    /// What the network sees, context included; may reach past the right and bottom border.
+    pub input: Area,
+    /// The pixels to which the tile contributes; inside the image and inside `input`.
+    pub output: Area,
+}
+
+/// The tiles of one image, checked: they cover it, and at most two of each axis meet in a pixel.
+#[derive(Clone, Debug)]
+pub struct TilePlan {
+    columns: Axis,
+    rows: Axis,
+}
+
+impl TilePlan {
+    /// Plans an image. `bytes` is the memory of one run on a tile of that height and width, and must
+    /// not fall with either.
+    ///
+    /// # Errors
+    /// [`Error::InvalidImage`] on an empty or impossible size, [`Error::InvalidOption`] on a tile
+    /// below the multiple or an overlap that leaves nothing of it, [`Error::OutOfMemory`] with the
+    /// least memory that would do.
+    pub fn new(
+        width: usize,
+        height: usize,
+        rules: &TileRules,
+        bytes: &dyn Fn(usize, usize) -> u64,
+    ) -> Result<Self> {
+        samples(width, height)?;
+        let multiple = rules.multiple.max(1);
+        let (across, down) = (width.div_ceil(multiple), height.div_ceil(multiple));
+        let needs = |tile: usize| bytes(tile.min(down) * multiple, tile.min(across) * multiple);
+        let overlap = rules.overlap.map(|overlap| overlap.div_ceil(multiple));
+
+        let (tile, overlap) = match rules.tile {
+            Some(side) => {
+                let tile = side / multiple;
+                let overlap = overlap.unwrap_or_else(|| default_overlap(tile, multiple));
+                check_fixed(side, tile, overlap, multiple)?;
+                check_memory(needs(tile), rules.memory, "this tile size")?;
+                (tile, overlap)
+            }
+            None => {
+                let most = across.max(down);
+                let least = SMALLEST
+                    .div_ceil(multiple)
+                    .max(overlap.unwrap_or(0).saturating_mul(2))
+                    .min(most);
+                check_memory(needs(least), rules.memory, "the smallest tile")?;
+                let tile = largest(least, most, |tile| {
+                    rules.memory.is_none_or(|memory| needs(tile) <= memory)
+                });
+                (
+                    tile,
+                    overlap
+                        .unwrap_or_else(|| default_overlap(tile, multiple))
+                        .min(tile - 1),
+                )
+            }
+        };
+
+        let shrink = rules.tile.is_none();
+        Ok(Self {
+            columns: Axis::new(width, multiple, tile, overlap, shrink),
+            rows: Axis::new(height, multiple, tile, overlap, shrink),
+        })
+    }
+
+    /// The image's columns.
+    pub fn width(&self) -> usize {
+        self.columns.length
+    }
+
+    /// The image's rows.
+    pub fn height(&self) -> usize {
+        self.rows.length
+    }
+
+    /// Columns of every tile.
+    pub fn tile_width(&self) -> usize {
+        self.columns.tile
+    }
+
+    /// Rows of every tile.
+    pub fn tile_height(&self) -> usize {
+        self.rows.tile
+    }
+
+    /// The number of tiles, at least 1.
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.columns.starts.len() * self.rows.starts.len()
+    }
+
+    /// The tile at a position in reading order.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    pub fn tile(&self, index: usize) -> Tile {
+        let (row, column) = (
+            index / self.columns.starts.len(),
+            index % self.columns.starts.len(),
+        );
+        let (across, down) = (self.columns.output(column), self.rows.output(row));
+        Tile {
+            index,
+            column,
+            row,
+            input: Area {
+                x: self.columns.starts[column],
+                y: self.rows.starts[row],
+                width: self.columns.tile,
+                height: self.rows.tile,
+            },
+            output: Area {
+                x: across.start,
+                y: down.start,
+                width: across.len(),
+                height: down.len(),
+            },
+        }
+    }
+
+    /// All tiles in reading order.
+    pub fn tiles(&self) -> impl Iterator<Item = Tile> + '_ {
+        (0..self.len()).map(|index| self.tile(index))
+    }
+
+    /// The horizontal axis.
+    pub fn columns(&self) -> &Axis {
+        &self.columns
+    }
+
+    /// The vertical axis.
+    pub fn rows(&self) -> &Axis {
+        &self.rows
+    }
+}
+
+/// One axis of a plan: tiles of one length, and the seams in which neighbours are blended.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    length: usize,
+    tile: usize,
+    starts: Vec<usize>,
+    seams: Vec<Range<usize>>,
+}
+
+impl Axis {
+    /// Tiles spread evenly; `tile` and `overlap < tile` count in multiples. `shrink`: take the least
+    /// tile that does with as many of them.
+    fn new(length: usize, multiple: usize, tile: usize, overlap: usize, shrink: bool) -> Self {
+        let padded = length.div_ceil(multiple);
+        if tile >= padded {
+            return Self {
+                length,
+                tile: padded * multiple,
+                starts: vec![0],
+                seams: Vec::new(),
+            };
+        }
+        let steps = (padded - tile).div_ceil(tile - overlap);
+        let tile = if shrink {
+            (padded + steps * overlap).div_ceil(steps + 1)
+        } else {
+            tile
+        };
+        let starts: Vec<_> = (0..=steps)
+            .map(|step| step * (padded - tile) / steps * multiple)
+            .collect();
+
+        let tile = tile * multiple;
+        let overlap = overlap * multiple;
+        let step = starts
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .min()
+            .unwrap_or(tile);
+        // A seam no longer than a step cannot meet the next one.
+        let seam = (overlap - 2 * (overlap / 4).min(MARGIN)).min(step);
+        let seams = starts
+            .windows(2)
+            .map(|pair| {
+                let shared = pair[0] + tile - pair[1];
+                let start = pair[1] + (shared - seam) / 2;
+                start..start + seam
+            })
+            .collect();
+        Self {
+            length,
+            tile,
+            starts,
+            seams,
+        }
+    }
+
+    /// The number of tiles.
+    pub fn count(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The seam before tile `index`, none before the first; empty where one tile ends and the next
+    /// begins.
+    pub fn seam_before(&self, index: usize) -> Option<Range<usize>> {
+        index.checked_sub(1).map(|seam| self.seams[seam].clone())
+    }
+
+    /// The seam after tile `index`, none after the last.
+    pub fn seam_after(&self, index: usize) -> Option<Range<usize>> {
+        self.seams.get(index).cloned()
+    }
+
+    /// The pixels to which tile `index` contributes.
+    pub fn output(&self, index: usize) -> Range<usize> {
+        let start = self.seam_before(index).map_or(0, |seam| seam.start);
+        let end = self.seam_after(index).map_or(self.length, |seam| seam.end);
+        start..end
+    }
+}
+
+/// Folds any index into `0..length` by reflection about the border pixels, which are not repeated
+/// (PyTorch's `reflect`), as often as it takes; `length` is at least 1.
+pub fn reflect(index: usize, length: usize) -> usize {
+    if length == 1 {
+        return 0;
+    }
+    let period = 2 * (length - 1);
+    let folded = index % period;
+    folded.min(period - folded)
+}
+
+fn default_overlap(tile: usize, multiple: usize) -> usize {
+    let pixels = tile.saturating_mul(multiple) / 8;
+    pixels
+        .clamp(OVERLAP.start, OVERLAP.end)
+        .div_ceil(multiple)
+        .min(tile / 2)
+}
+
+fn check_fixed(side: usize, tile: usize, overlap: usize, multiple: usize) -> Result<()> {
+    if tile == 0 {
+        return Err(Error::InvalidOption(format!(
+            "tile {side}: use at least {multiple}"
+        )));
+    }
+    if overlap >= tile {
+        return Err(Error::InvalidOption(format!(
+            "overlap {} leaves nothing of tile {side}: use at most {}",
+            overlap.saturating_mul(multiple),
+            (tile - 1) * multiple
+        )));
+    }
+    Ok(())
+}
+
+fn check_memory(needed: u64, memory: Option<u64>, what: &str) -> Result<()> {
+    match memory {
+        Some(memory) if needed > memory => Err(Error::OutOfMemory(format!(
+            "{what} needs {needed} bytes ({} MiB), more than the {memory} allowed",
+            needed.div_ceil(1 << 20)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The largest of `least..=most` that fits, given that `least` does.
+fn largest(mut least: usize, mut most: usize, fits: impl Fn(usize) -> bool) -> usize {
+    while least < most {
+        let middle = least + (most - least).div_ceil(2);
+        if fits(middle) {
+            least = middle;
+        } else {
+            most = middle - 1;
+        }
+    }
+    least
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    fn bytes(height: usize, width: usize) -> u64 {
+        (height * width) as u64 * 100
+    }
+
+    fn rules(tile: Option<usize>, overlap: Option<usize>, memory: Option<u64>) -> TileRules {
+        TileRules {
+            multiple: 8,
+            tile,
+            overlap,
+            memory,
+        }
+    }
+
+    #[test]
+    fn tiles_cover_the_image() {
+        let mut random = StdRng::seed_from_u64(1);
+        for _ in 0..2000 {
+            let multiple = [1, 2, 7, 8, 14][random.random_range(0..5)];
+            let (width, height) = (random.random_range(1..400), random.random_range(1..400));
+            let tile = random
+                .random_bool(0.7)
+                .then(|| random.random_range(multiple..300));
+            let overlap = random.random_bool(0.5).then(|| match tile {
+                Some(tile) => random.random_range(0..tile / multiple) * multiple,
+                None => random.random_range(0..100),
+            });
+            let memory = random
+                .random_bool(0.5)
+                .then(|| random.random_range(16_000_000..40_000_000));
+            let rules = TileRules {
+                multiple,
+                tile,
+                overlap,
+                memory,
+            };
+            let plan = TilePlan::new(width, height, &rules, &bytes).expect("a good plan");
+
+            let mut seen = vec![0u8; width * height];
+            for tile in plan.tiles() {
+                let Tile { input, output, .. } = tile;
+                assert_eq!(
+                    (input.width, input.height),
+                    (plan.tile_width(), plan.tile_height())
+                );
+                assert!(
+                    [input.x, input.y, input.width, input.height]
+                        .iter()
+                        .all(|at| at % multiple == 0)
+                );
+                assert!(output.x >= input.x && output.x + output.width <= input.x + input.width);
+                assert!(output.y >= input.y && output.y + output.height <= input.y + input.height);
+                assert!(output.width > 0 && output.height > 0);
+                for y in output.y..output.y + output.height {
+                    for x in output.x..output.x + output.width {
+                        seen[y * width + x] += 1;
+                    }
+                }
+            }
+            assert!(
+                seen.iter().all(|tiles| (1..=4).contains(tiles)),
+                "{width}x{height} {rules:?}"
+            );
+            if let Some(memory) = memory {
+                assert!(bytes(plan.tile_height(), plan.tile_width()) <= memory);
+            }
+            for axis in [plan.columns(), plan.rows()] {
+                let needed = overlap.unwrap_or(0);
+                for index in 1..axis.count() {
+                    let shared = axis.starts[index - 1] + axis.tile - axis.starts[index];
+                    assert!(shared >= needed, "{width}x{height} {rules:?}");
+                }
+                for pair in axis.seams.windows(2) {
+                    assert!(pair[0].end <= pair[1].start);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn outermost_context_carries_no_weight() {
+        let plan =
+            TilePlan::new(300, 200, &rules(Some(64), Some(32), None), &bytes).expect("a good plan");
+        for tile in plan.tiles() {
+            if tile.column > 0 {
+                assert!(tile.output.x >= tile.input.x + MARGIN);
+            }
+            if tile.column + 1 < plan.columns().count() {
+                assert!(
+                    tile.output.x + tile.output.width + MARGIN <= tile.input.x + tile.input.width
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn memory_decides() {
+        let plan = TilePlan::new(
+            6000,
+            4000,
+            &rules(None, None, Some(bytes(512, 512))),
+            &bytes,
+        )
+        .expect("a good plan");
+        assert!(
+            (448..=512).contains(&plan.tile_width()) && (448..=512).contains(&plan.tile_height())
+        );
+        let whole =
+            TilePlan::new(6000, 4000, &rules(None, None, None), &bytes).expect("a good plan");
+        assert_eq!(
+            (whole.len(), whole.tile_width(), whole.tile_height()),
+            (1, 6000, 4000)
+        );
+
+        let Err(Error::OutOfMemory(message)) = TilePlan::new(
+            6000,
+            4000,
+            &rules(None, None, Some(bytes(64, 64) - 1)),
+            &bytes,
+        ) else {
+            panic!("fits");
+        };
+        assert!(message.contains(&bytes(64, 64).to_string()), "{message}");
+        let least = TilePlan::new(6000, 4000, &rules(None, None, Some(bytes(64, 64))), &bytes)
+            .expect("a good plan");
+        assert!(bytes(least.tile_height(), least.tile_width()) <= bytes(64, 64));
+        // A small image needs no more than itself.
+        assert!(TilePlan::new(9, 3, &rules(None, None, Some(bytes(8, 16))), &bytes).is_ok());
+        let fixed = TilePlan::new(
+            600,
+            400,
+            &rules(Some(128), None, Some(bytes(64, 64))),
+            &bytes,
+        );
+        assert!(matches!(fixed, Err(Error::OutOfMemory(_))));
+    }
+
+    #[test]
+    fn small_image_is_one_tile() {
+        for (width, height, padded) in [(1, 1, (8, 8)), (13, 1, (16, 8)), (64, 60, (64, 64))] {
+            for tile in [None, Some(64)] {
+                let plan = TilePlan::new(width, height, &rules(tile, None, None), &bytes)
+                    .expect("a good plan");
+                assert_eq!((plan.tile_width(), plan.tile_height()), padded);
+                assert_eq!(plan.len(), 1);
+                assert_eq!(
+                    plan.tile(0).output,
+                    Area {
+                        x: 0,
+                        y: 0,
+                        width,
+                        height
+                    }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_bad_options() {
+        for (tile, overlap) in [
+            (0, None),
+            (7, None),
+            (64, Some(64)),
+            (64, Some(57)),
+            (8, Some(usize::MAX)),
+        ] {
+            let plan = TilePlan::new(300, 300, &rules(Some(tile), overlap, None), &bytes);
+            assert!(
+                matches!(plan, Err(Error::InvalidOption(_))),
+                "{tile} {overlap:?}"
+            );
+        }
+        let huge = TilePlan::new(300, 300, &rules(Some(usize::MAX), None, None), &bytes)
+            .expect("one tile");
+        assert_eq!(huge.len(), 1);
+        let wide = TilePlan::new(300, 300, &rules(None, Some(usize::MAX), None), &bytes)
+            .expect("one tile");
+        assert_eq!(wide.len(), 1);
+        for (width, height) in [(0, 1), (1, 0), (usize::MAX, usize::MAX), (usize::MAX, 1)] {
+            let plan = TilePlan::new(width, height, &rules(None, None, None), &bytes);
+            assert!(matches!(plan, Err(Error::InvalidImage(_))));
+        }
+    }
+
+    #[test]
+    fn reflect_equals_walking() {
+        for length in 1..9usize {
+            let (mut at, mut forward) = (0, true);
+            for index in 0..60 {
+                assert_eq!(reflect(index, length), at, "{index} of {length}");
+                if length > 1 {
+                    forward = if at == 0 {
+                        true
+                    } else if at == length - 1 {
+                        false
+                    } else {
+                        forward
+                    };
+                    at = if forward { at + 1 } else { at - 1 };
+                }
+            }
+        }
+    }
+}

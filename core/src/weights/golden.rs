@@ -1,0 +1,104 @@
+//! Golden values: a small made image and what the model makes of it. A device that computes
+//! something else (as some browsers' WebGPU silently does) must not restore anybody's photo.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::Dtype;
+use crate::model::DinoIr;
+use crate::{Error, Result};
+
+const HEIGHT: usize = 32;
+const WIDTH: usize = 40;
+/// Every so many values of the output are kept; coprime to the width, so that all columns occur.
+const STRIDE: usize = 61;
+
+/// Seed of the input, digest of the output, and how far a device may be off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Golden {
+    /// Seed of the made image.
+    pub seed: u64,
+    /// Every 61st value of the output, planar RGB.
+    pub values: Vec<f32>,
+    /// Largest absolute difference allowed.
+    pub tolerance: f32,
+}
+
+impl Golden {
+    /// Computes the values on `device`.
+    pub(super) fn record(model: &DinoIr, dtype: Dtype, device: &Device) -> Result<Self> {
+        let seed = 2024;
+        Ok(Self {
+            seed,
+            values: digest(model, seed, device)?,
+            // f32 sums in another order differ by 1e-5; a wrong kernel differs by far more.
+            // 16-bit files are computed in f32 too, so the format does not matter today.
+            tolerance: match dtype {
+                Dtype::F32 | Dtype::F16 | Dtype::Bf16 => 1e-3,
+            },
+        })
+    }
+
+    /// # Errors
+    /// [`Error::Golden`] if the device's output is not the recorded one.
+    pub fn check(&self, model: &DinoIr, device: &Device) -> Result<()> {
+        let found = digest(model, self.seed, device)?;
+        if found.len() != self.values.len() {
+            return Err(Error::Golden(format!(
+                "{} values recorded, {} computed: the weights file is damaged",
+                self.values.len(),
+                found.len()
+            )));
+        }
+        let off = found
+            .iter()
+            .zip(&self.values)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        // A NaN would pass a comparison with `>`.
+        if found.iter().all(|value| value.is_finite()) && off <= self.tolerance {
+            Ok(())
+        } else {
+            Err(Error::Golden(format!(
+                "the device's output is off by {off} (allowed: {}); use another device",
+                self.tolerance
+            )))
+        }
+    }
+}
+
+fn digest(model: &DinoIr, seed: u64, device: &Device) -> Result<Vec<f32>> {
+    let data = TensorData::new(image(seed), [1, 3, HEIGHT, WIDTH]);
+    let restored = model.forward(Tensor::from_data(data, device));
+    let values: Vec<f32> = restored
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec()
+        .map_err(|error| Error::Golden(format!("{error:?}")))?;
+    Ok(values.into_iter().step_by(STRIDE).collect())
+}
+
+/// Gradients with noise: smooth and rough parts both reach the digest.
+fn image(seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    (0..3 * HEIGHT * WIDTH)
+        .map(|i| {
+            let (channel, y, x) = (i / (HEIGHT * WIDTH), i / WIDTH % HEIGHT, i % WIDTH);
+            let ramp = match channel {
+                0 => x as f32 / WIDTH as f32,
+                1 => y as f32 / HEIGHT as f32,
+                _ => (x + y) as f32 / (WIDTH + HEIGHT) as f32,
+            };
+            0.8 * ramp + 0.2 * uniform(&mut state)
+        })
+        .collect()
+}
+
+/// SplitMix64, so that the image is the same on every platform for ever.
+fn uniform(state: &mut u64) -> f32 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+}

@@ -1,0 +1,75 @@
+//! Learning rate over the steps of one stage.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Stage;
+
+/// How the learning rate goes from a stage's `lr` to its `lr_end`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// `lr` throughout.
+    Constant,
+    /// Half a cosine from `lr` down to `lr_end`.
+    #[default]
+    Cosine,
+    /// `lr` times `drop_factor` after every `drop_every` steps, never under `lr_end`.
+    Step,
+}
+
+/// The learning rate at `step` of `stage`, counted from 0. The first `warmup` steps rise linearly.
+pub fn learning_rate(stage: &Stage, step: u64) -> f64 {
+    if step < stage.warmup {
+        return stage.lr * (step + 1) as f64 / stage.warmup as f64;
+    }
+    match stage.schedule {
+        Schedule::Constant => stage.lr,
+        Schedule::Cosine => {
+            let length = (stage.steps - stage.warmup).max(1) as f64;
+            let progress = ((step - stage.warmup) as f64 / length).min(1.0);
+            let weight = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+            stage.lr_end + (stage.lr - stage.lr_end) * weight
+        }
+        Schedule::Step => {
+            let drops = (step - stage.warmup) / stage.drop_every.max(1);
+            (stage.lr * stage.drop_factor.powf(drops as f64)).max(stage.lr_end)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(schedule: Schedule) -> Stage {
+        Stage {
+            steps: 110,
+            batch: 1,
+            patch: 8,
+            lr: 1.0,
+            lr_end: 0.1,
+            schedule,
+            warmup: 10,
+            drop_every: 20,
+            drop_factor: 0.5,
+        }
+    }
+
+    #[test]
+    fn warms_up_then_follows_the_schedule() {
+        let constant = stage(Schedule::Constant);
+        assert!((learning_rate(&constant, 0) - 0.1).abs() < 1e-12);
+        assert!((learning_rate(&constant, 9) - 1.0).abs() < 1e-12);
+        assert_eq!(learning_rate(&constant, 109), 1.0);
+
+        let cosine = stage(Schedule::Cosine);
+        assert_eq!(learning_rate(&cosine, 10), 1.0);
+        assert!((learning_rate(&cosine, 60) - 0.55).abs() < 1e-12);
+        assert!((learning_rate(&cosine, 110) - 0.1).abs() < 1e-12);
+
+        let step = stage(Schedule::Step);
+        assert_eq!(learning_rate(&step, 29), 1.0);
+        assert_eq!(learning_rate(&step, 30), 0.5);
+        assert_eq!(learning_rate(&step, 109), 0.1);
+    }
+}

@@ -1,0 +1,203 @@
+//! DINO-IR as the training loop sees it: the net with its losses, and batches from photos.
+
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use dino_ir::loss::perception_contrastive::Triplet;
+use dino_ir::loss::{PerceptionContrastive, l1};
+use dino_ir::model::{DinoIr, DinoIrConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{TrainConfig, read_section};
+use crate::dataset::DataConfig;
+use crate::degrade::Task;
+use crate::sample::{Sample, Sampler};
+use crate::train::{Batch, BatchRequest, BatchSource, StepOutput, Trainee};
+
+/// Samples of one validation batch.
+const VALIDATION_BATCH: usize = 4;
+
+/// The `[model]` table: a preset, or every size.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ModelSection {
+    /// `preset = "nano"` or `"full"`.
+    Preset {
+        /// The preset's name.
+        preset: Preset,
+    },
+    /// A [`DinoIrConfig`].
+    Custom(Box<DinoIrConfig>),
+}
+
+/// Named sizes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// The embedded default.
+    Nano,
+    /// The paper's.
+    Full,
+}
+
+impl ModelSection {
+    /// The sizes meant.
+    pub fn config(&self) -> DinoIrConfig {
+        match self {
+            Self::Preset {
+                preset: Preset::Nano,
+            } => DinoIrConfig::nano(),
+            Self::Preset {
+                preset: Preset::Full,
+            } => DinoIrConfig::full(),
+            Self::Custom(config) => (**config).clone(),
+        }
+    }
+}
+
+/// The `[loss]` table: `L1 + lambda * L_DINO` (equation 7).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossConfig {
+    /// Weight of the DINO perception contrastive loss; 0 leaves it out.
+    pub lambda: f64,
+    /// Shallow blocks whose features are compared, counted from 1.
+    pub blocks: Vec<usize>,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            lambda: 1.0,
+            blocks: vec![1, 2, 3, 4],
+        }
+    }
+}
+
+/// The net with its losses.
+#[derive(Module, Debug)]
+pub struct DinoIrTrainee {
+    /// The net.
+    pub net: DinoIr,
+    #[module(skip)]
+    loss: LossConfig,
+}
+
+impl DinoIrTrainee {
+    /// A randomly initialised net on `device`, seeded by the run's seed.
+    ///
+    /// # Errors
+    /// If the model's or the loss's table is wrong.
+    pub fn new(config: &TrainConfig, device: &Device) -> Result<(Self, DinoIrConfig)> {
+        let section: ModelSection = read_section("model", &config.model)?;
+        let sizes = section.config();
+        sizes.validate()?;
+        let loss: LossConfig = read_section("loss", &config.loss)?;
+        if loss.lambda > 0.0 {
+            let depth = sizes
+                .guidance
+                .as_ref()
+                .map(|guidance| guidance.backbone.depth)
+                .context("loss.lambda needs a model with guidance: its backbone is the loss's")?;
+            ensure!(
+                !loss.blocks.is_empty()
+                    && loss.blocks.is_sorted_by(|a, b| a < b)
+                    && loss.blocks.iter().all(|block| (1..=depth).contains(block)),
+                "loss.blocks {:?} must be ascending numbers in 1..={depth}",
+                loss.blocks
+            );
+        }
+        device.seed(config.seed);
+        let net = sizes.init(device);
+        Ok((Self { net, loss }, sizes))
+    }
+}
+
+impl Trainee for DinoIrTrainee {
+    fn loss(&self, degraded: Tensor<4>, clean: Tensor<4>) -> StepOutput {
+        let restored = self.net.forward(degraded.clone());
+        let mut loss = l1(restored.clone(), clean.clone());
+        if let (Some(guidance), true) = (&self.net.guidance, self.loss.lambda > 0.0) {
+            let triplet = Triplet {
+                restored: restored.clone(),
+                clean,
+                degraded,
+            };
+            let contrastive = PerceptionContrastive::new(self.loss.blocks.clone());
+            loss = loss + contrastive.forward(&guidance.backbone, triplet) * self.loss.lambda;
+        }
+        StepOutput { loss, restored }
+    }
+
+    fn restore(&self, degraded: Tensor<4>) -> Tensor<4> {
+        self.net.forward(degraded)
+    }
+}
+
+/// Batches of degraded photos.
+#[derive(Debug)]
+pub struct Photos {
+    /// Kept between steps so that a new patch size does not load the photos again.
+    sampler: Mutex<Sampler>,
+}
+
+impl Photos {
+    /// Loads the photos of the `[data]` table.
+    ///
+    /// # Errors
+    /// Names the table's key or the file at fault.
+    pub fn load(config: &TrainConfig) -> Result<Self> {
+        let data: DataConfig = read_section("data", &config.data)?;
+        let sampler = Mutex::new(Sampler::new(&data, config.seed)?);
+        Ok(Self { sampler })
+    }
+
+    fn with_patch(&self, patch: usize) -> Sampler {
+        let sampler = match self.sampler.lock() {
+            Ok(sampler) => sampler,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        sampler.clone().with_patch(patch)
+    }
+}
+
+impl BatchSource for Photos {
+    fn batch(&self, request: BatchRequest) -> Result<Batch> {
+        let batch = self
+            .with_patch(request.patch)
+            .batch(request.step, request.count);
+        Ok(Batch {
+            count: batch.names.len(),
+            patch: batch.patch,
+            tasks: batch.tasks.iter().map(|task| task_name(*task)).collect(),
+            names: batch.names,
+            degraded: batch.degraded,
+            clean: batch.clean,
+        })
+    }
+
+    fn validation(&self, samples: usize, patch: usize) -> Result<Vec<Batch>> {
+        let samples = self.with_patch(patch).validation(samples, patch);
+        Ok(samples
+            .chunks(VALIDATION_BATCH)
+            .map(|samples| together(samples, patch))
+            .collect())
+    }
+}
+
+fn together(samples: &[Sample], patch: usize) -> Batch {
+    Batch {
+        count: samples.len(),
+        patch,
+        tasks: samples.iter().map(|sample| task_name(sample.task)).collect(),
+        names: samples.iter().map(|sample| sample.name.clone()).collect(),
+        degraded: samples.iter().flat_map(|sample| sample.degraded.clone()).collect(),
+        clean: samples.iter().flat_map(|sample| sample.clean.clone()).collect(),
+    }
+}
+
+fn task_name(task: Task) -> String {
+    format!("{task:?}").to_lowercase()
+}
