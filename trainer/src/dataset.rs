@@ -453,15 +453,18 @@ fn divide(clean: Vec<Arc<Photo>>, pairs: [Vec<Pair>; 3], validation: usize) -> D
         ));
     }
 
-    let (held_out, train) = clean
+    let (mut held_out, train): (Vec<_>, Vec<_>) = clean
         .iter()
         .cloned()
         .partition(|photo| held.contains(&scene(photo)));
+    // In the order of their hashes, so that the first few already come from every folder.
+    held_out.sort_by_key(|photo| hash(&photo.name));
     let clean_split = Split { train, held_out };
     let [rain, haze, pairs] = pairs.map(|list| {
-        let (held_out, train) = list
+        let (mut held_out, train): (Vec<_>, Vec<_>) = list
             .into_iter()
             .partition(|pair| held.contains(&scene(&pair.clean)));
+        held_out.sort_by_key(|pair| hash(&pair.degraded.name));
         Split { train, held_out }
     });
     Dataset {

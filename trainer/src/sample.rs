@@ -145,23 +145,17 @@ impl Sampler {
         (0..n)
             .into_par_iter()
             .map(|at| {
-                let round = at / tasks.len();
+                let (task, round) = (tasks[at % tasks.len()], at / tasks.len());
                 let mut rng = StdRng::seed_from_u64(mix(at as u64));
-                // Real pairs and made degradations take turns, each walking through its photos.
+                // Real pairs and made degradations take turns where both are in use.
                 let real = round % 2 == 1 && self.real_share > 0.0 || self.real_share == 1.0;
-                let pick = if self.real_share > 0.0 {
+                let pairs = self.real_pairs(task, Half::HeldOut);
+                let pick = if real && !pairs.is_empty() {
                     round / 2
                 } else {
-                    round
+                    at
                 };
-                self.make(
-                    tasks[at % tasks.len()],
-                    Half::HeldOut,
-                    real,
-                    pick as u32,
-                    patch,
-                    &mut rng,
-                )
+                self.make(task, Half::HeldOut, real, pick as u32, patch, &mut rng)
             })
             .collect()
     }

@@ -35,7 +35,7 @@ const THINNEST: f32 = 0.08;
 
 /// Haze drawn at random; clipped and rounded to 8 bit.
 pub fn degrade(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Rgb {
-    let beta = rng.random_range(0.4..2.0);
+    let beta = rng.random_range(0.4..1.7);
     let grey = rng.random_range(0.7..1.0);
     let air: [f32; 3] =
         std::array::from_fn(|_| f32::min(grey + rng.random_range(-0.03..0.03), 1.0));

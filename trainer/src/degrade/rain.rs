@@ -35,18 +35,18 @@ impl Rain {
         let angle = 18.0 * rng.sample::<f32, _>(StandardNormal);
         Self {
             density: if heavy {
-                rng.random_range(40.0..150.0)
+                rng.random_range(40.0..130.0)
             } else {
-                rng.random_range(10.0..45.0)
+                rng.random_range(12.0..50.0)
             },
             angle: angle.clamp(-45.0, 45.0),
             spread: rng.random_range(0.3..3.0),
-            length: rng.random_range(9.0..38.0),
-            width: rng.random_range(0.45..1.0),
+            length: rng.random_range(12.0..48.0),
+            width: rng.random_range(0.4..0.85),
             brightness: if heavy {
-                rng.random_range(0.08..0.35)
+                rng.random_range(0.05..0.25)
             } else {
-                rng.random_range(0.12..0.4)
+                rng.random_range(0.06..0.32)
             },
             veil: if heavy && rng.random_bool(0.5) {
                 rng.random_range(0.0..0.15)
