@@ -31,7 +31,14 @@ pub enum Task {
 
 impl Task {
     /// All tasks, in the order of the configuration.
-    pub const ALL: [Self; 6] = [Self::Noise, Self::Blur, Self::Rain, Self::Haze, Self::Clean, Self::Pair];
+    pub const ALL: [Self; 6] = [
+        Self::Noise,
+        Self::Blur,
+        Self::Rain,
+        Self::Haze,
+        Self::Clean,
+        Self::Pair,
+    ];
 
     /// The lower-case name, as in configurations and reports.
     pub fn name(self) -> &'static str {

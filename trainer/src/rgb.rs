@@ -17,33 +17,59 @@ pub struct Rgb {
 impl Rgb {
     /// Checks that `pixels` holds exactly `width * height` pixels and that there is at least one.
     pub fn new(width: usize, height: usize, pixels: Vec<f32>) -> Result<Self> {
-        if width == 0 || height == 0 || width.checked_mul(height).and_then(|n| n.checked_mul(3)) != Some(pixels.len()) {
-            bail!("an RGB image of {width} x {height} cannot have {} values", pixels.len());
+        if width == 0
+            || height == 0
+            || width.checked_mul(height).and_then(|n| n.checked_mul(3)) != Some(pixels.len())
+        {
+            bail!(
+                "an RGB image of {width} x {height} cannot have {} values",
+                pixels.len()
+            );
         }
-        Ok(Self { width, height, pixels })
+        Ok(Self {
+            width,
+            height,
+            pixels,
+        })
     }
 
     /// A picture from a function of column and row.
-    pub fn from_fn(width: usize, height: usize, mut pixel: impl FnMut(usize, usize) -> [f32; 3]) -> Self {
+    pub fn from_fn(
+        width: usize,
+        height: usize,
+        mut pixel: impl FnMut(usize, usize) -> [f32; 3],
+    ) -> Self {
         let mut pixels = Vec::with_capacity(width * height * 3);
         for y in 0..height {
             for x in 0..width {
                 pixels.extend_from_slice(&pixel(x, y));
             }
         }
-        Self { width, height, pixels }
+        Self {
+            width,
+            height,
+            pixels,
+        }
     }
 
     /// Reads a file in any supported format. Alpha is dropped, 16-bit samples keep their precision. Errors name the file.
     pub fn load(path: &Path) -> Result<Self> {
         let decoded = decode(path)?.into_rgb32f();
-        Self::new(decoded.width() as usize, decoded.height() as usize, decoded.into_raw())
-            .with_context(|| format!("{} has no pixels", path.display()))
+        Self::new(
+            decoded.width() as usize,
+            decoded.height() as usize,
+            decoded.into_raw(),
+        )
+        .with_context(|| format!("{} has no pixels", path.display()))
     }
 
     /// From 8-bit samples, interleaved RGB.
     pub fn from_u8(width: usize, height: usize, samples: &[u8]) -> Result<Self> {
-        Self::new(width, height, samples.iter().map(|&v| f32::from(v) / 255.0).collect())
+        Self::new(
+            width,
+            height,
+            samples.iter().map(|&v| f32::from(v) / 255.0).collect(),
+        )
     }
 
     /// Clipped and rounded to 8 bit, interleaved RGB.
@@ -73,23 +99,34 @@ impl Rgb {
 
     /// The rectangle with its corner at (`x`, `y`). It must lie inside the picture.
     pub fn crop(&self, x: usize, y: usize, width: usize, height: usize) -> Self {
-        assert!(x + width <= self.width && y + height <= self.height, "crop outside the picture");
+        assert!(
+            x + width <= self.width && y + height <= self.height,
+            "crop outside the picture"
+        );
         let mut pixels = Vec::with_capacity(width * height * 3);
         for row in y..y + height {
             let at = (row * self.width + x) * 3;
             pixels.extend_from_slice(&self.pixels[at..at + width * 3]);
         }
-        Self { width, height, pixels }
+        Self {
+            width,
+            height,
+            pixels,
+        }
     }
 
     /// Mirrored left to right.
     pub fn flip(&self) -> Self {
-        Self::from_fn(self.width, self.height, |x, y| self.pixel(self.width - 1 - x, y))
+        Self::from_fn(self.width, self.height, |x, y| {
+            self.pixel(self.width - 1 - x, y)
+        })
     }
 
     /// Turned by a quarter, clockwise.
     pub fn rotate90(&self) -> Self {
-        Self::from_fn(self.height, self.width, |x, y| self.pixel(y, self.height - 1 - x))
+        Self::from_fn(self.height, self.width, |x, y| {
+            self.pixel(y, self.height - 1 - x)
+        })
     }
 
     /// Clipped to 0..1 and rounded to the 256 levels of an 8-bit file, still as `f32`.
@@ -116,9 +153,14 @@ impl Rgb {
     pub fn from_planar(width: usize, height: usize, planar: &[f32]) -> Result<Self> {
         let area = width * height;
         if planar.len() != area * 3 {
-            bail!("an RGB image of {width} x {height} cannot have {} values", planar.len());
+            bail!(
+                "an RGB image of {width} x {height} cannot have {} values",
+                planar.len()
+            );
         }
-        let pixels = (0..area).flat_map(|at| [planar[at], planar[area + at], planar[2 * area + at]]).collect();
+        let pixels = (0..area)
+            .flat_map(|at| [planar[at], planar[area + at], planar[2 * area + at]])
+            .collect();
         Self::new(width, height, pixels)
     }
 }
@@ -159,7 +201,10 @@ mod tests {
     #[test]
     fn planar_order_round_trips() {
         let image = ramp();
-        assert_eq!(Rgb::from_planar(3, 2, &image.to_planar()).expect("same size"), image);
+        assert_eq!(
+            Rgb::from_planar(3, 2, &image.to_planar()).expect("same size"),
+            image
+        );
     }
 
     #[test]

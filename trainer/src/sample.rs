@@ -59,9 +59,18 @@ impl Sampler {
 
     /// Over photos loaded before. It is an error if a weight is negative, or if no task can be drawn.
     pub fn from_dataset(data: Arc<Dataset>, config: &DataConfig, seed: u64) -> Result<Self> {
-        let sampler = Self { data, tasks: config.tasks, real_share: config.real_share, seed, patch: 128 };
+        let sampler = Self {
+            data,
+            tasks: config.tasks,
+            real_share: config.real_share,
+            seed,
+            patch: 128,
+        };
         if !(0.0..=1.0).contains(&config.real_share) {
-            bail!("real_share must be between 0 and 1, not {}", config.real_share);
+            bail!(
+                "real_share must be between 0 and 1, not {}",
+                config.real_share
+            );
         }
         for task in Task::ALL {
             let weight = sampler.weight(task);
@@ -106,8 +115,10 @@ impl Sampler {
     /// The samples `step * batch_size ..` of a training step, made in parallel.
     pub fn batch(&self, step: u64, batch_size: usize) -> Batch {
         let first = step.wrapping_mul(batch_size as u64);
-        let samples: Vec<Sample> =
-            (0..batch_size).into_par_iter().map(|at| self.sample(first.wrapping_add(at as u64))).collect();
+        let samples: Vec<Sample> = (0..batch_size)
+            .into_par_iter()
+            .map(|at| self.sample(first.wrapping_add(at as u64)))
+            .collect();
         let mut batch = Batch {
             step,
             patch: self.patch,
@@ -134,12 +145,17 @@ impl Sampler {
         (0..n)
             .into_par_iter()
             .map(|at| {
-                let round = at / tasks.len();
+                let (task, round) = (tasks[at % tasks.len()], at / tasks.len());
                 let mut rng = StdRng::seed_from_u64(mix(at as u64));
-                // Real pairs and made degradations take turns, each walking through its photos.
+                // Real pairs and made degradations take turns where both are in use.
                 let real = round % 2 == 1 && self.real_share > 0.0 || self.real_share == 1.0;
-                let pick = if self.real_share > 0.0 { round / 2 } else { round };
-                self.make(tasks[at % tasks.len()], Half::HeldOut, real, pick as u32, patch, &mut rng)
+                let pairs = self.real_pairs(task, Half::HeldOut);
+                let pick = if real && !pairs.is_empty() {
+                    round / 2
+                } else {
+                    at
+                };
+                self.make(task, Half::HeldOut, real, pick as u32, patch, &mut rng)
             })
             .collect()
     }
@@ -173,7 +189,10 @@ impl Sampler {
     }
 
     fn task_at(&self, share: f32) -> Task {
-        let total: f32 = self.possible(Half::Train).map(|task| self.weight(task)).sum();
+        let total: f32 = self
+            .possible(Half::Train)
+            .map(|task| self.weight(task))
+            .sum();
         let mut left = share * total;
         let mut last = None;
         for task in self.possible(Half::Train) {
@@ -186,7 +205,15 @@ impl Sampler {
         last.expect("checked by from_dataset")
     }
 
-    fn make(&self, task: Task, half: Half, real: bool, pick: u32, patch: usize, rng: &mut StdRng) -> Sample {
+    fn make(
+        &self,
+        task: Task,
+        half: Half,
+        real: bool,
+        pick: u32,
+        patch: usize,
+        rng: &mut StdRng,
+    ) -> Sample {
         let (pairs, photos) = (self.real_pairs(task, half), half.of(&self.data.clean));
         let real = !pairs.is_empty() && (real || photos.is_empty() || task == Task::Pair);
         let (clean, degraded, name) = if real {
@@ -198,7 +225,12 @@ impl Sampler {
             let (clean, degraded) = cut_and_degrade(photo, task, patch, rng);
             (clean, degraded, &photo.name)
         };
-        Sample { task, degraded: degraded.to_planar(), clean: clean.to_planar(), name: name.clone() }
+        Sample {
+            task,
+            degraded: degraded.to_planar(),
+            clean: clean.to_planar(),
+            name: name.clone(),
+        }
     }
 }
 
@@ -222,7 +254,10 @@ fn cut_pair(pair: &Pair, patch: usize, rng: &mut StdRng) -> (Rgb, Rgb) {
     let x = place(pair.clean.width, patch, rng);
     let y = place(pair.clean.height, patch, rng);
     // Rain falls and the horizon lies: real pairs are mirrored, but not turned.
-    let turn = Turn { flip: rng.random(), quarters: 0 };
+    let turn = Turn {
+        flip: rng.random(),
+        quarters: 0,
+    };
     let cut = |photo: &Photo| turn.apply(photo.patch(x, y, patch, patch));
     (cut(&pair.clean), cut(&pair.degraded))
 }
@@ -231,11 +266,19 @@ fn cut_and_degrade(photo: &Photo, task: Task, patch: usize, rng: &mut StdRng) ->
     let x = place(photo.width, patch, rng);
     let y = place(photo.height, patch, rng);
     let upright = matches!(task, Task::Rain | Task::Haze);
-    let turn = Turn { flip: rng.random(), quarters: if upright { 0 } else { rng.random_range(0..4) } };
+    let turn = Turn {
+        flip: rng.random(),
+        quarters: if upright { 0 } else { rng.random_range(0..4) },
+    };
     // Blur looks beyond the patch, so that its border is blurred from the photo and not from a mirror.
     let margin = if task == Task::Blur { blur::RADIUS } else { 0 };
     let offset = margin as isize;
-    let wide = turn.apply(photo.patch(x - offset, y - offset, patch + 2 * margin, patch + 2 * margin));
+    let wide = turn.apply(photo.patch(
+        x - offset,
+        y - offset,
+        patch + 2 * margin,
+        patch + 2 * margin,
+    ));
     match task {
         Task::Noise => {
             let noisy = noise::degrade(&wide, rng);
@@ -267,7 +310,11 @@ fn cut_and_degrade(photo: &Photo, task: Task, patch: usize, rng: &mut StdRng) ->
 
 /// A place for a patch along one side; a photo smaller than the patch is put in its middle and mirrored around.
 fn place(size: usize, patch: usize, rng: &mut StdRng) -> isize {
-    if size > patch { rng.random_range(0..=size - patch) as isize } else { -((patch - size) as isize / 2) }
+    if size > patch {
+        rng.random_range(0..=size - patch) as isize
+    } else {
+        -((patch - size) as isize / 2)
+    }
 }
 
 /// One of the eight positions of a square.
@@ -306,7 +353,10 @@ impl Prefetch {
                 }
             }
         });
-        Self { batches: Some(batches), worker: Some(worker) }
+        Self {
+            batches: Some(batches),
+            worker: Some(worker),
+        }
     }
 }
 
@@ -343,20 +393,48 @@ mod tests {
     fn photo(seed: u64, width: usize, height: usize) -> Arc<Photo> {
         let mut rng = StdRng::seed_from_u64(seed);
         let samples = (0..width * height * 3).map(|_| rng.random()).collect();
-        Arc::new(Photo { name: format!("{seed}.png"), width, height, samples })
+        Arc::new(Photo {
+            name: format!("{seed}.png"),
+            width,
+            height,
+            samples,
+        })
     }
 
     fn sampler(seed: u64) -> Sampler {
-        let clean = Split { train: (0..6).map(|s| photo(s, 50, 40)).collect(), held_out: vec![photo(9, 70, 90)] };
-        let pair = Pair { degraded: photo(20, 60, 60), clean: photo(21, 60, 60) };
-        let rain = Split { train: vec![pair], held_out: vec![] };
-        let none = Split { train: vec![], held_out: vec![] };
-        let data = Dataset { clean, rain, haze: none.clone(), pairs: none };
+        let clean = Split {
+            train: (0..6).map(|s| photo(s, 50, 40)).collect(),
+            held_out: vec![photo(9, 70, 90)],
+        };
+        let pair = Pair {
+            degraded: photo(20, 60, 60),
+            clean: photo(21, 60, 60),
+        };
+        let rain = Split {
+            train: vec![pair],
+            held_out: vec![],
+        };
+        let none = Split {
+            train: vec![],
+            held_out: vec![],
+        };
+        let data = Dataset {
+            clean,
+            rain,
+            haze: none.clone(),
+            pairs: none,
+        };
         let config = DataConfig {
-            tasks: TaskWeights { noise: 2.0, clean: 1.0, ..TaskWeights::default() },
+            tasks: TaskWeights {
+                noise: 2.0,
+                clean: 1.0,
+                ..TaskWeights::default()
+            },
             ..DataConfig::default()
         };
-        Sampler::from_dataset(Arc::new(data), &config, seed).expect("valid").with_patch(32)
+        Sampler::from_dataset(Arc::new(data), &config, seed)
+            .expect("valid")
+            .with_patch(32)
     }
 
     #[test]
@@ -375,12 +453,23 @@ mod tests {
         let sampler = sampler(1).with_patch(8);
         let samples: Vec<Sample> = (0..600).map(|index| sampler.sample(index)).collect();
         let count = |task| samples.iter().filter(|sample| sample.task == task).count();
-        assert!((197..=203).contains(&count(Task::Noise)), "{}", count(Task::Noise));
+        assert!(
+            (197..=203).contains(&count(Task::Noise)),
+            "{}",
+            count(Task::Noise)
+        );
         assert!((97..=103).contains(&count(Task::Blur)));
         assert_eq!(count(Task::Pair), 0);
-        let real = samples.iter().filter(|sample| sample.name == "20.png").count();
+        let real = samples
+            .iter()
+            .filter(|sample| sample.name == "20.png")
+            .count();
         assert!((30..=70).contains(&real), "{real}");
-        assert!(samples.iter().all(|s| s.task != Task::Clean || s.clean == s.degraded));
+        assert!(
+            samples
+                .iter()
+                .all(|s| s.task != Task::Clean || s.clean == s.degraded)
+        );
     }
 
     #[test]
@@ -388,7 +477,10 @@ mod tests {
         let sampler = sampler(2).with_patch(160);
         for index in 0..24 {
             let sample = sampler.sample(index);
-            assert_eq!((sample.clean.len(), sample.degraded.len()), (3 * 160 * 160, 3 * 160 * 160));
+            assert_eq!(
+                (sample.clean.len(), sample.degraded.len()),
+                (3 * 160 * 160, 3 * 160 * 160)
+            );
             assert!(sample.degraded.iter().all(|v| (0.0..=1.0).contains(v)));
         }
     }
@@ -399,7 +491,10 @@ mod tests {
         assert_eq!(samples, sampler(99).validation(10, 24));
         assert!(samples.iter().all(|sample| sample.name == "9.png"));
         let tasks: Vec<Task> = samples[..5].iter().map(|sample| sample.task).collect();
-        assert_eq!(tasks, [Task::Noise, Task::Blur, Task::Rain, Task::Haze, Task::Clean]);
+        assert_eq!(
+            tasks,
+            [Task::Noise, Task::Blur, Task::Rain, Task::Haze, Task::Clean]
+        );
     }
 
     #[test]
@@ -415,10 +510,38 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused() {
         let data = Arc::clone(sampler(1).dataset());
-        let with = |tasks| Sampler::from_dataset(Arc::clone(&data), &DataConfig { tasks, ..DataConfig::default() }, 1);
-        let none = TaskWeights { noise: 0.0, blur: 0.0, rain: 0.0, haze: 0.0, clean: 0.0, pairs: 1.0 };
+        let with = |tasks| {
+            Sampler::from_dataset(
+                Arc::clone(&data),
+                &DataConfig {
+                    tasks,
+                    ..DataConfig::default()
+                },
+                1,
+            )
+        };
+        let none = TaskWeights {
+            noise: 0.0,
+            blur: 0.0,
+            rain: 0.0,
+            haze: 0.0,
+            clean: 0.0,
+            pairs: 1.0,
+        };
         assert!(with(none).is_err());
-        assert!(with(TaskWeights { noise: -1.0, ..none }).is_err());
-        assert!(with(TaskWeights { noise: f32::NAN, ..none }).is_err());
+        assert!(
+            with(TaskWeights {
+                noise: -1.0,
+                ..none
+            })
+            .is_err()
+        );
+        assert!(
+            with(TaskWeights {
+                noise: f32::NAN,
+                ..none
+            })
+            .is_err()
+        );
     }
 }

@@ -23,7 +23,11 @@ pub fn gaussian(clean: &Rgb, sigma: f32) -> Rgb {
     // The kernel is separable: rows first, then columns.
     let mut rows = vec![0.0; clean.pixels.len()];
     let mut line = vec![0.0; (width + 2 * RADIUS) * 3];
-    for (source, target) in clean.pixels.chunks_exact(width * 3).zip(rows.chunks_exact_mut(width * 3)) {
+    for (source, target) in clean
+        .pixels
+        .chunks_exact(width * 3)
+        .zip(rows.chunks_exact_mut(width * 3))
+    {
         for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
             let from = mirror(x as isize - RADIUS as isize, width) * 3;
             pixel.copy_from_slice(&source[from..from + 3]);
@@ -39,7 +43,11 @@ pub fn gaussian(clean: &Rgb, sigma: f32) -> Rgb {
             accumulate(target, &rows[from..from + width * 3], *weight);
         }
     }
-    Rgb { width, height, pixels }
+    Rgb {
+        width,
+        height,
+        pixels,
+    }
 }
 
 /// The index inside `0..size` that `at` falls on when the line is mirrored about its end samples, however far out.
@@ -74,7 +82,13 @@ mod tests {
 
     #[test]
     fn a_point_spreads_into_the_kernel() {
-        let point = Rgb::from_fn(31, 31, |x, y| if (x, y) == (15, 15) { [1.0; 3] } else { [0.0; 3] });
+        let point = Rgb::from_fn(31, 31, |x, y| {
+            if (x, y) == (15, 15) {
+                [1.0; 3]
+            } else {
+                [0.0; 3]
+            }
+        });
         let blurred = gaussian(&point, 2.0);
         let taps = kernel(2.0);
         for (dx, dy) in [(0, 0), (3, 1), (7, 7)] {
@@ -97,6 +111,9 @@ mod tests {
 
     #[test]
     fn mirrors_without_repeating_the_edge() {
-        assert_eq!([-2, -1, 0, 3, 4, 5, 9].map(|at| mirror(at, 4)), [2, 1, 0, 3, 2, 1, 3]);
+        assert_eq!(
+            [-2, -1, 0, 3, 4, 5, 9].map(|at| mirror(at, 4)),
+            [2, 1, 0, 3, 2, 1, 3]
+        );
     }
 }

@@ -22,7 +22,12 @@ pub struct Frame {
 
 impl Frame {
     /// The whole photo.
-    pub const WHOLE: Self = Self { left: 0.0, top: 0.0, width: 1.0, height: 1.0 };
+    pub const WHOLE: Self = Self {
+        left: 0.0,
+        top: 0.0,
+        width: 1.0,
+        height: 1.0,
+    };
 }
 
 /// Nothing is hidden completely: below this share of its own light a pixel cannot be told from noise.
@@ -30,9 +35,10 @@ const THINNEST: f32 = 0.08;
 
 /// Haze drawn at random; clipped and rounded to 8 bit.
 pub fn degrade(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Rgb {
-    let beta = rng.random_range(0.4..2.0);
+    let beta = rng.random_range(0.4..1.7);
     let grey = rng.random_range(0.7..1.0);
-    let air: [f32; 3] = std::array::from_fn(|_| f32::min(grey + rng.random_range(-0.03..0.03), 1.0));
+    let air: [f32; 3] =
+        std::array::from_fn(|_| f32::min(grey + rng.random_range(-0.03..0.03), 1.0));
     let depth = depth(clean, frame, rng);
     let mut hazy = clean.clone();
     for (pixel, depth) in hazy.pixels.chunks_exact_mut(3).zip(depth) {
@@ -70,7 +76,11 @@ fn depth(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Vec<f32> {
 fn smooth_luma(image: &Rgb) -> Vec<f32> {
     const RADIUS: usize = 3;
     let (width, height) = (image.width, image.height);
-    let luma: Vec<f32> = image.pixels.chunks_exact(3).map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect();
+    let luma: Vec<f32> = image
+        .pixels
+        .chunks_exact(3)
+        .map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2])
+        .collect();
     let mut rows = vec![0.0; luma.len()];
     for y in 0..height {
         let line = &luma[y * width..(y + 1) * width];
@@ -103,9 +113,14 @@ const GRID: usize = 9;
 
 impl Waves {
     fn draw(rng: &mut impl Rng) -> Self {
-        let mut grid = || std::array::from_fn(|_| std::array::from_fn(|_| rng.random_range(-1.0..1.0)));
+        let mut grid =
+            || std::array::from_fn(|_| std::array::from_fn(|_| rng.random_range(-1.0..1.0)));
         let (coarse, fine) = (grid(), grid());
-        Self { coarse, fine, cells: rng.random_range(1.5..4.0) }
+        Self {
+            coarse,
+            fine,
+            cells: rng.random_range(1.5..4.0),
+        }
     }
 
     fn at(&self, u: f32, v: f32) -> f32 {
@@ -150,8 +165,16 @@ mod tests {
         let grey = Rgb::from_fn(64, 64, |_, _| [0.5; 3]);
         let range = |frame| {
             let depth = depth(&grey, frame, &mut StdRng::seed_from_u64(9));
-            depth.iter().copied().fold(f32::MIN, f32::max) - depth.iter().copied().fold(f32::MAX, f32::min)
+            depth.iter().copied().fold(f32::MIN, f32::max)
+                - depth.iter().copied().fold(f32::MAX, f32::min)
         };
-        assert!(range(Frame { left: 0.4, top: 0.4, width: 0.1, height: 0.1 }) < range(Frame::WHOLE));
+        assert!(
+            range(Frame {
+                left: 0.4,
+                top: 0.4,
+                width: 0.1,
+                height: 0.1
+            }) < range(Frame::WHOLE)
+        );
     }
 }

@@ -35,9 +35,23 @@ mod tests {
         let noisy = add(&grey, 25.0, &mut StdRng::seed_from_u64(1));
         let n = noisy.pixels.len() as f64;
         let mean = noisy.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let variance = noisy.pixels.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-        assert!((variance.sqrt() * 255.0 - 25.0).abs() < 0.3, "{}", variance.sqrt() * 255.0);
-        assert!(noisy.pixels.iter().all(|v| (v * 255.0 - (v * 255.0).round()).abs() < 1e-3));
+        let variance = noisy
+            .pixels
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / n;
+        assert!(
+            (variance.sqrt() * 255.0 - 25.0).abs() < 0.3,
+            "{}",
+            variance.sqrt() * 255.0
+        );
+        assert!(
+            noisy
+                .pixels
+                .iter()
+                .all(|v| (v * 255.0 - (v * 255.0).round()).abs() < 1e-3)
+        );
     }
 
     #[test]

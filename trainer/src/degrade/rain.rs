@@ -34,13 +34,25 @@ impl Rain {
         let heavy = rng.random_bool(0.35);
         let angle = 18.0 * rng.sample::<f32, _>(StandardNormal);
         Self {
-            density: if heavy { rng.random_range(40.0..150.0) } else { rng.random_range(10.0..45.0) },
+            density: if heavy {
+                rng.random_range(40.0..130.0)
+            } else {
+                rng.random_range(12.0..50.0)
+            },
             angle: angle.clamp(-45.0, 45.0),
             spread: rng.random_range(0.3..3.0),
-            length: rng.random_range(9.0..38.0),
-            width: rng.random_range(0.45..1.0),
-            brightness: if heavy { rng.random_range(0.08..0.35) } else { rng.random_range(0.12..0.4) },
-            veil: if heavy && rng.random_bool(0.5) { rng.random_range(0.0..0.15) } else { 0.0 },
+            length: rng.random_range(12.0..48.0),
+            width: rng.random_range(0.4..0.85),
+            brightness: if heavy {
+                rng.random_range(0.05..0.25)
+            } else {
+                rng.random_range(0.06..0.32)
+            },
+            veil: if heavy && rng.random_bool(0.5) {
+                rng.random_range(0.0..0.15)
+            } else {
+                0.0
+            },
             screen: rng.random_bool(0.3),
         }
     }
@@ -81,7 +93,11 @@ impl Rain {
         for (pixel, light) in rainy.pixels.chunks_exact_mut(3).zip(light) {
             for v in pixel {
                 let ground = *v + self.veil * (mist - *v);
-                *v = if self.screen { 1.0 - (1.0 - ground) * (1.0 - light.min(1.0)) } else { ground + light };
+                *v = if self.screen {
+                    1.0 - (1.0 - ground) * (1.0 - light.min(1.0))
+                } else {
+                    ground + light
+                };
             }
         }
         rainy.quantised()
@@ -137,12 +153,22 @@ mod tests {
 
     #[test]
     fn only_adds_light_without_a_veil() {
-        let clean = Rgb::from_fn(64, 48, |x, y| [x as f32 / 64.0, y as f32 / 48.0, 0.3]).quantised();
+        let clean =
+            Rgb::from_fn(64, 48, |x, y| [x as f32 / 64.0, y as f32 / 48.0, 0.3]).quantised();
         for seed in 0..50 {
             let mut rng = StdRng::seed_from_u64(seed);
-            let rain = Rain { veil: 0.0, ..Rain::draw(&mut rng) };
+            let rain = Rain {
+                veil: 0.0,
+                ..Rain::draw(&mut rng)
+            };
             let rainy = rain.fall(&clean, &mut rng);
-            assert!(rainy.pixels.iter().zip(&clean.pixels).all(|(r, c)| r + 1e-6 >= *c && *r <= 1.0));
+            assert!(
+                rainy
+                    .pixels
+                    .iter()
+                    .zip(&clean.pixels)
+                    .all(|(r, c)| r + 1e-6 >= *c && *r <= 1.0)
+            );
         }
     }
 
@@ -160,7 +186,10 @@ mod tests {
         };
         let light = rain.streaks(200, 200, &mut StdRng::seed_from_u64(5));
         let shifted = |dx: usize, dy: usize| -> f32 {
-            (0..180).flat_map(|y| (20..180).map(move |x| (x, y))).map(|(x, y)| light[y * 200 + x] * light[(y + dy) * 200 + x + dx]).sum()
+            (0..180)
+                .flat_map(|y| (20..180).map(move |x| (x, y)))
+                .map(|(x, y)| light[y * 200 + x] * light[(y + dy) * 200 + x + dx])
+                .sum()
         };
         // tan 30 degrees = 7 / 12.
         assert!(shifted(7, 12) > 2.0 * shifted(0, 14));

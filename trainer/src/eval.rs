@@ -1,0 +1,352 @@
+//! Measures a network on a folder of photos: noise and blur made from clean ones, or pairs.
+
+pub mod numpy_random;
+mod report;
+
+pub use report::{ImageScore, Report, Row};
+
+use crate::checkpoint::write_atomically;
+use crate::dataset::{PairFiles, find_images, find_pairs};
+use crate::degrade::blur;
+use crate::metrics::{Protocol, Score};
+use crate::rgb::Rgb;
+use anyhow::{Context, Result, bail};
+use numpy_random::NumpyRandom;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A kind of test set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Suite {
+    /// Clean photos; Gaussian noise is added as the protocol says.
+    Denoise,
+    /// Clean photos; blurred with a Gaussian kernel of 15 x 15 and rounded to 8 bit.
+    Blur,
+    /// Degraded photos with their truths, in a layout of [`find_pairs`].
+    Pairs,
+}
+
+impl Suite {
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Denoise => "denoise",
+            Self::Blur => "blur",
+            Self::Pairs => "pairs",
+        }
+    }
+
+    /// The strengths measured when none are asked for: 8-bit levels of noise, pixels of blur.
+    pub fn default_sigmas(self) -> &'static [f64] {
+        match self {
+            Self::Denoise => &[15.0, 25.0, 50.0],
+            Self::Blur => &[2.0, 2.55, 3.1],
+            Self::Pairs => &[],
+        }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Suite {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Denoise, Self::Blur, Self::Pairs]
+            .into_iter()
+            .find(|suite| suite.name() == name)
+            .with_context(|| format!("unknown suite {name:?}: expected denoise, blur or pairs"))
+    }
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct EvalOptions {
+    /// The kind of set.
+    pub suite: Suite,
+    /// Its folder.
+    pub data: PathBuf,
+    /// How outputs are compared with the truth.
+    pub protocol: Protocol,
+    /// Strengths in place of [`Suite::default_sigmas`]; pairs have none.
+    pub sigmas: Option<Vec<f64>>,
+    /// Only the first photos, in sorted order.
+    pub limit: Option<usize>,
+    /// Folder for a PNG of each photo: input, output, truth and five times their difference.
+    pub save: Option<PathBuf>,
+    /// The name of the weights, for the report.
+    pub weights: String,
+}
+
+/// Photos done and in all, over every setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvalProgress {
+    /// Photos done.
+    pub done: usize,
+    /// Photos in all.
+    pub total: usize,
+}
+
+/// Runs a suite. The network takes and returns RGB in 0..1 of any size.
+///
+/// A photo that cannot be read, restored or compared is named in [`Report::failures`] and left out;
+/// the error case is a set that cannot be measured at all. After a `Break` from `progress` the report
+/// covers nothing: `Ok(None)`.
+pub fn evaluate(
+    options: &EvalOptions,
+    network: &dyn Fn(&Rgb) -> Result<Rgb>,
+    progress: &mut dyn FnMut(EvalProgress) -> ControlFlow<()>,
+) -> Result<Option<Report>> {
+    let files = list(options)?;
+    let settings = settings(options)?;
+    let checksum = checksum(&files)?;
+    let mut report = Report::new(options, files.len(), checksum);
+    let total = files.len() * settings.len();
+    let mut done = 0;
+    for setting in &settings {
+        // One seed for the set, begun anew with each strength, so that a strength measured alone
+        // gives the same figures.
+        let mut random = NumpyRandom::new(NOISE_SEED);
+        for file in &files {
+            let measured = measure(options, setting, file, &mut random, network)
+                .with_context(|| format!("{} ({})", file.name, setting.name()));
+            match measured {
+                Ok(score) => report.images_scores.push(score),
+                Err(error) => report.failures.push(format!("{error:#}")),
+            }
+            done += 1;
+            if progress(EvalProgress { done, total }).is_break() {
+                return Ok(None);
+            }
+        }
+    }
+    report.summarise(settings.iter().map(|setting| setting.name()).collect());
+    Ok(Some(report))
+}
+
+const NOISE_SEED: u32 = 0;
+
+/// What is done to each photo.
+enum Setting {
+    Noise(f64),
+    Blur(f64),
+    Pairs,
+}
+
+impl Setting {
+    fn name(&self) -> String {
+        match self {
+            Self::Noise(sigma) => format!("noise {sigma}"),
+            Self::Blur(sigma) => format!("blur {sigma}"),
+            Self::Pairs => "pairs".to_owned(),
+        }
+    }
+
+    /// The network's input, made from or read beside the cropped truth.
+    fn input(
+        &self,
+        protocol: Protocol,
+        truth: &Rgb,
+        file: &PairFiles,
+        random: &mut NumpyRandom,
+    ) -> Result<Rgb> {
+        match *self {
+            Self::Noise(sigma) => Ok(add_noise(truth, sigma, protocol, random)),
+            Self::Blur(sigma) => Ok(blur::gaussian(truth, sigma as f32).quantised()),
+            Self::Pairs => protocol.crop(Rgb::load(&file.degraded)?),
+        }
+    }
+}
+
+fn list(options: &EvalOptions) -> Result<Vec<PairFiles>> {
+    let mut files = match options.suite {
+        Suite::Pairs => find_pairs(&options.data)?,
+        Suite::Denoise | Suite::Blur => find_images(&options.data)?
+            .into_iter()
+            .map(|path| PairFiles {
+                name: path
+                    .strip_prefix(&options.data)
+                    .unwrap_or(&path)
+                    .to_string_lossy()
+                    .into_owned(),
+                degraded: path.clone(),
+                clean: path,
+            })
+            .collect(),
+    };
+    files.truncate(options.limit.unwrap_or(usize::MAX));
+    if files.is_empty() {
+        bail!("nothing to measure: the limit is 0");
+    }
+    Ok(files)
+}
+
+fn settings(options: &EvalOptions) -> Result<Vec<Setting>> {
+    let sigmas = match (&options.sigmas, options.suite) {
+        (Some(_), Suite::Pairs) => {
+            bail!("suite pairs has no sigma: its photos are degraded already")
+        }
+        (Some(sigmas), _) => sigmas.as_slice(),
+        (None, suite) => suite.default_sigmas(),
+    };
+    if let Some(sigma) = sigmas.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
+        bail!("sigma must be positive, not {sigma}");
+    }
+    let made: Vec<Setting> = match options.suite {
+        Suite::Denoise => sigmas.iter().map(|&sigma| Setting::Noise(sigma)).collect(),
+        Suite::Blur => sigmas.iter().map(|&sigma| Setting::Blur(sigma)).collect(),
+        Suite::Pairs => vec![Setting::Pairs],
+    };
+    if made.is_empty() {
+        bail!("no sigma to measure at");
+    }
+    Ok(made)
+}
+
+/// SHA-256 over the names and bytes of the measured files, in order, in hexadecimal.
+fn checksum(files: &[PairFiles]) -> Result<String> {
+    let mut digest = Sha256::new();
+    let mut add = |name: &str, path: &Path| -> Result<()> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        // Lengths keep the end of one file apart from the beginning of the next.
+        for part in [name.replace('\\', "/").as_bytes(), &bytes] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        Ok(())
+    };
+    for file in files {
+        add(&file.name, &file.degraded)?;
+        if file.clean != file.degraded {
+            let name = file.clean.file_name().unwrap_or_default();
+            add(&name.to_string_lossy(), &file.clean)?;
+        }
+    }
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+fn measure(
+    options: &EvalOptions,
+    setting: &Setting,
+    file: &PairFiles,
+    random: &mut NumpyRandom,
+    network: &dyn Fn(&Rgb) -> Result<Rgb>,
+) -> Result<ImageScore> {
+    let mut truth = Rgb::load(&file.clean)?;
+    if matches!(setting, Setting::Pairs) {
+        truth = without_border(truth, file)?;
+    }
+    let truth = options.protocol.crop(truth)?;
+    let input = setting.input(options.protocol, &truth, file, random)?;
+    let untouched = options.protocol.score(&input, &truth)?;
+    let output = network(&input)?;
+    let restored = options.protocol.score(&output, &truth)?;
+    if let Some(folder) = &options.save {
+        save_strip(
+            folder,
+            &setting.name(),
+            &file.name,
+            [&input, &output, &truth],
+        )?;
+    }
+    Ok(ImageScore::new(
+        setting.name(),
+        file.name.clone(),
+        capped(restored),
+        capped(untouched),
+    ))
+}
+
+/// Equal pictures count as 100 dB: an infinite one would make every mean infinite.
+fn capped(score: Score) -> Score {
+    Score {
+        psnr: score.psnr.min(100.0),
+        ..score
+    }
+}
+
+/// The truths of SOTS indoor have a border of 10 pixels that their hazy photos lack.
+fn without_border(truth: Rgb, file: &PairFiles) -> Result<Rgb> {
+    const BORDER: usize = 10;
+    let (width, height) = image::image_dimensions(&file.degraded)
+        .with_context(|| format!("cannot read {}", file.degraded.display()))?;
+    let (width, height) = (width as usize, height as usize);
+    if (truth.width, truth.height) == (width + 2 * BORDER, height + 2 * BORDER) {
+        return Ok(truth.crop(BORDER, BORDER, width, height));
+    }
+    Ok(truth)
+}
+
+/// Noise of deviation `sigma` (8-bit units). Protocol `airnet`: clipped and truncated to 8 bit, the
+/// generator runs on through the set. The others: neither clipped nor rounded, seed 0 for each photo.
+fn add_noise(truth: &Rgb, sigma: f64, protocol: Protocol, random: &mut NumpyRandom) -> Rgb {
+    let mut own = NumpyRandom::new(NOISE_SEED);
+    let mut noisy = truth.clone();
+    for v in &mut noisy.pixels {
+        let clean = f64::from(*v);
+        *v = if protocol == Protocol::Airnet {
+            // Whole levels before truncation, as NumPy adds the noise to a uint8 picture.
+            let level = (clean * 255.0).round() + sigma * random.gaussian();
+            (level.clamp(0.0, 255.0).floor() / 255.0) as f32
+        } else {
+            (clean + sigma / 255.0 * own.gaussian()) as f32
+        };
+    }
+    noisy
+}
+
+/// Writes `folder/setting/name.png`: input, output, truth and five times |output - truth|, side by side.
+fn save_strip(folder: &Path, setting: &str, name: &str, images: [&Rgb; 3]) -> Result<()> {
+    let [_, output, truth] = images;
+    let difference = Rgb {
+        width: truth.width,
+        height: truth.height,
+        pixels: output
+            .pixels
+            .iter()
+            .zip(&truth.pixels)
+            .map(|(a, b)| 5.0 * (a.clamp(0.0, 1.0) - b).abs())
+            .collect(),
+    };
+    let parts = [images[0], output, truth, &difference];
+    let width = truth.width;
+    let strip = Rgb::from_fn(width * parts.len(), truth.height, |x, y| {
+        parts[x / width].pixel(x % width, y)
+    });
+    let folder = folder.join(setting.replace(' ', "-"));
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create folder {}", folder.display()))?;
+    let path = folder.join(format!("{}.png", name.replace(['/', '\\'], "_")));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::write_buffer_with_format(
+        &mut bytes,
+        &strip.to_u8(),
+        u32::try_from(strip.width)?,
+        u32::try_from(strip.height)?,
+        image::ExtendedColorType::Rgb8,
+        image::ImageFormat::Png,
+    )
+    .with_context(|| format!("cannot encode {}", path.display()))?;
+    write_atomically(&path, bytes.get_ref())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

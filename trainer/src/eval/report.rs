@@ -1,0 +1,194 @@
+//! The result of an evaluation, as a table, JSON and CSV.
+
+use super::{EvalOptions, Suite};
+use crate::checkpoint::write_atomically;
+use crate::metrics::{Protocol, Score};
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::fmt::{self, Write};
+use std::path::Path;
+
+/// Means over a set, and the scores behind them. Serialises to the documented JSON, rows only.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The kind of set.
+    pub suite: Suite,
+    /// How outputs were compared.
+    pub protocol: Protocol,
+    /// Name of the weights.
+    pub weights: String,
+    /// Photos in the set, those that failed among them.
+    pub images: usize,
+    /// SHA-256 over the names and bytes of the set's files.
+    pub checksum: String,
+    /// The untouched input first, then each setting, then their mean where there are several.
+    pub rows: Vec<Row>,
+    /// Every photo at every setting.
+    #[serde(skip)]
+    pub images_scores: Vec<ImageScore>,
+    /// What went wrong, each naming its photo. Those photos are in no mean.
+    #[serde(skip)]
+    pub failures: Vec<String>,
+}
+
+/// A line of the table: means over photos.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// `input`, the setting (`noise 25`, `blur 3.1`, `pairs`) or `mean`.
+    pub name: String,
+    /// Of the output, dB.
+    pub psnr: f64,
+    /// Of the output.
+    pub ssim: f64,
+    /// Of the untouched input, dB.
+    pub input_psnr: f64,
+    /// Of the untouched input.
+    pub input_ssim: f64,
+}
+
+/// One photo at one setting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageScore {
+    /// The setting's name, as in [`Row`].
+    pub setting: String,
+    /// The photo's path inside its folder.
+    pub image: String,
+    /// Of the output.
+    pub restored: Score,
+    /// Of the untouched input.
+    pub input: Score,
+}
+
+impl Report {
+    pub(super) fn new(options: &EvalOptions, images: usize, checksum: String) -> Self {
+        Self {
+            suite: options.suite,
+            protocol: options.protocol,
+            weights: options.weights.clone(),
+            images,
+            checksum,
+            rows: Vec::new(),
+            images_scores: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Fills the rows from the photos' scores. A setting at which every photo failed has no row.
+    pub(super) fn summarise(&mut self, settings: Vec<String>) {
+        let rows: Vec<Row> = settings
+            .into_iter()
+            .filter_map(|name| {
+                let scores = self.images_scores.iter().filter(|s| s.setting == name);
+                let values = scores
+                    .map(|s| [s.restored.psnr, s.restored.ssim, s.input.psnr, s.input.ssim])
+                    .collect();
+                Row::mean(&name, values)
+            })
+            .collect();
+        let values = || {
+            rows.iter()
+                .map(|row| [row.psnr, row.ssim, row.input_psnr, row.input_ssim])
+        };
+        let input = values()
+            .map(|[_, _, psnr, ssim]| [psnr, ssim, psnr, ssim])
+            .collect();
+        let mean = if rows.len() > 1 {
+            Row::mean("mean", values().collect())
+        } else {
+            None
+        };
+        self.rows = Row::mean("input", input).into_iter().collect();
+        self.rows.extend(rows);
+        self.rows.extend(mean);
+    }
+
+    /// The documented JSON object.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)?)
+    }
+
+    /// Writes the JSON object to a file, whole or not at all.
+    pub fn write_json(&self, path: &Path) -> Result<()> {
+        write_atomically(path, (self.to_json()? + "\n").as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// One line for each photo and setting.
+    pub fn to_csv(&self) -> String {
+        let mut csv = String::from("setting,image,psnr,ssim,input_psnr,input_ssim\n");
+        for score in &self.images_scores {
+            let _ = writeln!(
+                csv,
+                "{},{},{:.4},{:.6},{:.4},{:.6}",
+                score.setting,
+                quoted(&score.image),
+                score.restored.psnr,
+                score.restored.ssim,
+                score.input.psnr,
+                score.input.ssim
+            );
+        }
+        csv
+    }
+
+    /// Writes the CSV to a file, whole or not at all.
+    pub fn write_csv(&self, path: &Path) -> Result<()> {
+        write_atomically(path, self.to_csv().as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// A table for people, with everything needed to tell it from another set's.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checksum = self.checksum.get(..12).unwrap_or(&self.checksum);
+        writeln!(
+            f,
+            "{} | protocol {} | {} | {} images | sha256 {checksum}",
+            self.suite, self.protocol, self.weights, self.images
+        )?;
+        writeln!(f, "{:<12} {:>15} {:>15}", "", "output", "input")?;
+        for row in &self.rows {
+            writeln!(
+                f,
+                "{:<12} {:>7.2} / {:.3} {:>7.2} / {:.3}",
+                row.name, row.psnr, row.ssim, row.input_psnr, row.input_ssim
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn mean(name: &str, values: Vec<[f64; 4]>) -> Option<Self> {
+        let count = values.len() as f64;
+        let mean = |at: usize| values.iter().map(|v| v[at]).sum::<f64>() / count;
+        (!values.is_empty()).then(|| Self {
+            name: name.to_owned(),
+            psnr: mean(0),
+            ssim: mean(1),
+            input_psnr: mean(2),
+            input_ssim: mean(3),
+        })
+    }
+}
+
+impl ImageScore {
+    pub(super) fn new(setting: String, image: String, restored: Score, input: Score) -> Self {
+        Self {
+            setting,
+            image,
+            restored,
+            input,
+        }
+    }
+}
+
+/// A CSV field; commas, quotes and line breaks may occur in file names.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}

@@ -1,0 +1,216 @@
+use super::*;
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    for sub in ["clean", "pairs/input", "pairs/target"] {
+        std::fs::create_dir_all(folder.path().join(sub)).expect("temporary folder");
+    }
+    let photo = |seed: usize| {
+        Rgb::from_fn(40, 33, |x, y| {
+            let v = ((x * (3 + seed) + y * 5) % 200) as f32 / 255.0;
+            [v, 0.5, 0.8 - v]
+        })
+    };
+    for seed in 0..3 {
+        let name = format!("{seed}.png");
+        photo(seed)
+            .save_png(&folder.path().join("clean").join(&name))
+            .expect("written");
+        photo(seed)
+            .save_png(&folder.path().join("pairs/target").join(&name))
+            .expect("written");
+        let dim = Rgb {
+            pixels: photo(seed).pixels.iter().map(|v| v * 0.9).collect(),
+            ..photo(seed)
+        };
+        dim.save_png(&folder.path().join("pairs/input").join(&name))
+            .expect("written");
+    }
+    folder
+}
+
+fn options(suite: Suite, data: PathBuf) -> EvalOptions {
+    EvalOptions {
+        suite,
+        data,
+        protocol: Protocol::Airnet,
+        sigmas: None,
+        limit: None,
+        save: None,
+        weights: "none".to_owned(),
+    }
+}
+
+fn run(options: &EvalOptions, network: &dyn Fn(&Rgb) -> Result<Rgb>) -> Report {
+    evaluate(options, network, &mut |_| ControlFlow::Continue(()))
+        .expect("measurable")
+        .expect("not cancelled")
+}
+
+fn untouched(image: &Rgb) -> Result<Rgb> {
+    Ok(image.clone())
+}
+
+#[test]
+fn a_network_that_does_nothing_scores_as_its_input() {
+    let folder = folder();
+    for suite in [Suite::Denoise, Suite::Blur] {
+        let report = run(&options(suite, folder.path().join("clean")), &untouched);
+        assert_eq!(report.images, 3);
+        assert_eq!(report.rows.len(), 5);
+        assert_eq!(report.rows[0].name, "input");
+        assert!(report.failures.is_empty());
+        for row in &report.rows {
+            assert_eq!((row.psnr, row.ssim), (row.input_psnr, row.input_ssim));
+        }
+        assert!(report.rows[1].psnr > report.rows[3].psnr);
+    }
+}
+
+#[test]
+fn sigma_alone_or_among_others_gives_the_same_noise() {
+    let folder = folder();
+    let mut options = options(Suite::Denoise, folder.path().join("clean"));
+    let all = run(&options, &untouched);
+    options.sigmas = Some(vec![25.0]);
+    let one = run(&options, &untouched);
+    assert_eq!(one.rows[1], all.rows[2]);
+    assert_eq!(one.rows.len(), 2);
+    // Sigma 25 is 20.2 dB before clipping.
+    assert!(
+        (one.rows[1].psnr - 20.4).abs() < 0.5,
+        "{}",
+        one.rows[1].psnr
+    );
+}
+
+#[test]
+fn pairs_report_has_the_documented_json_and_csv() {
+    let folder = folder();
+    let brighten = |image: &Rgb| {
+        Ok(Rgb {
+            pixels: image.pixels.iter().map(|v| v / 0.9).collect(),
+            ..image.clone()
+        })
+    };
+    let mut options = options(Suite::Pairs, folder.path().join("pairs"));
+    options.save = Some(folder.path().join("strips"));
+    let report = run(&options, &brighten);
+    assert!(report.rows[1].psnr > report.rows[1].input_psnr + 20.0);
+    let json: serde_json::Value =
+        serde_json::from_str(&report.to_json().expect("JSON")).expect("JSON");
+    let mut keys: Vec<&str> = json
+        .as_object()
+        .expect("object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        ["checksum", "images", "protocol", "rows", "suite", "weights"]
+    );
+    assert_eq!(json["rows"][0]["name"], "input");
+    assert_eq!(
+        (&json["suite"], &json["protocol"]),
+        (&"pairs".into(), &"airnet".into())
+    );
+    assert_eq!(report.to_csv().lines().count(), 4);
+    let strip = Rgb::load(&folder.path().join("strips/pairs/0.png.png")).expect("saved");
+    assert_eq!((strip.width, strip.height), (4 * 32, 32));
+}
+
+#[test]
+fn limit_and_files_change_the_checksum() {
+    let folder = folder();
+    let mut options = options(Suite::Pairs, folder.path().join("pairs"));
+    let all = run(&options, &untouched);
+    assert_eq!(all.checksum, run(&options, &untouched).checksum);
+    options.limit = Some(2);
+    let two = run(&options, &untouched);
+    assert_eq!((all.images, two.images), (3, 2));
+    assert_ne!(all.checksum, two.checksum);
+    std::fs::rename(
+        folder.path().join("pairs/target/0.png"),
+        folder.path().join("pairs/target/0.PNG"),
+    )
+    .expect("renamed");
+    assert_ne!(two.checksum, run(&options, &untouched).checksum);
+}
+
+#[test]
+fn failures_are_named_and_the_rest_is_done() {
+    let folder = folder();
+    std::fs::write(folder.path().join("clean/1.png"), b"broken").expect("written");
+    let mut options = options(Suite::Denoise, folder.path().join("clean"));
+    options.sigmas = Some(vec![15.0]);
+    let report = run(&options, &untouched);
+    assert_eq!((report.failures.len(), report.images_scores.len()), (1, 2));
+    assert!(report.failures[0].contains("1.png"));
+    let wrong_size = |image: &Rgb| Ok(image.crop(0, 0, 16, 16));
+    assert_eq!(run(&options, &wrong_size).failures.len(), 3);
+}
+
+#[test]
+fn progress_can_cancel() {
+    let folder = folder();
+    let options = options(Suite::Blur, folder.path().join("clean"));
+    let result = evaluate(&options, &untouched, &mut |progress| {
+        assert_eq!(progress.total, 9);
+        if progress.done == 2 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    assert!(result.expect("no error").is_none());
+}
+
+// np.random.seed(0); np.clip(np.full((16, 16, 3), 100.0) + np.random.randn(16, 16, 3) * 25, 0, 255).astype(np.uint8)[0, :2]
+#[test]
+fn airnet_noise_is_truncated_and_runs_on() {
+    let grey = Rgb::from_fn(16, 16, |_, _| [100.0 / 255.0; 3]);
+    let mut random = NumpyRandom::new(0);
+    let first = add_noise(&grey, 25.0, Protocol::Airnet, &mut random).to_u8();
+    assert_eq!(first[..6], [144, 110, 124, 156, 146, 75]);
+    assert_ne!(
+        first,
+        add_noise(&grey, 25.0, Protocol::Airnet, &mut random).to_u8()
+    );
+    let float = add_noise(&grey, 25.0, Protocol::Restormer, &mut random);
+    assert_eq!(
+        float,
+        add_noise(&grey, 25.0, Protocol::Restormer, &mut random)
+    );
+    assert!((float.pixels[0] - (100.0 + 25.0 * 1.764_052_3) / 255.0).abs() < 1e-6);
+}
+
+#[test]
+fn senseless_options_are_refused() {
+    let folder = folder();
+    let clean = folder.path().join("clean");
+    let refuse = |options: &EvalOptions| {
+        evaluate(options, &untouched, &mut |_| ControlFlow::Continue(())).is_err()
+    };
+    let base = options(Suite::Denoise, clean.clone());
+    assert!(refuse(&EvalOptions {
+        sigmas: Some(vec![-1.0]),
+        ..base.clone()
+    }));
+    assert!(refuse(&EvalOptions {
+        sigmas: Some(vec![]),
+        ..base.clone()
+    }));
+    assert!(refuse(&EvalOptions {
+        limit: Some(0),
+        ..base.clone()
+    }));
+    assert!(refuse(&EvalOptions {
+        data: clean.join("nowhere"),
+        ..base.clone()
+    }));
+    assert!(refuse(&EvalOptions {
+        suite: Suite::Pairs,
+        ..base
+    }));
+}
