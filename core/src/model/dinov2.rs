@@ -216,7 +216,11 @@ impl Dinov2 {
         }
     }
 
-    fn embed(&self, image: Tensor<4>) -> Tensor<3> {
+    /// Tokens before the first block: embedded patches with their positions, class token, registers.
+    ///
+    /// # Shapes
+    /// - as [`Self::tokens`]
+    pub fn embed(&self, image: Tensor<4>) -> Tensor<3> {
         let [batch, _, height, width] = image.dims();
         let repeat = |token: Tensor<3>| {
             let [_, count, width] = token.dims();

@@ -33,19 +33,34 @@ impl DrFusion {
         }
     }
 
-    /// The adaption in scale is a bilinear resize `R` to the stage's size. It commutes with 1x1
-    /// convolutions, and `R(k) x q = k x R^T(q)`, so that everything but the last product runs
-    /// on the small grid of patches.
+    /// Replaces the features of one stage.
     ///
     /// # Shapes
     /// - `fused`: `[batch, fused, rows, columns]`
     /// - `features`, output: `[batch, channels, height, width]`
     pub fn forward(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = features.dims();
+        let map = self.map(fused, features.clone());
+        let mixed = map.matmul(features.clone().reshape([batch, channels, height * width]));
+        mixed.reshape([batch, channels, height, width]) + features
+    }
+
+    /// The attention between channels, each row summing to one.
+    ///
+    /// The adaption in scale is a bilinear resize `R` to the stage's size. It commutes with 1x1
+    /// convolutions, and `R(k) x q = k x R^T(q)`, so that everything here runs on the small grid
+    /// of patches.
+    ///
+    /// # Shapes
+    /// - `fused`: `[batch, fused, rows, columns]`
+    /// - `features`: `[batch, channels, height, width]`
+    /// - output: `[batch, channels, channels]`
+    pub fn map(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
+        let [_, channels, height, width] = features.dims();
         let [_, _, rows, columns] = fused.dims();
         let key = self.key.forward(self.adapt.forward(fused));
         let query = self.query.forward(resize_adjoint(
-            features.clone(),
+            features,
             Axis::bilinear(rows, height),
             Axis::bilinear(columns, width),
         ));
@@ -54,8 +69,6 @@ impl DrFusion {
         let products = key
             .flatten::<3>(2, 3)
             .matmul(query.flatten::<3>(2, 3).swap_dims(1, 2));
-        let map = softmax(products * scale, 2);
-        let mixed = map.matmul(features.clone().reshape([batch, channels, height * width]));
-        mixed.reshape([batch, channels, height, width]) + features
+        softmax(products * scale, 2)
     }
 }
