@@ -3,6 +3,8 @@
 
 mod blend;
 pub mod device;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
 pub mod image;
 pub mod kernels;

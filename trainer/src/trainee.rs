@@ -204,10 +204,19 @@ fn together(samples: &[Sample], patch: usize) -> Batch {
     Batch {
         count: samples.len(),
         patch,
-        tasks: samples.iter().map(|sample| task_name(sample.task)).collect(),
+        tasks: samples
+            .iter()
+            .map(|sample| task_name(sample.task))
+            .collect(),
         names: samples.iter().map(|sample| sample.name.clone()).collect(),
-        degraded: samples.iter().flat_map(|sample| sample.degraded.clone()).collect(),
-        clean: samples.iter().flat_map(|sample| sample.clean.clone()).collect(),
+        degraded: samples
+            .iter()
+            .flat_map(|sample| sample.degraded.clone())
+            .collect(),
+        clean: samples
+            .iter()
+            .flat_map(|sample| sample.clean.clone())
+            .collect(),
     }
 }
 

@@ -132,13 +132,19 @@ fn exported(path: &Path, dtype: Dtype) -> Result<Vec<u8>> {
     // A run's folder means its best checkpoint.
     let best = path.join(crate::checkpoint::BEST);
     let path = if best.is_file() { best.as_path() } else { path };
-    let bytes = if path.is_dir() { Vec::new() } else { read(path)? };
+    let bytes = if path.is_dir() {
+        Vec::new()
+    } else {
+        read(path)?
+    };
     if path.is_dir() || crate::checkpoint::is_checkpoint(&bytes) {
         let checkpoint = Checkpoint::load(path)?;
         let state = &checkpoint.state;
         let provenance = run_provenance(state.step, state.seconds, state.best_psnr);
         let (net, config) = DinoIrTrainee::from_checkpoint(&checkpoint)?;
-        return Ok(dino_ir::weights::to_bytes(&net, &config, dtype, provenance)?);
+        return Ok(dino_ir::weights::to_bytes(
+            &net, &config, dtype, provenance,
+        )?);
     }
     convert(&bytes, dtype)
 }

@@ -139,10 +139,15 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
 fn through(engine: &dyn Engine, photo: &Rgb, options: &Options) -> Result<Rgb> {
     let source = Image::new(photo.width, photo.height, photo.pixels.clone())?;
     let mut sink = ImageSink::new(photo.width, photo.height)?;
-    engine.restore(&source, &mut sink, options, &mut |_| match interrupt::asked() {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    })?;
+    engine.restore(
+        &source,
+        &mut sink,
+        options,
+        &mut |_| match interrupt::asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        },
+    )?;
     Ok(Rgb {
         width: photo.width,
         height: photo.height,

@@ -86,7 +86,7 @@ pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Ope
     let file = weights.map(weights::read).transpose()?;
     let bytes = match &file {
         Some(file) => file,
-        None => embedded()?,
+        None => dino_ir::embedded::nano(),
     };
     let opened = device.open(|device| {
         let (model, config) = dino_ir::weights::load(bytes, device)?;
@@ -102,9 +102,4 @@ pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Ope
         engine: Box::new(restorer),
         device,
     })
-}
-
-/// The weights compiled in.
-fn embedded() -> Result<&'static [u8]> {
-    anyhow::bail!("no weights are compiled in; give --weights FILE")
 }
