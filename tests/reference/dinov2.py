@@ -18,7 +18,9 @@ def swiglu_hidden(dim, ratio=4):
 class DinoV2(nn.Module):
     def __init__(self, dim, depth, heads, registers=0, swiglu=False):
         super().__init__()
-        kind = {"mlp_ratio": 2 * swiglu_hidden(dim) / dim, "mlp_layer": SwiGLUPacked} if swiglu else {}
+        # Without act_layer, timm's blocks hand SwiGLU their own default, GELU.
+        silu = {"mlp_ratio": 2 * swiglu_hidden(dim) / dim, "mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU}
+        kind = silu if swiglu else {}
         self.vit = VisionTransformer(
             img_size=PATCH * GRID, patch_size=PATCH, embed_dim=dim, depth=depth, num_heads=heads, num_classes=0,
             init_values=1.0, norm_layer=partial(nn.LayerNorm, eps=1e-6), reg_tokens=registers, no_embed_class=True, **kind,

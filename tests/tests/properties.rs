@@ -1,0 +1,110 @@
+//! What must hold for any weights.
+
+use burn::tensor::{Device, Tensor};
+use dino_ir::image::Image;
+use dino_ir::model::{DinoIr, DinoIrConfig};
+use dino_ir::restore::{Network, Options, Restorer};
+use dino_ir::tile::Axis;
+
+struct Nano {
+    config: DinoIrConfig,
+    model: DinoIr,
+}
+
+impl Network for Nano {
+    fn multiple(&self) -> usize {
+        DinoIr::MULTIPLE
+    }
+
+    fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+        self.config.activation_bytes(height, width)
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.model.forward(x)
+    }
+}
+
+const WIDTH: usize = 144;
+const HEIGHT: usize = 112;
+/// At the image's own border the padding shows, in tiles or without.
+const BORDER: usize = 16;
+
+fn image(value: impl Fn(usize, usize, usize) -> f32) -> Image {
+    let value = &value;
+    let pixels = (0..HEIGHT)
+        .flat_map(|y| (0..WIDTH).flat_map(move |x| (0..3).map(move |c| value(x, y, c))))
+        .collect();
+    Image::new(WIDTH, HEIGHT, pixels).expect("an image")
+}
+
+/// Whether pixels `at` and `at + 1` are joined in a seam.
+fn in_seam(axis: &Axis, at: usize) -> bool {
+    (0..axis.count())
+        .filter_map(|tile| axis.seam_after(tile))
+        .any(|seam| (seam.start..=seam.end).contains(&(at + 1)))
+}
+
+/// The largest step between neighbours within seams, and elsewhere.
+fn largest_steps(image: &Image, columns: &Axis, rows: &Axis) -> [f32; 2] {
+    let at = |x: usize, y: usize, c: usize| image.pixels()[(y * WIDTH + x) * 3 + c];
+    let mut largest = [0.0f32; 2];
+    for y in BORDER..HEIGHT - BORDER {
+        for x in BORDER..WIDTH - BORDER {
+            let (across, down) = (in_seam(columns, x), in_seam(rows, y));
+            for c in 0..3 {
+                let value = at(x, y, c);
+                for (seam, next) in [(across, at(x + 1, y, c)), (down, at(x, y + 1, c))] {
+                    let largest = &mut largest[usize::from(!seam)];
+                    *largest = largest.max((next - value).abs());
+                }
+            }
+        }
+    }
+    largest
+}
+
+/// Random weights give texture of their own, so this sees tiles that are misplaced or lost, not
+/// a seam that is blended badly: that is for the tests of blending in `core`.
+#[test]
+fn tiles_leave_no_step() {
+    let device = Device::flex();
+    let config = DinoIrConfig::nano();
+    let model = config.init(&device);
+    let restorer = Restorer::new(Nano { config, model }, &device);
+    let tiled = Options {
+        tile: Some(64),
+        overlap: Some(32),
+        ..Options::default()
+    };
+    let whole = Options {
+        tile: Some(WIDTH.max(HEIGHT)),
+        ..Options::default()
+    };
+    let plan = restorer.plan(WIDTH, HEIGHT, &tiled).expect("a plan");
+    assert!(plan.columns().count() > 1 && plan.rows().count() > 1);
+    let one = restorer.plan(WIDTH, HEIGHT, &whole).expect("a plan");
+    assert_eq!(one.len(), 1);
+
+    let grey = image(|_, _, _| 0.5);
+    let gradient = image(|x, y, c| {
+        let across = x as f32 / WIDTH as f32;
+        let down = y as f32 / HEIGHT as f32;
+        [across, down, 1.0 - across][c]
+    });
+    for (name, image) in [("grey", grey), ("gradient", gradient)] {
+        let restored = restorer.restore_image(&image, &tiled).expect("restored");
+        let [seams, inside] = largest_steps(&restored, plan.columns(), plan.rows());
+        let untiled = restorer.restore_image(&image, &whole).expect("restored");
+        let [same_place, elsewhere] = largest_steps(&untiled, plan.columns(), plan.rows());
+        println!(
+            "{name}: steps {seams:.5} in seams, {inside:.5} inside tiles; \
+             untiled {same_place:.5} and {elsewhere:.5}"
+        );
+        let allowed = 1.5 * inside + 1e-3;
+        assert!(
+            seams <= allowed,
+            "{name}: a step of {seams} in a seam, allowed {allowed}"
+        );
+    }
+}
