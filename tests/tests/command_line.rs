@@ -52,7 +52,13 @@ fn photo(width: u32, height: u32) -> RgbImage {
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> = entries
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names
@@ -73,8 +79,15 @@ fn a_photo_is_restored_beside_itself_and_never_overwritten() {
     let second = trainer(&["restore", "a.png"], at);
     assert_eq!(second.status.code(), Some(1));
     assert!(stderr(&second).contains("--force"), "{}", stderr(&second));
-    assert_eq!(fs::read(at.join("a.restored.png")).expect("the result"), before);
-    assert!(trainer(&["restore", "a.png", "--force"], at).status.success());
+    assert_eq!(
+        fs::read(at.join("a.restored.png")).expect("the result"),
+        before
+    );
+    assert!(
+        trainer(&["restore", "a.png", "--force"], at)
+            .status
+            .success()
+    );
 }
 
 #[test]
@@ -83,8 +96,9 @@ fn every_kind_of_pixel_comes_back_as_it_was() {
     let at = folder.path();
     let grey = GrayImage::from_fn(33, 20, |x, y| Luma([(x * 5 + y * 3) as u8]));
     let alpha = RgbaImage::from_fn(20, 33, |x, y| Rgba([x as u8, 90, y as u8, (x * 9) as u8]));
-    let deep: ImageBuffer<Rgb<u16>, Vec<u16>> =
-        ImageBuffer::from_fn(24, 24, |x, y| Rgb([(x * 2000) as u16, (y * 2000) as u16, 513]));
+    let deep: ImageBuffer<Rgb<u16>, Vec<u16>> = ImageBuffer::from_fn(24, 24, |x, y| {
+        Rgb([(x * 2000) as u16, (y * 2000) as u16, 513])
+    });
     let images: [(&str, DynamicImage); 7] = [
         ("one.png", photo(1, 1).into()),
         ("row.png", photo(31, 1).into()),
@@ -105,8 +119,12 @@ fn every_kind_of_pixel_comes_back_as_it_was() {
         let size = (restored.width(), restored.height());
         assert_eq!(size, (image.width(), image.height()), "{name}");
     }
-    let restored = image::open(at.join("out/alpha.png")).expect("a result").to_rgba8();
-    let before = image::open(at.join("alpha.png")).expect("an image").to_rgba8();
+    let restored = image::open(at.join("out/alpha.png"))
+        .expect("a result")
+        .to_rgba8();
+    let before = image::open(at.join("alpha.png"))
+        .expect("an image")
+        .to_rgba8();
     for (restored, before) in restored.pixels().zip(before.pixels()) {
         assert_eq!(restored[3], before[3], "alpha is kept");
     }
@@ -129,7 +147,13 @@ fn hostile_files_get_a_line_each_and_the_rest_is_done() {
     fs::write(at.join("cut.png"), &png[..png.len() / 2]).expect("written");
     fs::write(at.join("bomb.png"), bomb(&png)).expect("written");
     let before = names(at);
-    let files = ["text.png", "empty.jpg", "cut.png", "bomb.png", "missing.png"];
+    let files = [
+        "text.png",
+        "empty.jpg",
+        "cut.png",
+        "bomb.png",
+        "missing.png",
+    ];
     let mut arguments = vec!["restore"];
     arguments.extend(files);
     arguments.extend(["good.png", "-o", "out"]);
@@ -137,11 +161,18 @@ fn hostile_files_get_a_line_each_and_the_rest_is_done() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let complaints = complaints(&output);
     for name in files {
-        let lines: Vec<_> = complaints.iter().filter(|line| line.contains(name)).collect();
+        let lines: Vec<_> = complaints
+            .iter()
+            .filter(|line| line.contains(name))
+            .collect();
         assert_eq!(lines.len(), 1, "{name}: {complaints:?}");
     }
     assert_eq!(names(&at.join("out")), ["good.png"]);
-    assert!(names(at).iter().all(|name| before.contains(name) || name == "out"));
+    assert!(
+        names(at)
+            .iter()
+            .all(|name| before.contains(name) || name == "out")
+    );
 }
 
 /// The header of a 10000 x 10000 image in front of the body of a small one.
@@ -165,7 +196,9 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[test]
 fn wrong_arguments_are_usage_errors() {
     let folder = tempfile::tempdir().expect("a folder");
-    photo(9, 9).save(folder.path().join("a.png")).expect("written");
+    photo(9, 9)
+        .save(folder.path().join("a.png"))
+        .expect("written");
     for arguments in [
         ["restore", "a.png", "--strength", "2"],
         ["restore", "a.png", "--device", "toaster"],
@@ -174,7 +207,12 @@ fn wrong_arguments_are_usage_errors() {
         ["eval", "--suite", "nonsense", "--data=."],
     ] {
         let output = trainer(&arguments, folder.path());
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
     }
     assert_eq!(names(folder.path()), ["a.png"]);
 }
@@ -182,11 +220,17 @@ fn wrong_arguments_are_usage_errors() {
 #[test]
 fn devices_that_this_build_lacks_are_named_with_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
-    photo(9, 9).save(folder.path().join("a.png")).expect("written");
+    photo(9, 9)
+        .save(folder.path().join("a.png"))
+        .expect("written");
     for device in ["wgpu", "cuda:3"] {
         let output = trainer(&["restore", "a.png", "--device", device], folder.path());
         assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("--device cpu"), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("--device cpu"),
+            "{}",
+            stderr(&output)
+        );
     }
     assert_eq!(names(folder.path()), ["a.png"]);
 }
@@ -203,7 +247,13 @@ fn unusable_weights_are_named() {
     nan[end - 2..].copy_from_slice(&[0xff, 0x7f]);
     fs::write(at.join("nan.safetensors"), nan).expect("written");
     fs::create_dir(at.join("folder.safetensors")).expect("made");
-    for name in ["cut.safetensors", "nan.safetensors", "folder.safetensors", "a.png", "none"] {
+    for name in [
+        "cut.safetensors",
+        "nan.safetensors",
+        "folder.safetensors",
+        "a.png",
+        "none",
+    ] {
         let output = trainer(&["restore", "a.png", "--weights", name], at);
         assert_eq!(output.status.code(), Some(1), "{name}");
         let complaints = complaints(&output);
@@ -217,7 +267,9 @@ fn unusable_weights_are_named() {
 fn interrupting_leaves_no_partial_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();
-    photo(3000, 2000).save(at.join("large.png")).expect("written");
+    photo(3000, 2000)
+        .save(at.join("large.png"))
+        .expect("written");
     let mut child = Command::new(program())
         .args(["restore", "large.png", "--tile", "128"])
         .current_dir(at)
