@@ -6,7 +6,7 @@ pub mod named;
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as FileDtype, TensorView};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::{DinoIr, DinoIrConfig};
+use crate::restore::Network;
 use crate::{Error, Result};
 use golden::Golden;
 use named::{Named, apply, collect, shapes};
@@ -217,18 +218,41 @@ impl<'bytes> Weights<'bytes> {
     }
 }
 
+/// A restoration net with its sizes, ready for a [`crate::restore::Restorer`].
+#[derive(Debug)]
+pub struct Loaded {
+    /// The net.
+    pub model: DinoIr,
+    /// Its sizes.
+    pub config: DinoIrConfig,
+}
+
+impl Network for Loaded {
+    fn multiple(&self) -> usize {
+        DinoIr::MULTIPLE
+    }
+
+    fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+        self.config.activation_bytes(height, width)
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.model.forward(x)
+    }
+}
+
 /// Loads a restoration net and checks it against its golden values on `device`.
 ///
 /// # Errors
 /// [`Error::Weights`] for unusable bytes, [`Error::Golden`] if the device computes other values.
-pub fn load(bytes: &[u8], device: &Device) -> Result<(DinoIr, DinoIrConfig)> {
+pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let weights = Weights::from_bytes(bytes)?;
     let config = weights.config()?;
     let model = weights.model(device)?;
     if let Some(golden) = &weights.header.golden {
         golden.check(&model, device)?;
     }
-    Ok((model, config))
+    Ok(Loaded { model, config })
 }
 
 /// Writes a restoration net, with golden values computed here on the CPU from the stored
@@ -402,8 +426,8 @@ mod tests {
     fn a_model_comes_back_bit_for_bit() {
         let (model, config) = tiny();
         let bytes = to_bytes(&model, &config, Dtype::F32, serde_json::Value::Null).expect("valid");
-        let (loaded, _) = load(&bytes, &Device::flex()).expect("loads");
-        assert_eq!(collect(&model), collect(&loaded));
+        let loaded = load(&bytes, &Device::flex()).expect("loads");
+        assert_eq!(collect(&model), collect(&loaded.model));
     }
 
     #[test]

@@ -160,8 +160,11 @@ fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
             &backbone, &config, dtype, provenance,
         )?);
     }
-    let (model, config) = dino_ir::weights::load(bytes, &cpu)?;
+    let net = dino_ir::weights::load(bytes, &cpu)?;
     Ok(dino_ir::weights::to_bytes(
-        &model, &config, dtype, provenance,
+        &net.model,
+        &net.config,
+        dtype,
+        provenance,
     )?)
 }

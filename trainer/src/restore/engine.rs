@@ -3,15 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use burn::Tensor;
 use dino_ir::device::DeviceChoice;
-use dino_ir::model::{DinoIr, DinoIrConfig};
 use dino_ir::restore::{Network, Options, ProgressCallback, Restorer, Sink, Source, TilePlan};
 
 use crate::weights;
-
-/// Restormer halves its sides three times.
-const MULTIPLE: usize = 8;
 
 /// Restores photos; made once, used for every file.
 pub trait Engine {
@@ -50,26 +45,6 @@ impl<N: Network> Engine for Restorer<N> {
     }
 }
 
-/// A restoration net as the tiles see it.
-struct Net {
-    model: DinoIr,
-    config: DinoIrConfig,
-}
-
-impl Network for Net {
-    fn multiple(&self) -> usize {
-        MULTIPLE
-    }
-
-    fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-        self.config.activation_bytes(height, width)
-    }
-
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.model.forward(x)
-    }
-}
-
 /// An engine, and the device it runs on.
 pub struct Opened {
     /// Restores photos.
@@ -89,8 +64,8 @@ pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Ope
         None => dino_ir::embedded::nano(),
     };
     let opened = device.open(|device| {
-        let (model, config) = dino_ir::weights::load(bytes, device)?;
-        Ok(Restorer::new(Net { model, config }, device))
+        let net = dino_ir::weights::load(bytes, device)?;
+        Ok(Restorer::new(net, device))
     });
     let (device, restorer) = opened.map_err(|error| match (error, weights) {
         (error @ dino_ir::Error::Weights(_), Some(path)) => {
