@@ -67,6 +67,8 @@ pub struct LossConfig {
     pub lambda: f64,
     /// Shallow blocks whose features are compared, counted from 1.
     pub blocks: Vec<usize>,
+    /// Weight of each block; equal weights summing to one where there are none.
+    pub weights: Vec<f64>,
 }
 
 impl Default for LossConfig {
@@ -74,6 +76,7 @@ impl Default for LossConfig {
         Self {
             lambda: 1.0,
             blocks: vec![1, 2, 3, 4],
+            weights: Vec::new(),
         }
     }
 }
@@ -110,6 +113,10 @@ impl DinoIrTrainee {
                 "loss.blocks {:?} must be ascending numbers in 1..={depth}",
                 loss.blocks
             );
+            ensure!(
+                loss.weights.is_empty() || loss.weights.len() == loss.blocks.len(),
+                "loss.weights must be one number for each of loss.blocks, or absent"
+            );
         }
         device.seed(config.seed);
         let net = sizes.init(device);
@@ -138,7 +145,10 @@ impl Trainee for DinoIrTrainee {
                 clean,
                 degraded,
             };
-            let contrastive = PerceptionContrastive::new(self.loss.blocks.clone());
+            let mut contrastive = PerceptionContrastive::new(self.loss.blocks.clone());
+            if !self.loss.weights.is_empty() {
+                contrastive = contrastive.with_weights(self.loss.weights.clone());
+            }
             loss = loss + contrastive.forward(&guidance.backbone, triplet) * self.loss.lambda;
         }
         StepOutput { loss, restored }

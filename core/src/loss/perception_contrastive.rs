@@ -12,6 +12,7 @@ const EPSILON: f64 = 1e-6;
 #[derive(Clone, Debug)]
 pub struct PerceptionContrastive {
     blocks: Vec<usize>,
+    weights: Vec<f64>,
 }
 
 /// The three images of the loss, each `[batch, 3, height, width]`, RGB in 0..1.
@@ -28,7 +29,21 @@ pub struct Triplet {
 impl PerceptionContrastive {
     /// Equal weights, summing to one, over `blocks` (ascending, counted from 1).
     pub fn new(blocks: Vec<usize>) -> Self {
-        Self { blocks }
+        let weights = vec![1.0 / blocks.len().max(1) as f64; blocks.len()];
+        Self { blocks, weights }
+    }
+
+    /// With `w_i` for each block.
+    ///
+    /// # Panics
+    /// If there is not one weight for each block.
+    pub fn with_weights(self, weights: Vec<f64>) -> Self {
+        assert_eq!(
+            weights.len(),
+            self.blocks.len(),
+            "one weight for each block"
+        );
+        Self { weights, ..self }
     }
 
     /// The loss, `[1]`; `backbone` is frozen.
@@ -40,11 +55,12 @@ impl PerceptionContrastive {
         let degraded = fixed(triplet.degraded);
         let device = restored[0].device();
         let mut loss = Tensor::zeros([1], &device);
-        for ((v, positive), negative) in restored.into_iter().zip(clean).zip(degraded) {
+        let features = restored.into_iter().zip(clean).zip(degraded);
+        for (((v, positive), negative), weight) in features.zip(&self.weights) {
             let near = (v.clone() - positive).abs().mean();
             let far = (v - negative).abs().mean();
-            loss = loss + near / (far + EPSILON);
+            loss = loss + near / (far + EPSILON) * *weight;
         }
-        loss / self.blocks.len().max(1) as f64
+        loss
     }
 }
