@@ -139,7 +139,8 @@ impl DinoIrConfig {
         // of the feed-forward network before and after its depthwise convolution, the block's
         // input, its norm and the skip connection.
         let channels = 2.0 * self.restormer.dim as f64;
-        let per_pixel = 4.0 * channels * (4.0 * self.restormer.expansion + 4.0);
+        let scale = (self.restormer.unshuffle * self.restormer.unshuffle) as f64;
+        let per_pixel = 4.0 * channels * (4.0 * self.restormer.expansion + 4.0) / scale + 48.0;
         let tokens = self.guidance.as_ref().map_or(0.0, |guidance| {
             let patches = (height * width) as f64 / 196.0 + 1.0;
             let backbone = &guidance.backbone;
@@ -172,14 +173,11 @@ pub struct Guidance {
 }
 
 impl DinoIr {
-    /// Height and width of the input must be multiples of this.
-    pub const MULTIPLE: usize = Restormer::MULTIPLE;
-
     /// Restores.
     ///
     /// # Shapes
     /// - `image`, output: `[batch, 3, height, width]`, RGB in 0..1, multiples of
-    ///   [`Self::MULTIPLE`]
+    ///   [`RestormerConfig::multiple`]
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         match &self.guidance {
             None => self.restormer.forward(image),

@@ -229,7 +229,7 @@ pub struct Loaded {
 
 impl Network for Loaded {
     fn multiple(&self) -> usize {
-        DinoIr::MULTIPLE
+        self.config.restormer.multiple()
     }
 
     fn activation_bytes(&self, height: usize, width: usize) -> u64 {

@@ -111,6 +111,9 @@ pub struct TrainConfig {
     /// Batches prepared ahead of the step.
     #[serde(default = "default_prefetch")]
     pub prefetch: usize,
+    /// Parts of each batch that are computed side by side, each with its share of the threads.
+    #[serde(default = "default_replicas")]
+    pub replicas: usize,
     /// The settings as TOML, overrides included; stored in checkpoints.
     #[serde(skip)]
     pub text: String,
@@ -130,6 +133,10 @@ fn default_log_every() -> u64 {
 
 fn default_prefetch() -> usize {
     2
+}
+
+fn default_replicas() -> usize {
+    1
 }
 
 /// Where a step lies: its stage and its number in it.

@@ -18,8 +18,9 @@ use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::log::{Entry, Log};
 use crate::optimizer::Optimizer;
-use crate::parameters::{flat_gradients, freeze, load_tensors, named_tensors};
+use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
+use crate::replicas::{Descent, Replicas};
 use crate::schedule::learning_rate;
 
 #[cfg(test)]
@@ -87,7 +88,22 @@ impl Batch {
         Ok(())
     }
 
-    fn tensor(&self, values: &[f32], device: &Device) -> Tensor<4> {
+    /// Samples `first..first + count`.
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        let length = 3 * self.patch * self.patch;
+        let values = first * length..(first + count) * length;
+        Self {
+            degraded: self.degraded[values.clone()].to_vec(),
+            clean: self.clean[values].to_vec(),
+            count,
+            patch: self.patch,
+            names: self.names[first..first + count].to_vec(),
+            tasks: self.tasks[first..first + count].to_vec(),
+        }
+    }
+
+    /// Inputs or targets `[count, 3, patch, patch]`.
+    pub(crate) fn tensor(&self, values: &[f32], device: &Device) -> Tensor<4> {
         let shape = [self.count, 3, self.patch, self.patch];
         Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
     }
@@ -199,6 +215,7 @@ struct Run<'a, M> {
     /// Always present; taken only while the optimiser replaces it.
     model: M,
     device: Device,
+    replicas: Replicas,
     optimizer: Optimizer,
     ema: Ema,
     state: State,
@@ -285,6 +302,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             options,
             model,
             device,
+            replicas: Replicas::new(config.replicas)?,
             optimizer,
             ema,
             checkpoint_step: checkpoint.as_ref().map(|_| state.step),
@@ -339,32 +357,16 @@ impl<'a, M: Trainee> Run<'a, M> {
             .position(step)
             .context("there are no more steps")?;
         let lr = learning_rate(position.stage, position.step);
-        let device = self.device.clone().autodiff();
-        let clean = batch.tensor(&batch.clean, &device);
-        let output = self
-            .model
-            .loss(batch.tensor(&batch.degraded, &device), clean.clone());
-        ensure!(
-            output.loss.is_tracked(),
-            "nothing to train: every parameter is frozen"
-        );
-
-        let mut gradients = output.loss.backward();
-        let gradients = flat_gradients(&self.model, &mut gradients);
+        let Descent {
+            loss,
+            errors,
+            gradients,
+        } = self.replicas.descend(&self.model, batch, &self.device)?;
         let squares = gradients
             .values()
             .map(|gradient| gradient.clone().square().sum());
         let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
-        let error = (output.restored.inner().clamp(0.0, 1.0) - clean.inner()).square();
-        let error = error
-            .reshape([batch.count as i32, -1])
-            .mean_dim(1)
-            .reshape([batch.count]);
-        // One read for all, because each waits for the device.
-        let numbers = Tensor::cat(vec![output.loss.inner(), norm, error], 0).into_data();
-        let numbers = numbers.try_to_vec::<f32>().context("the loss is not f32")?;
-        let (loss, norm) = (f64::from(numbers[0]), f64::from(numbers[1]));
-        let errors = &numbers[2..];
+        let norm = f64::from(norm.into_data().try_to_vec::<f32>().context("not f32")?[0]);
         if !loss.is_finite() || !norm.is_finite() || errors.iter().any(|error| !error.is_finite()) {
             bail!(
                 "step {}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",

@@ -99,6 +99,15 @@ impl DinoIrTrainee {
         let section: ModelSection = read_section("model", &config.model)?;
         let sizes = section.config();
         sizes.validate()?;
+        let multiple = sizes.restormer.multiple();
+        let patches = config.stages.iter().map(|stage| stage.patch);
+        let patches = patches.chain([config.validation.patch]);
+        for patch in patches {
+            ensure!(
+                patch % multiple == 0,
+                "patches of {patch} pixels: this model needs multiples of {multiple}"
+            );
+        }
         let loss: LossConfig = read_section("loss", &config.loss)?;
         if loss.lambda > 0.0 {
             let depth = sizes

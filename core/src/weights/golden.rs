@@ -9,7 +9,7 @@ use crate::model::DinoIr;
 use crate::{Error, Result};
 
 const HEIGHT: usize = 32;
-const WIDTH: usize = 40;
+const WIDTH: usize = 48;
 /// Every so many values of the output are kept; coprime to the width, so that all columns occur.
 const STRIDE: usize = 61;
 

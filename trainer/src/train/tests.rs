@@ -293,6 +293,41 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 }
 
 #[test]
+fn replicas_find_the_gradients_of_the_whole_batch() {
+    let stop = AtomicBool::new(false);
+    let source = Synthetic::new(&stop);
+    let request = BatchRequest {
+        step: 3,
+        count: 5,
+        patch: 16,
+    };
+    let batch = source.batch(request).expect("synthetic");
+    let model = Tiny::new(&device()).train();
+    let descend = |replicas| {
+        let replicas = crate::replicas::Replicas::new(replicas).expect("threads");
+        let found = replicas.descend(&model, &batch, &Device::flex());
+        found.expect("not frozen")
+    };
+    let (whole, parts) = (descend(1), descend(2));
+    assert!((whole.loss - parts.loss).abs() < 1e-6);
+    assert_eq!(whole.errors.len(), 5);
+    for (one, other) in whole.errors.iter().zip(&parts.errors) {
+        assert!((one - other).abs() < 1e-6);
+    }
+    assert!(!whole.gradients.is_empty());
+    assert!(whole.gradients.keys().eq(parts.gradients.keys()));
+    for (name, gradient) in &whole.gradients {
+        let difference = gradient.clone() - parts.gradients[name].clone();
+        let difference = difference.abs().max().into_scalar::<f32>();
+        let largest = gradient.clone().abs().max().into_scalar::<f32>();
+        assert!(
+            largest > 0.0 && difference < 1e-5 * largest.max(1e-2),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn four_and_four_steps_equal_eight() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (straight, halves) = (folder.path().join("straight"), folder.path().join("halves"));
