@@ -157,14 +157,23 @@ impl<'bytes> Weights<'bytes> {
     /// # Errors
     /// As [`Self::model`].
     pub fn backbone(&self, device: &Device) -> Result<Dinov2> {
+        let config = self.backbone_config()?;
+        let model = config.init(device);
+        let mut values = self.values(&shapes(&model))?;
+        Ok(apply(model, &mut values))
+    }
+
+    /// The configuration of a backbone.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for another kind of file or an impossible configuration.
+    pub fn backbone_config(&self) -> Result<Dinov2Config> {
         if self.header.kind != Kind::Dinov2 {
             return Err(Error::Weights("this is no backbone (kind dinov2)".into()));
         }
         let config: Dinov2Config = self.parse_config()?;
         config.validate()?;
-        let model = config.init(device);
-        let mut values = self.values(&shapes(&model))?;
-        Ok(apply(model, &mut values))
+        Ok(config)
     }
 
     /// Number of values in the file.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
 mod eval;
+mod pretrain;
 mod train;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Train a network on photos
     Train(train::TrainArgs),
+    /// Pre-train a backbone on photos
+    Pretrain(pretrain::PretrainArgs),
     /// Measure a network on a test set
     Eval(eval::EvalArgs),
 }
@@ -167,6 +170,7 @@ pub fn run(command: Command) -> ExitCode {
                 .map(|()| ExitCode::SUCCESS)
         }
         Command::Train(args) => train::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
         Command::Eval(args) => eval::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -16,6 +16,7 @@ pub mod optimizer;
 pub mod parameters;
 pub mod photo;
 pub mod plot;
+pub mod pretrain;
 pub mod replicas;
 pub mod restore;
 pub mod rgb;

@@ -4,7 +4,7 @@
 //! between threads leaves the threads waiting for each other; splitting the batch does not.
 
 use anyhow::{Context, Result, ensure};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::parameters::{FlatTensors, flat_gradients};
@@ -15,8 +15,10 @@ use crate::train::{Batch, Trainee};
 pub struct Descent {
     /// The loss, a mean over the batch.
     pub loss: f64,
-    /// Mean squared error of each restored sample, clamped to 0..1, in the batch's order.
+    /// Mean squared error of each group of samples, in the batch's order.
     pub errors: Vec<f32>,
+    /// For [`Trainee::after_step`].
+    pub statistics: Option<Tensor<1>>,
     /// By parameter name.
     pub gradients: FlatTensors,
 }
@@ -59,11 +61,12 @@ impl Replicas {
         batch: &Batch,
         device: &Device,
     ) -> Result<Descent> {
-        let parts = self.pools.len().min(batch.count);
+        let groups = batch.count / M::GROUP;
+        let parts = self.pools.len().min(groups);
         if parts < 2 {
             return descend(model, batch, 1.0, device);
         }
-        let bound = |part: usize| part * batch.count / parts;
+        let bound = |part: usize| part * groups / parts * M::GROUP;
         let found: Vec<Result<Descent>> = std::thread::scope(|scope| {
             let tasks: Vec<_> = (0..parts)
                 .map(|i| {
@@ -87,6 +90,10 @@ impl Replicas {
             let part = part?;
             sum.loss += part.loss;
             sum.errors.extend(part.errors);
+            sum.statistics = match (sum.statistics, part.statistics) {
+                (Some(one), Some(other)) => Some(one + other),
+                _ => None,
+            };
             for (name, gradient) in part.gradients {
                 let gradient = match sum.gradients.remove(&name) {
                     Some(other) => other + gradient,
@@ -104,7 +111,7 @@ fn descend<M: Trainee>(model: &M, batch: &Batch, share: f64, device: &Device) ->
     let device = device.clone().autodiff();
     let clean = batch.tensor(&batch.clean, &device);
     let degraded = batch.tensor(&batch.degraded, &device);
-    let output = model.loss(degraded, clean.clone());
+    let output = model.loss(degraded, clean);
     ensure!(
         output.loss.is_tracked(),
         "nothing to train: every parameter is frozen"
@@ -115,10 +122,8 @@ fn descend<M: Trainee>(model: &M, batch: &Batch, share: f64, device: &Device) ->
     };
     let mut gradients = loss.backward();
     let gradients = flat_gradients(model, &mut gradients);
-    let error = (output.restored.inner().clamp(0.0, 1.0) - clean.inner()).square();
-    let errors = error
-        .reshape([batch.count as i32, -1])
-        .mean_dim(1)
+    let errors = output
+        .errors
         .into_data()
         .try_to_vec::<f32>()
         .context("the result is not f32")?;
@@ -127,6 +132,7 @@ fn descend<M: Trainee>(model: &M, batch: &Batch, share: f64, device: &Device) ->
     Ok(Descent {
         loss: f64::from(loss[0]),
         errors,
+        statistics: output.statistics.map(|mean| mean * share),
         gradients,
     })
 }

@@ -49,11 +49,18 @@ impl Trainee for Tiny {
     fn loss(&self, degraded: Tensor<4>, clean: Tensor<4>) -> StepOutput {
         let restored = self.restore(degraded);
         StepOutput {
-            loss: (restored.clone() - clean).abs().mean(),
-            restored,
+            errors: squared_errors(restored.clone(), clean.clone()),
+            loss: (restored - clean).abs().mean(),
+            statistics: None,
         }
     }
 
+    fn errors(&self, degraded: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
+        squared_errors(self.restore(degraded), clean)
+    }
+}
+
+impl Tiny {
     fn restore(&self, degraded: Tensor<4>) -> Tensor<4> {
         let features = self.backbone.forward(degraded.clone());
         let features = Tensor::cat(vec![degraded.clone(), features], 1);
