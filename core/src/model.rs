@@ -167,8 +167,8 @@ pub struct Guidance {
     pub psf: Psf,
     /// In the order of `stages`.
     pub dr_fusion: Vec<DrFusion>,
-    depths: [usize; DEPTHS],
-    stages: Vec<usize>,
+    pub(crate) depths: [usize; DEPTHS],
+    pub(crate) stages: Vec<usize>,
 }
 
 impl DinoIr {
