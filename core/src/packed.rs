@@ -12,11 +12,13 @@
 //! | `conv`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
+//! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
 //!
 //! Kernels address memory through [`pool::Rows`], because threads write interleaved parts of one
 //! map. Who calls an `unsafe` function here says that nobody else touches what it writes; sizes are
 //! asserted where planes become addresses.
 
+mod backbone;
 mod block;
 mod columns;
 mod conv;
@@ -25,6 +27,7 @@ mod dr_fusion;
 mod gdfn;
 mod matrix;
 mod mdta;
+mod peak;
 mod pointwise;
 mod pool;
 mod psf;
@@ -35,6 +38,9 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod weights;
+
+pub use backbone::Backbone;
+pub use peak::peak_flops;
 
 use crate::model::psf::DEPTHS;
 use crate::model::{self, DinoIr};
@@ -136,12 +142,8 @@ impl Packed {
             "{height} x {width} are multiples of {}",
             DinoIr::MULTIPLE
         );
-        assert_eq!(image.len(), 3 * height * width);
         let map = Map::new(&self.workspace.maps, 3, size);
-        for (channel, values) in image.chunks_exact(height * width).enumerate() {
-            // SAFETY: the map is this function's.
-            unsafe { map.planes().channel_mut(channel).copy_from_slice(values) };
-        }
+        map.fill(image);
         let fused = self.guidance.as_ref().map(|guidance| {
             (
                 guidance,

@@ -13,8 +13,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A buffer of at least `len` floats with arbitrary finite contents, or none: stale values.
-    /// When no kept buffer is large enough, the kept ones are given back first, so that a pool
+    /// A buffer of at least `len` floats, holding whatever its last user left. When no kept buffer is large enough, the kept ones are given back first, so that a pool
     /// never holds more than was in use at one time plus what is smaller than any request.
     pub(crate) fn take(&self, len: usize) -> Buffer<'_> {
         // Vectors are read whole where a row ends.
@@ -105,6 +104,19 @@ impl<'pool> Map<'pool> {
             channels,
             height,
             width,
+        }
+    }
+
+    /// Copies values in, channel by channel.
+    ///
+    /// # Panics
+    /// If there are not as many as the map has.
+    pub(crate) fn fill(&self, values: &[f32]) {
+        let pixels = self.height * self.width;
+        assert_eq!(values.len(), self.channels * pixels);
+        for (channel, values) in values.chunks_exact(pixels).enumerate() {
+            // SAFETY: no view of this map is in use yet.
+            unsafe { self.planes().channel_mut(channel).copy_from_slice(values) };
         }
     }
 
