@@ -12,8 +12,10 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as FileDtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels;
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::{DinoIr, DinoIrConfig};
+use crate::packed::Packed;
 use crate::restore::Network;
 use crate::{Error, Result};
 use golden::Golden;
@@ -234,6 +236,26 @@ pub struct Loaded {
     pub model: DinoIr,
     /// Its sizes.
     pub config: DinoIrConfig,
+    /// The same net for the CPU, where it is there.
+    packed: Option<Packed>,
+}
+
+impl Loaded {
+    /// A net with its sizes; one that is on the CPU is packed.
+    pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
+        let weight = model.restormer.output.weight.val();
+        let packed = kernels::on_cpu(&weight).then(|| Packed::new(&model));
+        Self {
+            model,
+            config,
+            packed,
+        }
+    }
+
+    /// The net with its weights packed, if it is on the CPU.
+    pub fn packed(&self) -> Option<&Packed> {
+        self.packed.as_ref()
+    }
 }
 
 impl Network for Loaded {
@@ -246,7 +268,26 @@ impl Network for Loaded {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.model.forward(x)
+        match &self.packed {
+            Some(packed) if kernels::on_cpu(&x) => {
+                let device = x.device();
+                let shape @ [_, channels, height, width] = x.dims();
+                let images = x.into_data();
+                let images = images.as_slice::<f32>().expect("f32 on the CPU");
+                let restored: Vec<f32> = images
+                    .chunks_exact(channels * height * width)
+                    .flat_map(|image| packed.forward(image, [height, width]))
+                    .collect();
+                Tensor::from_data(TensorData::new(restored, shape), &device)
+            }
+            _ => self.model.forward(x),
+        }
+    }
+
+    fn release(&self) {
+        if let Some(packed) = &self.packed {
+            packed.release();
+        }
     }
 }
 
@@ -257,11 +298,12 @@ impl Network for Loaded {
 pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let weights = Weights::from_bytes(bytes)?;
     let config = weights.config()?;
-    let model = weights.model(device)?;
+    let net = Loaded::new(weights.model(device)?, config);
     if let Some(golden) = &weights.header.golden {
-        golden.check(&model, device)?;
+        golden.check(|x| net.forward(x), device)?;
+        net.release();
     }
-    Ok(Loaded { model, config })
+    Ok(net)
 }
 
 /// Writes a restoration net, with golden values computed here on the CPU from the stored

@@ -146,10 +146,16 @@ pub struct Restormer {
     pub refinement: Vec<Block>,
     /// 3x3, `2 dim -> 3 unshuffle^2`.
     pub output: Conv,
-    unshuffle: usize,
+    /// As in [`RestormerConfig::unshuffle`].
+    pub unshuffle: usize,
 }
 
 impl Restormer {
+    /// As [`RestormerConfig::multiple`].
+    pub fn multiple(&self) -> usize {
+        self.unshuffle << (LEVELS - 1)
+    }
+
     /// Restores without guidance.
     ///
     /// # Shapes
