@@ -188,4 +188,5 @@ def main():
         partial.rename(options.json)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,13 +11,19 @@ import network
 
 def export(module, shapes, path):
     """One file; its inputs are x0, x1, ..."""
+    if path.exists():
+        return
+    partial = path.with_suffix(".partial")
     inputs = tuple(torch.rand(1, *shape) for shape in shapes)
     names = [f"x{i}" for i in range(len(inputs))]
-    with torch.inference_mode():
+    with torch.no_grad():
+        # Once as it is: constants that it keeps are made now.
+        module.eval()(*inputs)
         torch.onnx.export(
-            module.eval(), inputs, str(path), opset_version=18, dynamo=True, input_names=names, external_data=False,
+            module, inputs, str(partial), opset_version=18, dynamo=True, input_names=names, external_data=False,
             verbose=False,
         )
+    partial.rename(path)
 
 
 def main():

@@ -52,12 +52,19 @@ def channel_attention(qkv, temperature):
     return (attention @ v).reshape(n, c3 // 3, h, w)
 
 
+MATRICES = {}
+
+
+def shrink_matrix(out, source):
+    """The bilinear resize of one axis; made once, outside of what is exported."""
+    if (out, source) not in MATRICES:
+        MATRICES[out, source] = resize.bilinear_matrix(out, source).float()
+    return MATRICES[out, source]
+
+
 def fusion_map(self, fused, x):
     n, c, h, w = x.shape
-    rows, columns = (
-        resize.bilinear_matrix(out, source).to(x.dtype).to(x.device)
-        for out, source in ((h, fused.shape[2]), (w, fused.shape[3]))
-    )
+    rows, columns = shrink_matrix(h, fused.shape[2]), shrink_matrix(w, fused.shape[3])
     query = self.query(rows.T @ (x @ columns)).flatten(2)
     key = self.key(self.adapt(fused)).flatten(2)
     scale = math.sqrt(c) * (h * w if self.pixel_mean else 1)
