@@ -42,7 +42,28 @@ impl Golden {
     /// # Errors
     /// [`Error::Golden`] if the device's output is not the recorded one.
     pub fn check(&self, model: &DinoIr, device: &Device) -> Result<()> {
-        let found = digest(model, self.seed, device)?;
+        self.compare(&digest(model, self.seed, device)?)
+    }
+
+    /// As [`check`](Self::check), where waiting for a device is not allowed, as in a browser.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub async fn check_async(&self, model: &DinoIr, device: &Device) -> Result<()> {
+        self.compare(&self.compute_async(model, device).await?)
+    }
+
+    /// What `device` computes, to stand where [`values`](Self::values) do.
+    ///
+    /// # Errors
+    /// [`Error::Golden`] if the result cannot be had.
+    pub async fn compute_async(&self, model: &DinoIr, device: &Device) -> Result<Vec<f32>> {
+        let output = restored(model, self.seed, device);
+        let data = output.into_data_async().await;
+        sample(data.map_err(|error| Error::Golden(format!("{error:?}")))?)
+    }
+
+    fn compare(&self, found: &[f32]) -> Result<()> {
         if found.len() != self.values.len() {
             return Err(Error::Golden(format!(
                 "{} values recorded, {} computed: the weights file is damaged",
@@ -68,10 +89,16 @@ impl Golden {
 }
 
 fn digest(model: &DinoIr, seed: u64, device: &Device) -> Result<Vec<f32>> {
+    sample(restored(model, seed, device).into_data())
+}
+
+fn restored(model: &DinoIr, seed: u64, device: &Device) -> Tensor<4> {
     let data = TensorData::new(image(seed), [1, 3, HEIGHT, WIDTH]);
-    let restored = model.forward(Tensor::from_data(data, device));
-    let values: Vec<f32> = restored
-        .into_data()
+    model.forward(Tensor::from_data(data, device))
+}
+
+fn sample(output: TensorData) -> Result<Vec<f32>> {
+    let values: Vec<f32> = output
         .convert::<f32>()
         .try_into_vec()
         .map_err(|error| Error::Golden(format!("{error:?}")))?;
