@@ -4,6 +4,10 @@
 pub mod pixels;
 
 #[cfg(target_arch = "wasm32")]
+mod device;
+#[cfg(target_arch = "wasm32")]
+mod job;
+#[cfg(target_arch = "wasm32")]
 mod photo;
 #[cfg(target_arch = "wasm32")]
 mod restorer;

@@ -45,7 +45,7 @@ impl Photo {
     }
 }
 
-/// The rectangle of one tile, fetched before the tile is asked for: [`Source::read`] cannot fail.
+/// A look at the photo; [`Source::read`] cannot fail, so that a failure is kept here.
 pub(crate) struct Window<'a> {
     pub(crate) photo: &'a Photo,
     /// What went wrong, if anything did.

@@ -110,8 +110,9 @@ export class Engine {
       try {
         this.#events.said(`Starting on ${this.#backend}`);
         this.#start();
-        const { device, software } = await this.#ask({ type: 'open', backend: this.#backend, weights: this.#weights });
-        this.#events.changed({ backend: this.#backend, device, software });
+        const opened = await this.#ask({ type: 'open', backend: this.#backend, weights: this.#weights });
+        this.#events.changed({ backend: this.#backend, ...opened });
+        this.#events.said('Starting');
         return;
       } catch (error) {
         if (error instanceof Cancelled || error instanceof BadFile || this.#backend === 'cpu') throw error;

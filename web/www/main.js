@@ -15,9 +15,16 @@ const engine = new Engine({
   backend: wanted === 'cpu' ? 'cpu' : 'webgpu',
   changed: showDevice,
   noted: (text) => (element('note').textContent = text),
-  // What it does before there is a photo is told beside the device, not as the state of the work.
-  said: (text) => (working ? status(text) : (element('device').textContent = `(${text})`)),
+  said: (text) => {
+    doing = text;
+    // Before there is a photo it is no state of the work.
+    if (working) status(text);
+    else element('device').textContent = `(${text})`;
+  },
 });
+
+/** What the engine has said last. */
+let doing = '';
 
 /** Whether photos are being restored. */
 let working = false;
@@ -85,6 +92,7 @@ async function restore(item) {
   item.state = 'working';
   await show(item);
   item.restored = item.scores = undefined;
+  status(doing);
   let began = performance.now();
   await engine.restore(item.file, {
     restart() {
@@ -188,9 +196,9 @@ async function changeWeights(file) {
   }
 }
 
-function showDevice({ backend, device, software }) {
+function showDevice({ backend, device, software, prepared }) {
   element('backend').textContent = backend;
-  element('device').textContent = `(${device})`;
+  element('device').textContent = `(${device}, ready in ${duration(prepared)})`;
   if (software) element('note').textContent = 'This GPU is emulated in software and very slow; add ?backend=cpu to the address to use the CPU.';
 }
 
@@ -244,7 +252,7 @@ function offerSamples() {
     const button = document.createElement('button');
     button.type = 'button';
     const image = Object.assign(new Image(48, 48), { src: file, alt: '', loading: 'lazy' });
-    button.append(image, `${name} sample`);
+    button.append(image, name[0].toUpperCase() + name.slice(1));
     button.addEventListener('click', async () => {
       const response = await fetch(file).catch(() => undefined);
       if (!response?.ok) return status(`Error: the ${name} sample cannot be loaded.`);

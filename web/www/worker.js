@@ -8,6 +8,7 @@
 
 import { modules, weights as builtin } from './assets.js';
 import { decode, PhotoError } from './photo.js';
+import { Pool } from './pool.js';
 import { load } from './store.js';
 
 /** Side of the part of the photo that the gate is asked about, in pixels. */
@@ -17,20 +18,25 @@ const tell = (type, message = {}, transfer = []) => postMessage({ type, ...messa
 const status = (text) => tell('status', { text });
 
 let restorer;
+let pool;
 let cancelled = false;
 
 const commands = {
   async open({ backend, weights }) {
-    const device = await describe(backend);
+    const described = await describe(backend);
     const { script, wasm, bytes } = modules[backend];
     const say = (part, size) => (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(size)} MB)`);
-    const module = await import(script);
-    await module.default({ module_or_path: await load(wasm, say('program', bytes)) });
-    const file = weights ?? (await load(builtin.file, say('network', builtin.bytes)));
-    restorer = await module.Restorer.open(new Uint8Array(await file.arrayBuffer()));
+    const bindings = await import(script);
+    const module = await WebAssembly.compile(await (await load(wasm, say('program', bytes))).arrayBuffer());
+    await bindings.default({ module_or_path: module });
+    const file = await (weights ?? (await load(builtin.file, say('network', builtin.bytes)))).arrayBuffer();
+    restorer = await bindings.Restorer.open(new Uint8Array(file));
     status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
+    const began = performance.now();
     await restorer.check();
-    tell('opened', device);
+    const prepared = performance.now() - began;
+    pool = new Pool(restorer, backend === 'cpu' && { script, module, weights: file });
+    tell('opened', { ...described, prepared });
   },
 
   async restore({ file, tile }) {
@@ -58,20 +64,29 @@ const commands = {
 };
 
 async function run(job, width) {
-  tell('progress', { done: 0, total: job.total });
-  while (job.done < job.total) {
-    // Messages, a cancel among them, come in here.
-    await new Promise((resume) => setTimeout(resume));
-    if (cancelled) return tell('cancelled');
-    const rows = await job.step();
-    if (rows) {
-      const rgba = rows.rgba;
-      tell('rows', { y: rows.y, width, rgba }, [rgba.buffer]);
-      rows.free();
-    }
-    tell('progress', { done: job.done, total: job.total });
-  }
-  tell('done');
+  const { total } = job;
+  tell('progress', { done: 0, total });
+  await pool.each(
+    total,
+    (index) => {
+      const tile = job.tile(index);
+      const { height, width, planar } = tile;
+      tile.free();
+      return { height, width, planar };
+    },
+    (output) => {
+      if (cancelled) return false;
+      const rows = job.accept(output);
+      if (rows) {
+        const { y, rgba } = rows;
+        tell('rows', { y, width, rgba }, [rgba.buffer]);
+        rows.free();
+      }
+      tell('progress', { done: job.done, total });
+      return true;
+    },
+  );
+  tell(cancelled ? 'cancelled' : 'done');
 }
 
 async function askGate(width, height, read) {
