@@ -1,4 +1,4 @@
-// node assemble.mjs MODULES WASM_OPT DIST: puts the page together from web/www, the modules that
+// node assemble.mjs MODULES DIST [WASM_OPT]: puts the page together from web/www, the modules that
 // wasm-bindgen made, and the weights. Large files get names with a hash of their content.
 
 import { execFileSync } from 'node:child_process';
@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { pack } from './pack.mjs';
 
-const [modulesFolder, wasmOpt, dist] = process.argv.slice(2);
+const [modulesFolder, dist, wasmOpt] = process.argv.slice(2);
 const here = import.meta.dirname;
 const WEIGHTS = join(here, '../core/weights/nano.safetensors');
 const LIMITS = { first: 8e6, cpu: 4e6 };
@@ -22,7 +22,7 @@ cpSync(join(here, 'www'), fresh, { recursive: true });
 
 const modules = {};
 for (const name of ['cpu', 'webgpu']) modules[name] = addModule(name);
-const weights = addHashed('nano.safetensors', await packedWeights());
+const weights = addHashed('nano.weights', await packedWeights());
 writeAssets();
 writeServiceWorker();
 rmSync(dist, { recursive: true, force: true });
@@ -35,9 +35,10 @@ function addModule(name) {
   return { script: `./${script.file}`, wasm: wasm.file, bytes: wasm.bytes };
 }
 
-/** The module after wasm-opt, which is run again only for another module. */
+/** The module, after wasm-opt if it is there; that is run again only for another module. */
 function optimised(name) {
   const input = join(modulesFolder, name, 'dino_ir_web_bg.wasm');
+  if (!wasmOpt) return input;
   const level = name === 'cpu' ? '-O3' : '-Os';
   const output = join(modulesFolder, `${name}-${hash(readFileSync(input))}${level}.wasm`);
   if (existsSync(output)) return output;

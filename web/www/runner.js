@@ -22,5 +22,5 @@ addEventListener('message', async ({ data }) => {
 async function open({ script, module, weights }) {
   const bindings = await import(script);
   await bindings.default({ module_or_path: module });
-  return bindings.Restorer.open(new Uint8Array(weights));
+  return bindings.Restorer.open(weights);
 }

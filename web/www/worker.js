@@ -10,6 +10,7 @@ import { modules, weights as builtin } from './assets.js';
 import { decode, PhotoError } from './photo.js';
 import { Pool } from './pool.js';
 import { load } from './store.js';
+import { unpack } from './weights.js';
 
 /** Side of the part of the photo that the gate is asked about, in pixels. */
 const GATE_SIDE = 224;
@@ -29,8 +30,10 @@ const commands = {
     const bindings = await import(script);
     const module = await WebAssembly.compile(await (await load(wasm, say('program', bytes))).arrayBuffer());
     await bindings.default({ module_or_path: module });
-    const file = await (weights ?? (await load(builtin.file, say('network', builtin.bytes)))).arrayBuffer();
-    restorer = await bindings.Restorer.open(new Uint8Array(file));
+    const file = weights
+      ? new Uint8Array(await weights.arrayBuffer())
+      : unpack(await (await load(builtin.file, say('network', builtin.bytes))).arrayBuffer());
+    restorer = await bindings.Restorer.open(file);
     status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
     const began = performance.now();
     await restorer.check();
