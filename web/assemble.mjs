@@ -3,14 +3,14 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { pack } from './pack.mjs';
 
 const [modulesFolder, dist, wasmOpt] = process.argv.slice(2);
-const here = import.meta.dirname;
+const here = fileURLToPath(new URL('.', import.meta.url));
 const WEIGHTS = join(here, '../core/weights/nano.safetensors');
 const LIMITS = { first: 8e6, cpu: 4e6 };
 const SAMPLES = ['noisy', 'rainy', 'hazy', 'blurred'];
@@ -106,8 +106,7 @@ function brotli(bytes) {
 }
 
 function files(folder) {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return entries.map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
+  return readdirSync(folder, { recursive: true }).filter((file) => statSync(join(folder, file)).isFile()).sort();
 }
 
 function hash(bytes) {

@@ -15,7 +15,7 @@ export const result = (name) => join(process.env.RESULTS, name);
 
 export function launch({ webgpu = true } = {}) {
   const args = webgpu ? [...QUIET, ...WEBGPU] : [...QUIET, '--disable-features=WebGPU,WebGPUService'];
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
+  return chromium.launch({ executablePath: process.env.CHROMIUM, args });
 }
 
 /** Opens the page in a profile of its own; `outside` collects what it asks of other origins. */
