@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
+mod bench;
 mod eval;
+mod pretrain;
 mod train;
 
 use std::path::PathBuf;
@@ -48,8 +50,12 @@ pub enum Command {
     Export(ExportArgs),
     /// Train a network on photos
     Train(train::TrainArgs),
+    /// Pre-train a backbone on photos
+    Pretrain(pretrain::PretrainArgs),
     /// Measure a network on a test set
     Eval(eval::EvalArgs),
+    /// Measure how fast a network is on this machine
+    Bench(bench::BenchArgs),
 }
 
 /// Arguments of `restore`.
@@ -90,6 +96,9 @@ pub struct RestoreArgs {
     /// Average over the 8 flips and rotations: a little better, 8 times slower
     #[arg(long)]
     pub tta: bool,
+    /// Threads of the CPU [default: one for each core, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
     /// Overwrite results that exist
     #[arg(long)]
     pub force: bool,
@@ -167,7 +176,9 @@ pub fn run(command: Command) -> ExitCode {
                 .map(|()| ExitCode::SUCCESS)
         }
         Command::Train(args) => train::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     done.unwrap_or_else(|error| {
         if interrupt::asked() {
@@ -208,6 +219,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     options
         .validate()
         .map_err(|error| UsageError(error.to_string()))?;
+    use_threads(args.threads)?;
     let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
     let settings = Settings {
         options,
@@ -226,6 +238,16 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
             Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
         },
     )
+}
+
+/// Computes with so many threads from here on; without a number with as many as rayon takes.
+fn use_threads(threads: Option<u16>) -> Result<()> {
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()?;
+    }
+    Ok(())
 }
 
 /// Prints help as it is, and any complaint as one line; returns the exit code.

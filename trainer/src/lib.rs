@@ -1,6 +1,7 @@
 //! Everything behind the `trainer` command: photos and their degradations, training, evaluation
 //! and restoring files.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
@@ -16,6 +17,8 @@ pub mod optimizer;
 pub mod parameters;
 pub mod photo;
 pub mod plot;
+pub mod pretrain;
+pub mod replicas;
 pub mod restore;
 pub mod rgb;
 pub mod sample;

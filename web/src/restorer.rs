@@ -34,7 +34,7 @@ impl Restorer {
         let device = device::open().await?;
         let model = weights.model(&device)?;
         Ok(Self {
-            network: Loaded { model, config },
+            network: Loaded::new(model, config),
             golden: weights.header.golden,
             device,
         })
@@ -47,9 +47,8 @@ impl Restorer {
     /// A message, if the device computes something else.
     pub async fn check(&self) -> Result<(), JsError> {
         if let Some(golden) = &self.golden {
-            golden
-                .check_async(&self.network.model, &self.device)
-                .await?;
+            let forward = |image| self.network.forward(image);
+            golden.check_async(forward, &self.device).await?;
         }
         Ok(())
     }
@@ -60,9 +59,10 @@ impl Restorer {
     /// A message, if the device fails.
     pub async fn digest(&self) -> Result<Vec<f32>, JsError> {
         match &self.golden {
-            Some(golden) => Ok(golden
-                .compute_async(&self.network.model, &self.device)
-                .await?),
+            Some(golden) => {
+                let forward = |image| self.network.forward(image);
+                Ok(golden.compute_async(forward, &self.device).await?)
+            }
             None => Ok(Vec::new()),
         }
     }
