@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 /// What the network is to be run on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TileInput {
     /// Rows, a multiple of what the network asks for.
     pub height: usize,
@@ -130,23 +130,24 @@ impl Restoration {
             Current { tile, input, mean }
         });
 
-        let Area { width, height, .. } = current.tile.input;
         let transform = Dihedral::new(self.done % self.passes);
-        let mut planar = Vec::with_capacity(current.input.len());
-        for plane in current.input.chunks_exact(height * width) {
-            // One bad sample must not spread over a tile through attention.
-            planar.extend(
-                transform
-                    .indices(height, width)
-                    .map(|at| finite_or_zero(plane[at])),
-            );
-        }
-        let (height, width) = transform.size(height, width);
-        Some(TileInput {
-            height,
-            width,
-            planar,
-        })
+        Some(network_input(&current.input, current.tile.input, transform))
+    }
+
+    /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
+    /// at once: `run` counts as [`Progress::done`] does. Results are still to be accepted in order.
+    ///
+    /// # Panics
+    /// If there are not that many runs, or `source` has another size.
+    pub fn read_ahead(&self, run: usize, source: &dyn Source) -> TileInput {
+        assert_eq!(
+            (source.width(), source.height()),
+            (self.plan.width(), self.plan.height()),
+            "the planned image"
+        );
+        let area = self.plan.tile(run / self.passes).input;
+        let transform = Dihedral::new(run % self.passes);
+        network_input(&read_reflected(source, area), area, transform)
     }
 
     /// Takes the network's result for the tile handed out last, `[3, height, width]`, and gives the
@@ -228,6 +229,23 @@ impl Current {
     }
 }
 
+/// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite.
+fn network_input(input: &[f32], area: Area, transform: Dihedral) -> TileInput {
+    let Area { width, height, .. } = area;
+    let mut planar = Vec::with_capacity(input.len());
+    for plane in input.chunks_exact(height * width) {
+        // One bad sample must not spread over a tile through attention.
+        let turned = transform.indices(height, width);
+        planar.extend(turned.map(|at| finite_or_zero(plane[at])));
+    }
+    let (height, width) = transform.size(height, width);
+    TileInput {
+        height,
+        width,
+        planar,
+    }
+}
+
 /// `area` as `[3, height, width]`, reflected at the right and bottom border.
 fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
     let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
@@ -287,6 +305,34 @@ mod tests {
         }
         padded.truncate(count);
         padded
+    }
+
+    #[test]
+    fn reads_ahead_what_comes_next() {
+        let pixels = (0..40 * 24 * 3).map(|at| at as f32).collect();
+        let image = Image::new(40, 24, pixels).expect("a good image");
+        let rules = crate::tile::TileRules {
+            multiple: 8,
+            tile: Some(16),
+            overlap: Some(8),
+            memory: None,
+        };
+        let plan = TilePlan::new(40, 24, &rules, &|_, _| 0).expect("a plan");
+        let options = Options {
+            self_ensemble: true,
+            ..Options::default()
+        };
+        let mut restoration = Restoration::new(plan, &options).expect("good options");
+        let total = restoration.progress().total;
+        let ahead: Vec<_> = (0..total)
+            .map(|run| restoration.read_ahead(run, &image))
+            .collect();
+        for expected in ahead {
+            let next = restoration.next_tile(&image).expect("as many as counted");
+            assert_eq!(next, expected);
+            restoration.accept(&next.planar).expect("of its size");
+        }
+        assert!(restoration.next_tile(&image).is_none());
     }
 
     #[test]

@@ -44,7 +44,35 @@ impl Golden {
     /// # Errors
     /// [`Error::Golden`] if the device's output is not the recorded one.
     pub fn check(&self, forward: impl Fn(Tensor<4>) -> Tensor<4>, device: &Device) -> Result<()> {
-        let found = digest(forward, self.seed, device)?;
+        self.compare(&digest(forward, self.seed, device)?)
+    }
+
+    /// As [`check`](Self::check), where waiting for a device is not allowed, as in a browser.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub async fn check_async(
+        &self,
+        forward: impl Fn(Tensor<4>) -> Tensor<4>,
+        device: &Device,
+    ) -> Result<()> {
+        self.compare(&self.compute_async(forward, device).await?)
+    }
+
+    /// What `forward` gives on `device`, to stand where [`values`](Self::values) do.
+    ///
+    /// # Errors
+    /// [`Error::Golden`] if the result cannot be had.
+    pub async fn compute_async(
+        &self,
+        forward: impl Fn(Tensor<4>) -> Tensor<4>,
+        device: &Device,
+    ) -> Result<Vec<f32>> {
+        let data = forward(input(self.seed, device)).into_data_async().await;
+        sample(data.map_err(|error| Error::Golden(format!("{error:?}")))?)
+    }
+
+    fn compare(&self, found: &[f32]) -> Result<()> {
         if found.len() != self.values.len() {
             return Err(Error::Golden(format!(
                 "{} values recorded, {} computed: the weights file is damaged",
@@ -74,10 +102,15 @@ fn digest(
     seed: u64,
     device: &Device,
 ) -> Result<Vec<f32>> {
-    let data = TensorData::new(image(seed), [1, 3, HEIGHT, WIDTH]);
-    let restored = forward(Tensor::from_data(data, device));
-    let values: Vec<f32> = restored
-        .into_data()
+    sample(forward(input(seed, device)).into_data())
+}
+
+fn input(seed: u64, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(image(seed), [1, 3, HEIGHT, WIDTH]), device)
+}
+
+fn sample(output: TensorData) -> Result<Vec<f32>> {
+    let values: Vec<f32> = output
         .convert::<f32>()
         .try_into_vec()
         .map_err(|error| Error::Golden(format!("{error:?}")))?;

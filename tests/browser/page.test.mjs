@@ -1,0 +1,204 @@
+// The page in a real browser. The photos come from tests/tests/web.rs, which also compares the pixels that are
+// written here with what the program makes of them.
+
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { drop, input, launch, open, pixels, result, status } from './browser.mjs';
+import { serve } from './server.mjs';
+
+const AXE = readFileSync(createRequire(join(process.env.PACKAGES, 'any')).resolve('axe-core/axe.min.js'), 'utf8');
+
+let server;
+before(async () => (server = await serve(process.env.PAGE)));
+after(() => server.close());
+
+const cpu = () => `${server.origin}/?backend=cpu`;
+const backend = (page) => page.locator('#backend').textContent();
+
+async function keep(name, photo) {
+  writeFileSync(result(`${name}.rgba`), photo.rgba);
+  writeFileSync(result(`${name}.json`), JSON.stringify({ width: photo.width, height: photo.height }));
+}
+
+describe('with WebGPU', () => {
+  let browser;
+  before(async () => (browser = await launch()));
+  after(() => browser.close());
+
+  test('restores a photo on WebGPU', async () => {
+    const { page, outside, errors, context } = await open(browser, server.origin);
+    const adapter = await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
+    assert.ok(adapter, 'this browser has a WebGPU adapter');
+    await drop(page, input('small.png'));
+    assert.match(await status(page, 'Done', 'Error'), /^Done/);
+    assert.equal(await backend(page), 'webgpu', await page.locator('#note').textContent());
+    await keep('webgpu', await pixels(page, '#after'));
+    assert.deepEqual([outside, errors], [[], []]);
+    await context.close();
+  });
+
+  test('restores photos on the CPU, one after another', async () => {
+    const { page, outside, errors, context } = await open(browser, cpu());
+    await drop(page, input('noisy.png'));
+    assert.match(await status(page, 'Done', 'Error'), /^Done/);
+    assert.equal(await backend(page), 'cpu');
+    await keep('cpu', await pixels(page, '#after'));
+
+    await page.locator('#file').setInputFiles([input('small.png'), input('oriented.jpg')]);
+    assert.match(await status(page, 'Done: oriented', 'Error'), /2 of 2/);
+    assert.equal(await page.locator('#queue button').count(), 2);
+    assert.deepEqual([outside, errors], [[], []]);
+    await context.close();
+  });
+
+  test('turns a photo as its EXIF data say', async () => {
+    const { page, context } = await open(browser, cpu());
+    await drop(page, input('oriented.jpg'));
+    assert.match(await status(page, 'Done', 'Error'), /^Done/);
+    const { width, height, rgba } = await pixels(page, '#after');
+    // Stored as 96 x 64, the left half dark; turned clockwise the upper half is dark.
+    assert.deepEqual([width, height], [64, 96]);
+    const brightness = (y) => rgba[(y * width + 32) * 4];
+    assert.ok(brightness(10) < 100 && brightness(86) > 150, `${brightness(10)} above ${brightness(86)}`);
+    await context.close();
+  });
+
+  test('mixes by strength without the network, and saves what is seen', async () => {
+    const { page, context } = await open(browser, cpu());
+    await drop(page, input('small.png'));
+    await status(page, 'Done');
+    const said = await page.locator('#status').textContent();
+    const full = await pixels(page, '#after');
+    const original = await pixels(page, '#before');
+    assert.notDeepEqual(full.rgba, original.rgba);
+
+    const at = async (strength) => {
+      await page.locator('#strength').fill(String(strength));
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+      return (await pixels(page, '#after')).rgba;
+    };
+    assert.deepEqual(await at(0), original.rgba);
+    const half = await at(0.5);
+    const off = half.map((value, index) => Math.abs(value - (full.rgba[index] + original.rgba[index]) / 2));
+    assert.ok(Math.max(...off) <= 1.5, 'half way between the two');
+    const download = page.waitForEvent('download');
+    await page.locator('#download').click();
+    assert.equal((await download).suggestedFilename(), 'small.restored.png');
+    const saved = readFileSync(await (await download).path()).toString('base64');
+    const same = await page.evaluate(async (saved) => {
+      const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${saved}`).catch(() => new Response(Uint8Array.from(atob(saved), (c) => c.charCodeAt(0))))).blob());
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+      canvas.getContext('2d').drawImage(bitmap, 0, 0);
+      const read = (canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join();
+      return read(canvas) === read(document.querySelector('#after'));
+    }, saved);
+    assert.ok(same, 'the file holds the pixels on the page');
+    assert.deepEqual(await at(1), full.rgba);
+    assert.equal(await page.locator('#status').textContent(), said);
+    await context.close();
+  });
+
+  test('says what is wrong with a file and goes on', async () => {
+    const { page, context } = await open(browser, cpu());
+    await drop(page, input('notes.txt'));
+    assert.match(await status(page, 'Done', 'Error'), /^Error: notes.txt: this is no photo/);
+    await drop(page, input('truncated.png'));
+    assert.match(await status(page, 'Error: truncated'), /ends too early/);
+    await page.locator('#weights').setInputFiles({ name: 'bad.safetensors', mimeType: '', buffer: Buffer.from('not weights') });
+    assert.match(await status(page, 'Error: weights'), /safetensors/);
+    await drop(page, input('small.png'));
+    assert.match(await status(page, 'Done', 'Error: small'), /Done/);
+    assert.equal(await backend(page), 'cpu');
+    await context.close();
+  });
+
+  test('refuses weights whose golden values it does not reach', async () => {
+    const { page, context } = await open(browser, cpu());
+    const bytes = readFileSync(input('tampered.safetensors'));
+    await page.locator('#weights').setInputFiles({ name: 'tampered.safetensors', mimeType: '', buffer: bytes });
+    assert.match(await status(page, 'Error', 'Weights'), /^Error: golden check failed/);
+    await context.close();
+  });
+
+  test('takes 24 megapixels, and can be cancelled', async () => {
+    const { page, context } = await open(browser, cpu());
+    await drop(page, input('large.jpg'));
+    await page.waitForFunction(() => document.querySelector('#progress').value >= 1 && document.querySelector('#progress').max > 100);
+    const size = await page.evaluate(() => [document.querySelector('#after').width, document.querySelector('#after').height]);
+    assert.deepEqual(size, [6000, 4000]);
+    await page.locator('#cancel').click();
+    await status(page, 'Cancelled');
+    assert.ok(await page.locator('#download').isDisabled());
+    await drop(page, input('small.png'));
+    assert.match(await status(page, 'Done', 'Error'), /^Done: small/);
+    await context.close();
+  });
+
+  test('can be used before the network is there', async () => {
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    const slow = await serve(process.env.PAGE, (path) => (path.endsWith('.wasm') ? held : undefined));
+    const { page, context } = await open(browser, `${slow.origin}/?backend=cpu`);
+    await drop(page, input('small.png'));
+    await page.waitForFunction(() => document.querySelector('#before').width === 96 && !document.querySelector('#view').hidden);
+    assert.match(await page.locator('#status').textContent(), /^Loading|^Starting/);
+    release();
+    assert.match(await status(page, 'Done', 'Error'), /^Done/);
+    await context.close();
+    slow.close();
+  });
+
+  test('works without a network after the first visit', async () => {
+    const { page, context } = await open(browser, cpu());
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await drop(page, input('small.png'));
+    await status(page, 'Done');
+    await context.setOffline(true);
+    await page.goto(cpu());
+    await drop(page, input('small.png'));
+    assert.match(await status(page, 'Done', 'Error'), /^Done/);
+    await page.locator('#sample button').first().click();
+    assert.match(await status(page, 'Done: noisy', 'Error'), /^Done/);
+    await context.close();
+  });
+
+  test('reaches everything by keyboard and names it for screen readers', async () => {
+    for (const [name, options] of Object.entries({
+      desktop: { viewport: { width: 1280, height: 900 }, colorScheme: 'light' },
+      dark: { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' },
+      phone: { viewport: { width: 375, height: 812 }, deviceScaleFactor: 2, colorScheme: 'light', hasTouch: true },
+    })) {
+      const { page, context } = await open(browser, cpu(), { ...options, bypassCSP: true });
+      await page.locator('#sample button').first().click();
+      assert.match(await status(page, 'Done', 'Error'), /^Done/);
+      await page.locator('#explain summary').click();
+      await page.screenshot({ path: result(`${name}.png`), fullPage: true });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+      assert.ok(!wide, `${name}: nothing sticks out sideways`);
+      await page.addScriptTag({ content: AXE });
+      const { violations } = await page.evaluate(() => axe.run());
+      const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
+      assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], name);
+
+      await page.locator('#compare').focus();
+      const clip = () => page.evaluate(() => document.querySelector('#after').style.clipPath);
+      const middle = await clip();
+      await page.keyboard.press('Home');
+      assert.notEqual(await clip(), middle, 'the divider moves by keyboard');
+      await context.close();
+    }
+  });
+});
+
+test('without WebGPU the CPU does the work, and the page says so', async () => {
+  const browser = await launch({ webgpu: false });
+  const { page } = await open(browser, server.origin);
+  await drop(page, input('small.png'));
+  assert.match(await status(page, 'Done', 'Error'), /^Done/);
+  assert.equal(await backend(page), 'cpu');
+  assert.match(await page.locator('#note').textContent(), /WebGPU cannot be used/);
+  await browser.close();
+});

@@ -1,0 +1,114 @@
+// node assemble.mjs MODULES DIST [WASM_OPT]: puts the page together from web/www, the modules that
+// wasm-bindgen made, and the weights. Large files get names with a hash of their content.
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { pack } from './pack.mjs';
+
+const [modulesFolder, dist, wasmOpt] = process.argv.slice(2);
+const here = fileURLToPath(new URL('.', import.meta.url));
+const WEIGHTS = join(here, '../core/weights/nano.safetensors');
+const LIMITS = { first: 8e6, cpu: 4e6 };
+const SAMPLES = ['noisy', 'rainy', 'hazy', 'blurred'];
+
+// Made beside the old one, which goes only when the new one is complete.
+const fresh = `${dist}.new`;
+rmSync(fresh, { recursive: true, force: true });
+cpSync(join(here, 'www'), fresh, { recursive: true });
+
+const modules = {};
+for (const name of ['cpu', 'webgpu']) modules[name] = addModule(name);
+const weights = addHashed('nano.weights', await packedWeights());
+writeAssets();
+writeServiceWorker();
+rmSync(dist, { recursive: true, force: true });
+renameSync(fresh, dist);
+report();
+
+function addModule(name) {
+  const wasm = addHashed(`${name}.wasm`, readFileSync(optimised(name)));
+  const script = addHashed(`${name}.js`, readFileSync(join(modulesFolder, name, 'dino_ir_web.js')));
+  return { script: `./${script.file}`, wasm: wasm.file, bytes: wasm.bytes };
+}
+
+/** The module, after wasm-opt if it is there; that is run again only for another module. */
+function optimised(name) {
+  const input = join(modulesFolder, name, 'dino_ir_web_bg.wasm');
+  if (!wasmOpt) return input;
+  const level = name === 'cpu' ? '-O3' : '-Os';
+  const output = join(modulesFolder, `${name}-${hash(readFileSync(input))}${level}.wasm`);
+  if (existsSync(output)) return output;
+  const features = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
+  const partial = `${output}.new`;
+  execFileSync(process.execPath, [wasmOpt, level, ...features.map((feature) => `--enable-${feature}`), '--strip-debug', '--strip-producers', input, '-o', partial], { stdio: 'inherit' });
+  renameSync(partial, output);
+  return output;
+}
+
+/** The weights as the page gets them; the CPU's module, run here, says what they compute. */
+async function packedWeights() {
+  const folder = join(modulesFolder, 'node');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  writeFileSync(join(folder, 'module.js'), readFileSync(join(modulesFolder, 'cpu/dino_ir_web.js')));
+  const module = await import(pathToFileURL(join(folder, 'module.js')));
+  await module.default({ module_or_path: readFileSync(optimised('cpu')) });
+  return pack(readFileSync(WEIGHTS), async (bytes) => {
+    const restorer = await module.Restorer.open(bytes);
+    return restorer.digest();
+  });
+}
+
+function addHashed(name, bytes) {
+  const [base, ending] = name.split(/\.(.*)/);
+  const file = `${base}.${hash(bytes)}.${ending}`;
+  writeFileSync(join(fresh, file), bytes);
+  return { file, bytes: bytes.length };
+}
+
+function writeAssets() {
+  const samples = SAMPLES.map((name) => ({ name, file: `samples/${name}.jpg` }));
+  const lines = Object.entries({ modules, weights, samples }).map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};\n`);
+  writeFileSync(join(fresh, 'assets.js'), `// Written by web/build.\n${lines.join('')}`);
+}
+
+function writeServiceWorker() {
+  const large = [modules.cpu.wasm, modules.webgpu.wasm, weights.file];
+  const page = files(fresh).filter((file) => !large.includes(file) && file !== 'service-worker.js');
+  const path = join(fresh, 'service-worker.js');
+  const version = hash(page.map((file) => file + hash(readFileSync(join(fresh, file)))).join());
+  const code = readFileSync(path, 'utf8')
+    .replace('BUILD_VERSION', `dino-ir-${version}`)
+    .replace('BUILD_PAGE', JSON.stringify(['./', ...page]))
+    .replace('BUILD_LARGE', JSON.stringify(large));
+  writeFileSync(path, code);
+}
+
+/** Prints what a visitor downloads, and fails if it has grown beyond what was promised. */
+function report() {
+  const sizes = Object.fromEntries(files(dist).map((file) => [file, brotli(readFileSync(join(dist, file)))]));
+  for (const [file, bytes] of Object.entries(sizes)) console.log(`${file.padEnd(36)} ${(bytes / 1e3).toFixed(1).padStart(9)} kB brotli`);
+  const all = Object.entries(sizes).filter(([file]) => !file.startsWith('samples/'));
+  const sum = (...without) => all.reduce((sum, [file, bytes]) => sum + (without.some((name) => file.startsWith(name)) ? 0 : bytes), 0);
+  const first = sum('cpu.');
+  const cpu = sum('webgpu.');
+  console.log(`first load, WebGPU ${(first / 1e6).toFixed(2)} MB, CPU ${(cpu / 1e6).toFixed(2)} MB`);
+  if (first > LIMITS.first || cpu > LIMITS.cpu) throw new Error(`too large: the limits are ${LIMITS.first / 1e6} and ${LIMITS.cpu / 1e6} MB`);
+}
+
+function brotli(bytes) {
+  const { BROTLI_PARAM_QUALITY: quality, BROTLI_PARAM_LGWIN: window } = constants;
+  return brotliCompressSync(bytes, { params: { [quality]: 11, [window]: 24 } }).length;
+}
+
+function files(folder) {
+  return readdirSync(folder, { recursive: true }).filter((file) => statSync(join(folder, file)).isFile()).sort();
+}
+
+function hash(bytes) {
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+}

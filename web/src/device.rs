@@ -1,0 +1,35 @@
+//! This module's device, and how the page learns that it has failed.
+
+use burn::tensor::Device;
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Opens WebGPU. When the GPU is lost or has no memory left, wgpu's error becomes a panic.
+#[cfg(feature = "webgpu")]
+pub(crate) async fn open() -> Result<Device, JsError> {
+    use burn::tensor::wgpu::WgpuBackend;
+    let options = Device::wgpu_options().graphics_api(WgpuBackend::WebGpu);
+    let opened = options.init_async().await;
+    opened.map_err(|error| JsError::new(&format!("WebGPU: {error}")))
+}
+
+/// The CPU is always there.
+#[cfg(not(feature = "webgpu"))]
+#[allow(clippy::unused_async, reason = "as the other module's")]
+pub(crate) async fn open() -> Result<Device, JsError> {
+    Ok(Device::flex())
+}
+
+/// A panic ends the module while JavaScript still waits for it: it is reported as an uncaught error.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        report_error(js_sys::Error::new(&panic.to_string()));
+    }));
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = reportError)]
+    fn report_error(error: js_sys::Error);
+}

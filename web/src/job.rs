@@ -1,0 +1,140 @@
+//! The restoration of one photo, apart from the network: tiles go out, results come in.
+
+use std::cell::RefCell;
+
+use dino_ir::restore::{Area, FinishedRows, Restoration, TileInput};
+use js_sys::{Float32Array, Uint8ClampedArray};
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::photo::{Photo, Window};
+use crate::pixels;
+
+/// The restoration of one photo. Several tiles may be out at once; results are accepted in order.
+/// Dropping it cancels.
+#[wasm_bindgen]
+pub struct Job {
+    photo: Photo,
+    restoration: Restoration,
+}
+
+impl Job {
+    pub(crate) fn new(photo: Photo, restoration: Restoration) -> Self {
+        Self { photo, restoration }
+    }
+
+    /// What `look` makes of the photo; an error if the page did not give the pixels.
+    fn looking<T>(photo: &Photo, look: impl FnOnce(&Window<'_>) -> T) -> Result<T, JsError> {
+        let window = Window {
+            photo,
+            error: RefCell::default(),
+        };
+        let seen = look(&window);
+        window.error.into_inner().map_or(Ok(seen), Err)
+    }
+}
+
+#[wasm_bindgen]
+impl Job {
+    /// Tiles whose results were accepted.
+    #[wasm_bindgen(getter)]
+    pub fn done(&self) -> usize {
+        self.restoration.progress().done
+    }
+
+    /// Tiles in all.
+    #[wasm_bindgen(getter)]
+    pub fn total(&self) -> usize {
+        self.restoration.progress().total
+    }
+
+    /// A tile, counted from 0 to [`total`](Self::total).
+    ///
+    /// # Errors
+    /// A message, if there are not that many or the photo cannot be read.
+    pub fn tile(&self, index: usize) -> Result<Tile, JsError> {
+        if index >= self.total() {
+            return Err(JsError::new("there are not that many tiles"));
+        }
+        Self::looking(&self.photo, |window| {
+            Tile(self.restoration.read_ahead(index, window))
+        })
+    }
+
+    /// Takes the network's result for the first tile that has none yet, `[3, height, width]`. Gives the
+    /// rows that are finished with it, if any.
+    ///
+    /// # Errors
+    /// A message, if the result is of another size or not finite, or the photo cannot be read.
+    pub fn accept(&mut self, output: &[f32]) -> Result<Option<Rows>, JsError> {
+        Self::looking(&self.photo, |window| self.restoration.next_tile(window))?;
+        if !output.iter().all(|value| value.is_finite()) {
+            return Err(JsError::new("the device's result is not finite"));
+        }
+        let finished = self.restoration.accept(output)?;
+        finished
+            .map(|rows| Rows::new(&rows, &self.photo))
+            .transpose()
+    }
+}
+
+/// What the network is to be run on.
+#[wasm_bindgen]
+pub struct Tile(TileInput);
+
+#[wasm_bindgen]
+impl Tile {
+    /// Rows.
+    #[wasm_bindgen(getter)]
+    pub fn height(&self) -> usize {
+        self.0.height
+    }
+
+    /// Columns.
+    #[wasm_bindgen(getter)]
+    pub fn width(&self) -> usize {
+        self.0.width
+    }
+
+    /// `[3, height, width]`, a copy.
+    #[wasm_bindgen(getter)]
+    pub fn planar(&self) -> Float32Array {
+        Float32Array::from(self.0.planar.as_slice())
+    }
+}
+
+/// Finished rows of the photo, over its whole width.
+#[wasm_bindgen]
+pub struct Rows {
+    y: usize,
+    rgba: Vec<u8>,
+}
+
+#[wasm_bindgen]
+impl Rows {
+    /// The first row.
+    #[wasm_bindgen(getter)]
+    pub fn y(&self) -> usize {
+        self.y
+    }
+
+    /// The rows as RGBA with the photo's alpha, as the browser's `ImageData` wants them; a copy.
+    #[wasm_bindgen(getter)]
+    pub fn rgba(&self) -> Uint8ClampedArray {
+        Uint8ClampedArray::from(self.rgba.as_slice())
+    }
+}
+
+impl Rows {
+    fn new(rows: &FinishedRows<'_>, photo: &Photo) -> Result<Self, JsError> {
+        let width = photo.width();
+        let mut rgba = photo.rgba(Area {
+            x: 0,
+            y: rows.y,
+            width,
+            height: rows.rgb.len() / (3 * width),
+        })?;
+        pixels::to_bytes(rows.rgb, &mut rgba);
+        Ok(Self { y: rows.y, rgba })
+    }
+}

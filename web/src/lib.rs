@@ -1,0 +1,13 @@
+//! DINO-IR in the browser: what the page's worker calls. Built for `wasm32-unknown-unknown` by `web/build`,
+//! once for WebGPU (feature `webgpu`) and once for the CPU; elsewhere only what needs no browser is here.
+
+pub mod pixels;
+
+#[cfg(target_arch = "wasm32")]
+mod device;
+#[cfg(target_arch = "wasm32")]
+mod job;
+#[cfg(target_arch = "wasm32")]
+mod photo;
+#[cfg(target_arch = "wasm32")]
+mod restorer;

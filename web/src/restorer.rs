@@ -1,0 +1,159 @@
+//! A network on this module's device.
+
+use burn::Tensor;
+use burn::tensor::{Device, TensorData};
+use dino_ir::restore::{Network, Options, Restoration, plan};
+use dino_ir::weights::golden::Golden;
+use dino_ir::weights::{Loaded, Weights};
+use js_sys::Function;
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::device;
+use crate::job::Job;
+use crate::photo::Photo;
+
+/// A network on this module's device.
+#[wasm_bindgen]
+pub struct Restorer {
+    network: Loaded,
+    golden: Option<Golden>,
+    device: Device,
+}
+
+#[wasm_bindgen]
+impl Restorer {
+    /// Opens the device and puts the weights of a safetensors file on it. To be followed by
+    /// [`check`](Self::check).
+    ///
+    /// # Errors
+    /// A message, if there is no such device here or the file cannot be used.
+    pub async fn open(weights: Vec<u8>) -> Result<Restorer, JsError> {
+        let weights = Weights::from_bytes(&weights)?;
+        let config = weights.config()?;
+        let device = device::open().await?;
+        let model = weights.model(&device)?;
+        Ok(Self {
+            network: Loaded::new(model, config),
+            golden: weights.header.golden,
+            device,
+        })
+    }
+
+    /// Runs the network once and compares the result with the golden values in the weights file, if it
+    /// has any. This is also when the device's shaders are compiled.
+    ///
+    /// # Errors
+    /// A message, if the device computes something else.
+    pub async fn check(&self) -> Result<(), JsError> {
+        if let Some(golden) = &self.golden {
+            let forward = |image| self.network.forward(image);
+            golden.check_async(forward, &self.device).await?;
+        }
+        Ok(())
+    }
+
+    /// The golden values as this module computes them; none if the file has none.
+    ///
+    /// # Errors
+    /// A message, if the device fails.
+    pub async fn digest(&self) -> Result<Vec<f32>, JsError> {
+        match &self.golden {
+            Some(golden) => {
+                let forward = |image| self.network.forward(image);
+                Ok(golden.compute_async(forward, &self.device).await?)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Both sides of what the network takes are multiples of this; tiles are extended to it.
+    #[wasm_bindgen(getter)]
+    pub fn multiple(&self) -> usize {
+        self.network.multiple()
+    }
+
+    /// The gate's weights of shallow, medium and deep features on an image of RGBA bytes: what the network
+    /// believes that it sees. Nothing if the network is not guided. Both sides are
+    /// multiples of [`multiple`](Self::multiple).
+    ///
+    /// # Errors
+    /// A message, if the sizes do not fit or the device fails.
+    pub async fn gate(
+        &self,
+        width: usize,
+        height: usize,
+        rgba: Vec<u8>,
+    ) -> Result<Option<Vec<f32>>, JsError> {
+        let Some(guidance) = &self.network.model.guidance else {
+            return Ok(None);
+        };
+        let multiple = self.network.multiple();
+        let fits = width.is_multiple_of(multiple) && height.is_multiple_of(multiple);
+        if rgba.is_empty() || !fits || rgba.len() != width * height * 4 {
+            return Err(JsError::new("the sizes of the gate's image do not fit"));
+        }
+        let planar = (0..3)
+            .flat_map(|channel| rgba.iter().skip(channel).step_by(4))
+            .map(|&byte| f32::from(byte) / 255.0)
+            .collect();
+        let image = self.tensor(height, width, planar);
+        let scores = guidance.fuse(image).scores.into_data_async().await;
+        Ok(Some(floats(scores)?))
+    }
+
+    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same.
+    ///
+    /// # Errors
+    /// A message, if the device fails or the sizes do not fit.
+    pub async fn run(
+        &self,
+        height: usize,
+        width: usize,
+        planar: Vec<f32>,
+    ) -> Result<Vec<f32>, JsError> {
+        let multiple = self.network.multiple();
+        let fits = height.is_multiple_of(multiple) && width.is_multiple_of(multiple);
+        if planar.is_empty() || !fits || planar.len() != 3 * height * width {
+            return Err(JsError::new("the sizes of the tile do not fit"));
+        }
+        let output = self.network.forward(self.tensor(height, width, planar));
+        floats(output.into_data_async().await)
+    }
+
+    /// Begins a photo. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
+    /// multiplied in; `tile` the side of a tile in pixels.
+    ///
+    /// # Errors
+    /// A message, if the photo has no pixels or the tile is too small.
+    pub fn begin(
+        &self,
+        width: usize,
+        height: usize,
+        tile: usize,
+        read: Function,
+    ) -> Result<Job, JsError> {
+        let options = Options {
+            tile: Some(tile),
+            ..Options::default()
+        };
+        let plan = plan(&self.network, width, height, &options)?;
+        Ok(Job::new(
+            Photo::new(width, height, read),
+            Restoration::new(plan, &options)?,
+        ))
+    }
+
+    fn tensor(&self, height: usize, width: usize, planar: Vec<f32>) -> Tensor<4> {
+        let data = TensorData::new(planar, [1, 3, height, width]);
+        Tensor::from_data(data, &self.device)
+    }
+}
+
+fn floats<E: std::fmt::Debug>(data: Result<TensorData, E>) -> Result<Vec<f32>, JsError> {
+    let failed = |error: &dyn std::fmt::Debug| {
+        JsError::new(&format!("the device's result cannot be read: {error:?}"))
+    };
+    let data = data.map_err(|error| failed(&error))?.convert::<f32>();
+    data.try_into_vec().map_err(|error| failed(&error))
+}

@@ -1,0 +1,174 @@
+// The network, wherever it can run: on WebGPU, and on the CPU where that fails.
+
+/** Side of a tile in pixels. */
+const TILE = 256;
+
+/** The visitor cancelled. */
+export class Cancelled extends Error {}
+
+/** The photo or the weights are at fault: another device would not help. */
+export class BadFile extends Error {}
+
+/** How long a worker may take to notice a cancel before it is ended, in milliseconds. */
+const PATIENCE = 1500;
+
+/**
+ * Restores photos, one at a time. `changed` is told whenever the backend becomes known, `noted` what the
+ * visitor should know about it, `said` what it is doing.
+ */
+export class Engine {
+  #worker;
+  #opening;
+  #weights;
+  #backend;
+  #wait;
+  #events;
+
+  constructor({ backend = 'webgpu', changed, noted, said }) {
+    this.#backend = backend;
+    this.#events = { changed, noted, said };
+  }
+
+  /** `webgpu` or `cpu`. */
+  get backend() {
+    return this.#backend;
+  }
+
+  /**
+   * Loads and checks the network, on the CPU if WebGPU fails; a failure there is an error.
+   * @returns {Promise<void>}
+   */
+  open() {
+    this.#opening ??= this.#open().catch((error) => {
+      this.#stop();
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /**
+   * Takes other weights from now on, or the built-in ones again.
+   * @param {Blob | undefined} weights a safetensors file
+   */
+  async use(weights) {
+    const before = this.#weights;
+    this.#weights = weights;
+    this.#stop();
+    try {
+      await this.open();
+    } catch (error) {
+      this.#weights = before;
+      throw error;
+    }
+  }
+
+  /**
+   * Restores a photo.
+   * @param {Blob} file
+   * @param {{restart: () => void, rows: Function, progress: Function, gate: Function}} photo told of each step;
+   *   `restart` when the work begins again on smaller tiles or another device
+   */
+  async restore(file, photo) {
+    let tile = TILE;
+    for (;;) {
+      photo.restart();
+      try {
+        await this.open();
+        return await this.#ask({ type: 'restore', file, tile }, photo);
+      } catch (error) {
+        if (error instanceof Cancelled || error instanceof BadFile) throw error;
+        this.#stop();
+        if (tile === TILE) {
+          tile /= 2;
+          this.#events.noted(`${error.message}. Trying again with smaller tiles.`);
+        } else if (this.#backend === 'webgpu') {
+          tile = TILE;
+          this.#fallBack(error);
+        } else {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** Ends the work on a photo; `restore` then fails with `Cancelled`. */
+  cancel() {
+    const wait = this.#wait;
+    if (!wait) return;
+    this.#worker?.postMessage({ type: 'cancel' });
+    // Between two tiles the worker notices by itself; while it loads, or hangs, it does not.
+    setTimeout(() => {
+      if (this.#wait === wait) {
+        this.#stop();
+        wait.reject(new Cancelled());
+      }
+    }, PATIENCE);
+  }
+
+  async #open() {
+    for (;;) {
+      try {
+        this.#events.said(`Starting on ${this.#backend}`);
+        this.#start();
+        const opened = await this.#ask({ type: 'open', backend: this.#backend, weights: this.#weights });
+        this.#events.changed({ backend: this.#backend, ...opened });
+        this.#events.said('Starting');
+        return;
+      } catch (error) {
+        if (error instanceof Cancelled || error instanceof BadFile || this.#backend === 'cpu') throw error;
+        this.#worker.terminate();
+        this.#fallBack(error);
+      }
+    }
+  }
+
+  #fallBack(error) {
+    this.#backend = 'cpu';
+    this.#events.noted(`WebGPU cannot be used (${error.message}); the CPU does the work.`);
+  }
+
+  #start() {
+    this.#worker = new Worker('worker.js', { type: 'module' });
+    this.#worker.addEventListener('message', ({ data }) => this.#hear(data));
+    this.#worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      this.#settle('reject', new Error(event.message || 'the worker cannot be started'));
+    });
+  }
+
+  #stop() {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#opening = undefined;
+  }
+
+  #ask(message, photo) {
+    return new Promise((resolve, reject) => {
+      this.#wait = { resolve, reject, photo };
+      this.#worker.postMessage(message);
+    });
+  }
+
+  #hear({ type, ...data }) {
+    switch (type) {
+      case 'status':
+        return this.#events.said(data.text);
+      case 'opened':
+        return this.#settle('resolve', data);
+      case 'done':
+        return this.#settle('resolve');
+      case 'cancelled':
+        return this.#settle('reject', new Cancelled());
+      case 'failed':
+        return this.#settle('reject', data.fault === 'device' ? new Error(data.message) : new BadFile(data.message));
+      default:
+        return this.#wait?.photo?.[type](data);
+    }
+  }
+
+  #settle(how, value) {
+    const wait = this.#wait;
+    this.#wait = undefined;
+    wait?.[how](value);
+  }
+}

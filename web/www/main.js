@@ -1,0 +1,264 @@
+// The page: photos come in, go through the engine one by one, and can be looked at and saved.
+
+import { samples } from './assets.js';
+import { BadFile, Cancelled, Engine } from './engine.js';
+import { decode } from './photo.js';
+import { Queue } from './queue.js';
+import { Viewer } from './viewer.js';
+
+const element = (id) => document.getElementById(id);
+const wanted = new URLSearchParams(location.search).get('backend');
+
+const viewer = new Viewer();
+const queue = new Queue(look);
+const engine = new Engine({
+  backend: wanted === 'cpu' ? 'cpu' : 'webgpu',
+  changed: showDevice,
+  noted: (text) => (element('note').textContent = text),
+  said: (text) => {
+    doing = text;
+    // Before there is a photo it is no state of the work.
+    if (working) status(text);
+    else element('device').textContent = `(${text})`;
+  },
+});
+
+/** What the engine has said last. */
+let doing = '';
+
+/** Whether photos are being restored. */
+let working = false;
+
+element('file').addEventListener('change', ({ target }) => {
+  take([...target.files]);
+  // The same file may be chosen again.
+  target.value = '';
+});
+element('restore').addEventListener('click', again);
+element('cancel').addEventListener('click', cancel);
+element('download').addEventListener('click', () => save(queue.current));
+element('download-all').addEventListener('click', saveAll);
+element('clear').addEventListener('click', clear);
+element('weights').addEventListener('change', ({ target }) => changeWeights(target.files[0]));
+element('builtin').addEventListener('click', () => changeWeights());
+addEventListener('keydown', ({ key }) => key === 'Escape' && cancel());
+addEventListener('paste', ({ clipboardData }) => take([...clipboardData.files]));
+acceptDrops();
+offerSamples();
+buttons();
+// The page can be used by now; the network comes after it.
+addEventListener('load', () => setTimeout(() => engine.open().catch(({ message }) => status(`Error: ${message}`))));
+if ('serviceWorker' in navigator) navigator.serviceWorker.register('service-worker.js').catch(() => {});
+
+/** Adds photos to the queue and works through it. */
+async function take(files) {
+  if (files.length === 0) return;
+  // A single photo gives way to the next ones; a list grows.
+  if (!working && queue.items.length === 1) queue.clear();
+  queue.add(files);
+  await work();
+}
+
+async function again() {
+  if (working || !queue.current) return;
+  queue.current.state = 'waiting';
+  await work();
+}
+
+async function work() {
+  if (working) return;
+  working = true;
+  buttons();
+  const failures = [];
+  let summary = '';
+  for (let item = queue.next(); item; item = queue.next()) {
+    summary = await restore(item).catch((error) => {
+      item.state = error instanceof Cancelled ? 'cancelled' : 'failed';
+      if (item.state === 'cancelled') return 'Cancelled.';
+      failures.push(`${item.file.name}: ${error.message}`);
+      return '';
+    });
+    queue.show();
+  }
+  working = false;
+  buttons();
+  const done = queue.in('done').length;
+  const many = queue.items.length > 1 ? ` ${done} of ${queue.items.length} photos are done.` : '';
+  status(failures.length > 0 ? `Error: ${failures.join('; ')}.${many}` : summary + many);
+}
+
+/** Restores one photo and returns what there is to say about it. */
+async function restore(item) {
+  item.state = 'working';
+  await show(item);
+  item.restored = item.scores = undefined;
+  status(doing);
+  let began = performance.now();
+  await engine.restore(item.file, {
+    restart() {
+      viewer.restart();
+      progress(0, 1);
+    },
+    gate({ scores }) {
+      item.scores = scores;
+      explain(scores);
+    },
+    rows: (rows) => viewer.rows(rows),
+    progress({ done, total }) {
+      if (done === 0) began = performance.now();
+      progress(done, total);
+      const left = ((performance.now() - began) / done) * (total - done);
+      status(`Restoring ${item.file.name}: tile ${Math.min(done + 1, total)} of ${total}${done > 0 ? `, ${duration(left)} left` : ''}`);
+    },
+  }).catch((error) => {
+    viewer.restart();
+    progress(0, 1);
+    throw error;
+  });
+  item.state = 'done';
+  const seconds = (performance.now() - began) / 1000;
+  const { width, height } = viewer.result;
+  const speed = (width * height) / 1e6 / seconds;
+  element('speed').textContent = `· ${speed.toPrecision(2)} megapixels a second`;
+  return `Done: ${item.file.name}, ${width} x ${height}, in ${duration(seconds * 1000)}.`;
+}
+
+/** Puts a photo into view; the one that leaves it is kept compressed. */
+async function show(item) {
+  const left = queue.current;
+  if (left && left !== item && left.state === 'done') left.restored ??= await viewer.keep();
+  queue.current = undefined;
+  const bitmap = await decode(item.file);
+  const restored = item.restored && (await createImageBitmap(item.restored));
+  try {
+    viewer.open(bitmap, restored);
+  } finally {
+    bitmap.close();
+    restored?.close();
+  }
+  queue.current = item;
+  queue.show();
+  explain(item.scores);
+  buttons();
+}
+
+async function look(item) {
+  if (working || item === queue.current) return;
+  await show(item).then(
+    () => status(`${item.file.name}: ${item.state}.`),
+    ({ message }) => status(`Error: ${item.file.name}: ${message}.`),
+  );
+  buttons();
+}
+
+function cancel() {
+  if (!working) return;
+  status('Cancelling');
+  for (const item of queue.in('waiting')) item.state = 'cancelled';
+  engine.cancel();
+}
+
+function clear() {
+  if (working) return;
+  queue.clear();
+  element('view').hidden = true;
+  explain();
+  status('Choose a photo.');
+  buttons();
+}
+
+/** Saves the photo in view as it is seen, at the chosen strength. */
+async function save(item) {
+  if (item?.state !== 'done') return;
+  const blob = await new Promise((resolve) => viewer.result.toBlob(resolve, 'image/png'));
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = `${item.file.name.replace(/\.[^.]*$/, '')}.restored.png`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+async function saveAll() {
+  for (const item of queue.in('done')) {
+    if (item !== queue.current) await show(item);
+    await save(item);
+  }
+}
+
+async function changeWeights(file) {
+  if (working) return status('Error: wait for the photo to be finished, or cancel it, before the weights are changed.');
+  try {
+    await engine.use(file);
+    element('builtin').disabled = !file;
+    status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
+  } catch (error) {
+    status(`Error: ${error.message}${error instanceof BadFile ? '. The weights in use before stay.' : ''}`);
+  }
+}
+
+function showDevice({ backend, device, software, prepared }) {
+  element('backend').textContent = backend;
+  element('device').textContent = `(${device}, ready in ${duration(prepared)})`;
+  if (software) element('note').textContent = 'This GPU is emulated in software and very slow; add ?backend=cpu to the address to use the CPU.';
+}
+
+function explain(scores) {
+  element('explain').hidden = !scores;
+  [...element('gate').rows].forEach((row, index) => {
+    row.querySelector('meter').value = scores?.[index] ?? 0;
+    row.querySelector('meter').ariaLabel = row.cells[0].textContent;
+    row.cells[2].textContent = scores ? `${Math.round(scores[index] * 100)} %` : '';
+  });
+}
+
+function buttons() {
+  element('restore').disabled = !queue.current;
+  element('cancel').disabled = !working;
+  element('download').disabled = queue.current?.state !== 'done';
+  element('download-all').hidden = working || queue.in('done').length < 2;
+  element('clear').hidden = working || queue.items.length < 2;
+}
+
+function status(text) {
+  element('status').textContent = text;
+}
+
+function progress(done, total) {
+  Object.assign(element('progress'), { max: total, value: done });
+}
+
+function duration(milliseconds) {
+  const seconds = milliseconds / 1000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function acceptDrops() {
+  // A photo dropped beside the field would otherwise replace the page.
+  addEventListener('dragover', (event) => {
+    event.preventDefault();
+    element('drop').classList.add('over');
+  });
+  addEventListener('dragleave', ({ relatedTarget }) => relatedTarget ?? element('drop').classList.remove('over'));
+  addEventListener('drop', (event) => {
+    event.preventDefault();
+    element('drop').classList.remove('over');
+    take([...event.dataTransfer.files]);
+  });
+}
+
+function offerSamples() {
+  const buttons = samples.map(({ name, file }) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    const image = Object.assign(new Image(48, 48), { src: file, alt: '', loading: 'lazy' });
+    button.append(image, name[0].toUpperCase() + name.slice(1));
+    button.addEventListener('click', async () => {
+      const response = await fetch(file).catch(() => undefined);
+      if (!response?.ok) return status(`Error: the ${name} sample cannot be loaded.`);
+      await take([new File([await response.blob()], `${name}.jpg`, { type: 'image/jpeg' })]);
+    });
+    return button;
+  });
+  element('sample').append(...buttons);
+}

@@ -1,0 +1,75 @@
+// Several networks, each in a worker of its own, when the CPU computes: tiles do not depend on each other, so
+// that no shared memory is needed. A GPU has one network, in the worker that asks.
+
+/** More would only press on the memory: each has its own weights and buffers. */
+const MOST = 8;
+
+/** Runs the network on tiles. */
+export class Pool {
+  #restorer;
+  #seed;
+  #runners = [];
+
+  /**
+   * @param restorer the network of this worker
+   * @param seed what other workers need to have the same one; nothing on a GPU
+   */
+  constructor(restorer, seed) {
+    this.#restorer = restorer;
+    this.#seed = seed;
+  }
+
+  /**
+   * Runs the network on tiles and hands the results on in order.
+   * @param {number} total
+   * @param {(index: number) => { height: number, width: number, planar: Float32Array }} tile
+   * @param {(output: Float32Array) => boolean} accept ends the work with `false`
+   */
+  async each(total, tile, accept) {
+    const results = new Map();
+    let next = 0;
+    let accepted = 0;
+    let going = true;
+    const work = async (run) => {
+      while (going && next < total) {
+        const index = next++;
+        results.set(index, await run(tile(index)));
+        // Messages, a cancel among them, come in here.
+        await new Promise((resume) => setTimeout(resume));
+        for (; going && results.has(accepted); accepted += 1) {
+          going = accept(results.get(accepted));
+          results.delete(accepted);
+        }
+      }
+    };
+    const runners = this.#enough(total);
+    await Promise.all(runners.map(work)).finally(() => (going = false));
+  }
+
+  /** As many networks as there are processors, tiles, and gigabytes of memory. */
+  #enough(total) {
+    const here = ({ height, width, planar }) => this.#restorer.run(height, width, planar);
+    const count = Math.min(navigator.hardwareConcurrency, navigator.deviceMemory ?? 4, MOST, total);
+    if (!this.#seed || count < 2) return [here];
+    while (this.#runners.length < count) this.#runners.push(runner(this.#seed));
+    return this.#runners.slice(0, count);
+  }
+}
+
+/** A network in a new worker, as a function. */
+function runner(seed) {
+  const worker = new Worker('runner.js', { type: 'module' });
+  let wait;
+  const fail = (message) => wait?.reject(new Error(message));
+  worker.addEventListener('message', ({ data }) => (data.message ? fail(data.message) : wait.resolve(data.output)));
+  worker.addEventListener('error', (event) => {
+    event.preventDefault();
+    fail(event.message || 'a worker cannot be started');
+  });
+  worker.postMessage(seed);
+  return (tile) =>
+    new Promise((resolve, reject) => {
+      wait = { resolve, reject };
+      worker.postMessage(tile, [tile.planar.buffer]);
+    });
+}

@@ -1,0 +1,26 @@
+// One of several networks on the CPU.
+//
+// In: first { script, module, weights }, then tiles { height, width, planar }.
+// Out: { output } for each tile, or { message } if it fails.
+
+let restorer;
+
+addEventListener('message', async ({ data }) => {
+  try {
+    if (!restorer) {
+      restorer = open(data);
+      return;
+    }
+    const { height, width, planar } = data;
+    const output = await (await restorer).run(height, width, planar);
+    postMessage({ output }, [output.buffer]);
+  } catch (error) {
+    postMessage({ message: String(error?.message ?? error) });
+  }
+});
+
+async function open({ script, module, weights }) {
+  const bindings = await import(script);
+  await bindings.default({ module_or_path: module });
+  return bindings.Restorer.open(weights);
+}

@@ -1,0 +1,148 @@
+// All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
+// after a failure the page makes a new one, because a module that has panicked cannot be used again.
+//
+// In: { type: 'open', backend, weights? }, { type: 'restore', file, tile }, { type: 'cancel' }.
+// Out: { type: 'status', text }, { type: 'opened', device, software }, { type: 'gate', scores },
+// { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
+// { type: 'failed', message, fault: 'photo' | 'weights' | 'device' }.
+
+import { modules, weights as builtin } from './assets.js';
+import { decode, PhotoError } from './photo.js';
+import { Pool } from './pool.js';
+import { load } from './store.js';
+import { unpack } from './weights.js';
+
+/** Side of the part of the photo that the gate is asked about, in pixels. */
+const GATE_SIDE = 224;
+
+const tell = (type, message = {}, transfer = []) => postMessage({ type, ...message }, transfer);
+const status = (text) => tell('status', { text });
+
+let restorer;
+let pool;
+let cancelled = false;
+
+const commands = {
+  async open({ backend, weights }) {
+    const described = await describe(backend);
+    const { script, wasm, bytes } = modules[backend];
+    const say = (part, size) => (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(size)} MB)`);
+    const bindings = await import(script);
+    const module = await WebAssembly.compile(await (await load(wasm, say('program', bytes))).arrayBuffer());
+    await bindings.default({ module_or_path: module });
+    const file = weights
+      ? new Uint8Array(await weights.arrayBuffer())
+      : unpack(await (await load(builtin.file, say('network', builtin.bytes))).arrayBuffer());
+    restorer = await bindings.Restorer.open(file);
+    status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
+    const began = performance.now();
+    await restorer.check();
+    const prepared = performance.now() - began;
+    pool = new Pool(restorer, backend === 'cpu' && { script, module, weights: file });
+    tell('opened', { ...described, prepared });
+  },
+
+  async restore({ file, tile }) {
+    cancelled = false;
+    const bitmap = await decode(file);
+    try {
+      const { width, height } = bitmap;
+      const read = reader(bitmap);
+      status('Looking at the photo');
+      await askGate(width, height, read);
+      const job = restorer.begin(width, height, tile, read);
+      try {
+        await run(job, width);
+      } finally {
+        job.free();
+      }
+    } finally {
+      bitmap.close();
+    }
+  },
+
+  cancel() {
+    cancelled = true;
+  },
+};
+
+async function run(job, width) {
+  const { total } = job;
+  tell('progress', { done: 0, total });
+  await pool.each(
+    total,
+    (index) => {
+      const tile = job.tile(index);
+      const { height, width, planar } = tile;
+      tile.free();
+      return { height, width, planar };
+    },
+    (output) => {
+      if (cancelled) return false;
+      const rows = job.accept(output);
+      if (rows) {
+        const { y, rgba } = rows;
+        tell('rows', { y, width, rgba }, [rgba.buffer]);
+        rows.free();
+      }
+      tell('progress', { done: job.done, total });
+      return true;
+    },
+  );
+  tell(cancelled ? 'cancelled' : 'done');
+}
+
+async function askGate(width, height, read) {
+  const side = (length) => Math.floor(Math.min(length, GATE_SIDE) / restorer.multiple) * restorer.multiple;
+  const [w, h] = [side(width), side(height)];
+  if (w === 0 || h === 0) return;
+  const rgba = read(Math.floor((width - w) / 2), Math.floor((height - h) / 2), w, h);
+  const scores = await restorer.gate(w, h, rgba);
+  if (scores) tell('gate', { scores: Array.from(scores) });
+}
+
+/** Reads rectangles of a bitmap through one small canvas, so that there is no second copy of the photo. */
+function reader(bitmap) {
+  const canvas = new OffscreenCanvas(1, 1);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  return (x, y, width, height) => {
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    context.globalCompositeOperation = 'copy';
+    context.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height).data;
+  };
+}
+
+async function describe(backend) {
+  if (backend === 'cpu') return { device: 'WebAssembly with SIMD', software: false };
+  if (!navigator.gpu) throw new Error('this browser has no WebGPU');
+  const adapter = await navigator.gpu.requestAdapter();
+  if (!adapter) throw new Error('there is no GPU that WebGPU can use');
+  const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
+  const device = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed GPU';
+  return { device, software: Boolean(isFallbackAdapter) || /swiftshader|llvmpipe/i.test(device) };
+}
+
+function megabytes(bytes) {
+  return (bytes / 1e6).toFixed(1);
+}
+
+function failed(error) {
+  const message = String(error?.message ?? error);
+  // The library's message names the weights first when the file is at fault.
+  const fault = error instanceof PhotoError ? 'photo' : message.startsWith('weights:') ? 'weights' : 'device';
+  tell('failed', { message, fault });
+}
+
+// A panic or a lost device arrives here: the promise that waits for it is never settled.
+addEventListener('error', (event) => {
+  event.preventDefault();
+  failed(event.error ?? event.message);
+});
+addEventListener('unhandledrejection', (event) => {
+  event.preventDefault();
+  failed(event.reason);
+});
+addEventListener('message', ({ data }) => {
+  Promise.resolve(commands[data.type](data)).catch(failed);
+});
