@@ -14,7 +14,7 @@ use std::ptr::null_mut;
 
 use dino_ir::device::DeviceChoice;
 
-use self::failure::{Failure, Status, guarded};
+use self::failure::{Status, guarded};
 use self::image::{Image, Pair};
 use self::options::Options;
 use self::restorers::Restorer;
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn dino_ir_restore(
         let engine = restorers::lock(&engine)?;
         // SAFETY: NULL or such structures, as the caller promises.
         let (mut pair, options) = unsafe { (Pair::new(r#in, out)?, options::read(options)?) };
-        let mut report = |done: usize, total: usize| {
+        let report = |done: usize, total: usize| {
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             match progress {
                 // SAFETY: the caller's own function with the caller's own argument.

@@ -142,19 +142,21 @@ fn restore<N: Network>(
     let restorer = open(settings)?;
     let region = with_context(&drawable, selection, restorer.network().multiple());
     let options = options(&restorer, region, settings)?;
-    {
-        let host = RefCell::new(&mut *host);
-        let source = Input::new(&host, &drawable, region);
-        let mut sink = Output::new(&host, &drawable, region, selection);
-        let mut clock = Clock::start();
-        restorer.restore(&source, &mut sink, &options, &mut |progress| {
+    let host = RefCell::new(host);
+    let mut sink = Output::new(&host, &drawable, region, selection);
+    let clock = Clock::start();
+    restorer.restore(
+        &Input::new(&host, &drawable, region),
+        &mut sink,
+        &options,
+        &mut |progress| {
             let (fraction, text) = clock.tell(progress);
             host.borrow_mut().progress(fraction, &text);
             // GIMP's own Cancel ends the whole process.
             ControlFlow::Continue(())
-        })?;
-    }
-    host.finish(settings.output)?;
+        },
+    )?;
+    host.into_inner().finish(settings.output)?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ functions! {
 
 /// GimpPlugInInfo.
 #[repr(C)]
-struct PlugInInfo {
+pub struct PlugInInfo {
     init: Option<unsafe extern "C" fn()>,
     quit: Option<unsafe extern "C" fn()>,
     query: Option<unsafe extern "C" fn()>,
@@ -48,7 +48,7 @@ type Run = unsafe extern "C" fn(Text, c_int, *const Parameter, *mut c_int, *mut 
 /// GimpPDBArgType, as far as it is used.
 #[derive(Clone, Copy)]
 #[repr(i32)]
-enum Kind {
+pub enum Kind {
     Int32 = 0,
     Float = 3,
     String = 4,
@@ -59,7 +59,7 @@ enum Kind {
 
 /// GimpParamDef.
 #[repr(C)]
-struct ParameterDefinition {
+pub struct ParameterDefinition {
     kind: Kind,
     name: Text,
     description: Text,
@@ -71,7 +71,7 @@ unsafe impl Sync for ParameterDefinition {}
 /// GimpParamData; its largest member is a colour of four doubles.
 #[repr(C)]
 #[derive(Clone, Copy)]
-union Data {
+pub union Data {
     int: i32,
     float: f64,
     string: Text,
@@ -81,7 +81,7 @@ union Data {
 /// GimpParam. The kind is GIMP's, so it may be one that is not listed here.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Parameter {
+pub struct Parameter {
     kind: c_int,
     data: Data,
 }

@@ -62,7 +62,7 @@ type Run = unsafe extern "C" fn(Pointer, c_int, Pointer, *mut Pointer, Pointer, 
 
 /// GTypeQuery.
 #[repr(C)]
-struct TypeQuery {
+pub struct TypeQuery {
     id: c_ulong,
     name: Text,
     class_size: c_uint,
@@ -71,7 +71,7 @@ struct TypeQuery {
 
 /// GTypeInfo.
 #[repr(C)]
-struct TypeInfo {
+pub struct TypeInfo {
     class_size: c_ushort,
     base_init: Pointer,
     base_finalize: Pointer,
@@ -86,7 +86,7 @@ struct TypeInfo {
 
 /// GimpPlugInClass, as far as it is used.
 #[repr(C)]
-struct PlugInClass {
+pub struct PlugInClass {
     /// GObjectClass: 17 pointers.
     parent: [*mut c_void; 17],
     query_procedures: Option<unsafe extern "C" fn(Pointer) -> Pointer>,

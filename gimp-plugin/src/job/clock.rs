@@ -18,7 +18,7 @@ impl Clock {
     }
 
     /// How far it is, 0..=1, and a line for the user.
-    pub fn tell(&mut self, progress: Progress) -> (f64, String) {
+    pub fn tell(&self, progress: Progress) -> (f64, String) {
         tell(progress, self.start.elapsed())
     }
 }
