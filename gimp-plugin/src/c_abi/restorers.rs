@@ -15,7 +15,7 @@ pub struct Restorer {
 }
 
 /// What is behind a ticket.
-pub type Engine = dino_ir::restore::Restorer<Loaded>;
+pub(super) type Engine = dino_ir::restore::Restorer<Loaded>;
 
 struct Open {
     next: usize,
