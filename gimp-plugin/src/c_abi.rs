@@ -17,7 +17,7 @@ use dino_ir::device::DeviceChoice;
 use self::failure::{Status, guarded};
 use self::image::{Image, Pair};
 use self::options::Options;
-use self::restorers::Restorer;
+use self::restorers::Handle;
 use crate::weights;
 
 /// The version of this interface. Programs made for another version must not use the library.
@@ -43,7 +43,7 @@ pub extern "C" fn dino_ir_abi_version() -> u32 {
 pub unsafe extern "C" fn dino_ir_open(
     weights_path: *const c_char,
     device: *const c_char,
-) -> *mut Restorer {
+) -> *mut Handle {
     let opened = guarded(|| {
         // SAFETY: NULL or strings, as the caller promises.
         let (path, device) = unsafe { (string(weights_path), string(device)) };
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn dino_ir_open(
 /// The structures are as their documentation says, and nobody else writes to the pixels meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dino_ir_restore(
-    restorer: *mut Restorer,
+    restorer: *mut Handle,
     r#in: *const Image,
     out: *mut Image,
     options: *const Options,
@@ -118,7 +118,7 @@ pub extern "C" fn dino_ir_last_error() -> *const c_char {
 /// Closes a restorer; NULL and restorers that are closed already are left alone. A call that still
 /// runs on another thread ends as usual.
 #[unsafe(no_mangle)]
-pub extern "C" fn dino_ir_close(restorer: *mut Restorer) {
+pub extern "C" fn dino_ir_close(restorer: *mut Handle) {
     // Nothing to report to: dropping weights does not fail.
     let _ = guarded(|| {
         restorers::forget(restorer);

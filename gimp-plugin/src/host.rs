@@ -19,7 +19,7 @@ use crate::settings::Output;
 
 /// The procedure's name in every GIMP.
 const PROCEDURE: &CStr = c"plug-in-dino-ir-restore";
-const MENU_LABEL: &CStr = c"Rest_ore (DINO-IR)...";
+const MENU_LABEL: &CStr = c"Re_store (DINO-IR)...";
 const MENU_PATH: &CStr = c"<Image>/Filters";
 const IMAGE_TYPES: &CStr = c"RGB*, GRAY*";
 const TITLE: &CStr = c"Restore (DINO-IR)";

@@ -10,12 +10,12 @@ use dino_ir::weights::Loaded;
 use super::failure::{Failure, Status};
 
 /// An open network on its device.
-pub struct Restorer {
+pub struct Handle {
     _opaque: (),
 }
 
 /// What is behind a ticket.
-pub(super) type Engine = dino_ir::restore::Restorer<Loaded>;
+pub type Engine = dino_ir::restore::Restorer<Loaded>;
 
 struct Open {
     next: usize,
@@ -34,7 +34,7 @@ fn open() -> MutexGuard<'static, Open> {
 }
 
 /// Takes an engine in and returns its ticket.
-pub fn register(engine: Engine) -> *mut Restorer {
+pub fn register(engine: Engine) -> *mut Handle {
     let mut open = open();
     let ticket = open.next;
     open.next += 2;
@@ -43,7 +43,7 @@ pub fn register(engine: Engine) -> *mut Restorer {
 }
 
 /// The engine of a ticket.
-pub fn find(ticket: *mut Restorer) -> Result<Arc<Mutex<Engine>>, Failure> {
+pub fn find(ticket: *mut Handle) -> Result<Arc<Mutex<Engine>>, Failure> {
     let engine = open().engines.get(&ticket.addr()).cloned();
     engine.ok_or_else(|| {
         let message = if ticket.is_null() {
@@ -70,7 +70,7 @@ pub fn lock(engine: &Mutex<Engine>) -> Result<MutexGuard<'_, Engine>, Failure> {
 }
 
 /// Forgets a ticket; its engine goes when no call uses it any more.
-pub fn forget(ticket: *mut Restorer) {
+pub fn forget(ticket: *mut Handle) {
     // Outside the lock: dropping weights takes a while.
     let engine = open().engines.remove(&ticket.addr());
     drop(engine);

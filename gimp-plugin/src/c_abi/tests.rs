@@ -11,7 +11,7 @@ fn message() -> String {
     text.to_string_lossy().into_owned()
 }
 
-fn open() -> *mut Restorer {
+fn open() -> *mut Handle {
     // SAFETY: NULL and a string.
     let restorer = unsafe { dino_ir_open(null(), c"cpu".as_ptr()) };
     assert!(!restorer.is_null(), "{}", message());
@@ -98,7 +98,7 @@ impl Picture {
     }
 }
 
-fn restore(restorer: *mut Restorer, from: &Picture, to: &mut Picture, options: &Options) -> c_int {
+fn restore(restorer: *mut Handle, from: &Picture, to: &mut Picture, options: &Options) -> c_int {
     // SAFETY: pictures and options made here.
     unsafe {
         dino_ir_restore(

@@ -22,8 +22,8 @@ const READ_WRITE: c_uint = 3;
 const PLUGIN: c_int = 1;
 /// GIMP_PROCEDURE_SENSITIVE_DRAWABLE: exactly one is selected.
 const ONE_DRAWABLE: c_int = 1;
-/// GIMP_FILE_CHOOSER_ACTION_OPEN.
-const OPEN: c_int = 0;
+/// GIMP_FILE_CHOOSER_ACTION_ANY: with any other, GIMP itself refuses a missing file, without its name.
+const ANY: c_int = -1;
 
 functions! {
     /// What only GIMP 3 has.
@@ -236,7 +236,7 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
             arguments::WEIGHTS.as_ptr(),
             c"_Model file".as_ptr(),
             arguments::WEIGHTS_TIP.as_ptr(),
-            OPEN,
+            ANY,
             1,
             null_mut(),
             READ_WRITE,
