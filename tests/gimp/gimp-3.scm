@@ -20,3 +20,4 @@
 (define (restore-several image first second)
   (plug-in-dino-ir-restore #:run-mode RUN-NONINTERACTIVE #:image image #:drawables (vector first second)))
 (define (second image) (vector-ref (car (gimp-image-get-layers image)) 1))
+(define (first-image) (vector-ref (car (gimp-get-images)) 0))

@@ -1,5 +1,8 @@
 //! The GIMPs that `tests/gimp/prepare` brought, each with a profile of its own that holds the plug-in.
 
+pub mod desktop;
+pub mod window;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -83,6 +86,11 @@ impl Gimp {
         self.folder().join("profile")
     }
 
+    fn copy_script(&self, script: &str) {
+        let to = self.folder().join(script);
+        fs::copy(scripts().join(script), to).expect("a script of tests/gimp");
+    }
+
     /// A command beside this GIMP, with its profile.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(scripts().join("run"));
@@ -104,10 +112,8 @@ impl Gimp {
     /// # Panics
     /// If GIMP is not there, or fails.
     pub fn batch(&self, script: &str) -> String {
-        for script in [self.version.prelude(), script] {
-            let to = self.folder().join(script);
-            fs::copy(scripts().join(script), to).expect("a script of tests/gimp");
-        }
+        self.copy_script(self.version.prelude());
+        self.copy_script(script);
         let folder = self.folder().display();
         let load = format!(
             "(begin (define folder \"{folder}\") (load \"{folder}/{}\") (load \"{folder}/{script}\"))",
@@ -131,5 +137,12 @@ impl Gimp {
             output.status,
             String::from_utf8_lossy(&printed)
         )
+    }
+}
+
+impl Drop for Gimp {
+    fn drop(&mut self) {
+        // What a failed test leaves can be looked at.
+        self.folder.disable_cleanup(std::thread::panicking());
     }
 }
