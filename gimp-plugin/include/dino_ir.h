@@ -4,7 +4,7 @@
 //
 //     dino_ir_restorer *restorer = dino_ir_open(NULL, NULL);
 //     int status = dino_ir_restore(restorer, &in, &out, NULL, NULL, NULL);
-//     if (status != DINO_IR_STATUS_OK) fprintf(stderr, \"%s\\n\", dino_ir_last_error());
+//     if (status != DINO_IR_STATUS_OK) fprintf(stderr, "%s\n", dino_ir_last_error());
 //     dino_ir_close(restorer);
 //
 // Every function may be called from any thread. One restorer serves one call at a time.

@@ -161,7 +161,8 @@ int main(int argc, char **argv) {
     BAD_OPTION(INVALID_OPTION, strength, -1);
     BAD_OPTION(INVALID_OPTION, strength, (float)(0.0 / 0.0 * 1));
     BAD_OPTION(INVALID_OPTION, tile, 3);
-    BAD_OPTION(INVALID_OPTION, overlap, UINT32_MAX);
+    opts = options(), opts.tile = 16, opts.overlap = UINT32_MAX;
+    EXPECT(INVALID_OPTION, dino_ir_restore(restorer, &in, &out, &opts, NULL, NULL));
     BAD_OPTION(OUT_OF_MEMORY, memory, 1);
     for (int i = 0; i < BYTES; i++)
         if (after[i]) {
