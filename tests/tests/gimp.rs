@@ -370,7 +370,7 @@ fn compare_refusals(results: &Results) {
         (
             "strength-2",
             if three {
-                "strength"
+                "out of range"
             } else {
                 "strength 2: use 0 to 1"
             },

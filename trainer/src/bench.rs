@@ -18,9 +18,9 @@ use serde::Serialize;
 use crate::config::TrainConfig;
 use crate::memory;
 use crate::optimizer::Optimizer;
-use crate::parameters::flat_gradients;
+use crate::replicas::Replicas;
 use crate::size::show_size;
-use crate::train::Trainee;
+use crate::train::Batch;
 use crate::trainee::DinoIrTrainee;
 use crate::weights;
 
@@ -43,6 +43,8 @@ pub struct BenchOptions<'a> {
     pub runs: usize,
     /// Training steps.
     pub train: usize,
+    /// Parts of a training batch that are computed side by side.
+    pub replicas: usize,
 }
 
 /// What was measured; times are medians in milliseconds.
@@ -116,7 +118,7 @@ pub fn bench(options: &BenchOptions<'_>) -> Result<Report> {
         restore(&net, &image, size, &device, watch);
     });
     if options.train > 0 && net.config.guidance.is_some() {
-        report.train_ms = Some(train(&net.config, &device, options.train)?);
+        report.train_ms = Some(train(&net.config, &device, options)?);
         report.train_peak_bytes = memory::peak();
     }
     Ok(report)
@@ -210,7 +212,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 /// Milliseconds of a training step with random weights, the first step left out.
-fn train(config: &DinoIrConfig, device: &Device, steps: usize) -> Result<f64> {
+fn train(config: &DinoIrConfig, device: &Device, options: &BenchOptions<'_>) -> Result<f64> {
+    memory::keep_freed();
     let mut settings = toml::Table::new();
     settings.insert("model".into(), toml::Value::try_from(config)?);
     let stage = format!("[[stage]]\nsteps = 1\nbatch = {BATCH}\npatch = {SIDE}\nlr = 2e-4\n");
@@ -218,22 +221,26 @@ fn train(config: &DinoIrConfig, device: &Device, steps: usize) -> Result<f64> {
     let settings = TrainConfig::parse(&text, &[])?;
     let (mut model, _) = DinoIrTrainee::new(&settings, &device.clone().autodiff())?;
     let mut optimizer = Optimizer::new(&settings.optimizer);
-    let batch = |seed| {
+    let replicas = Replicas::new(options.replicas)?;
+    let images = |seed| {
         let mut rng = StdRng::seed_from_u64(seed);
-        let values: Vec<f32> = (0..BATCH * 3 * SIDE * SIDE).map(|_| rng.random()).collect();
-        let data = TensorData::new(values, [BATCH, 3, SIDE, SIDE]);
-        Tensor::<4>::from_data(data, &device.clone().autodiff())
+        (0..BATCH * 3 * SIDE * SIDE).map(|_| rng.random()).collect()
     };
-    let (degraded, clean) = (batch(1), batch(2));
+    let batch = Batch {
+        degraded: images(1),
+        clean: images(2),
+        count: BATCH,
+        patch: SIDE,
+        names: vec![String::new(); BATCH],
+        tasks: vec![String::new(); BATCH],
+    };
     let mut times = Vec::new();
-    for step in 0..=steps {
+    for step in 0..=options.train {
         let start = Instant::now();
-        let output = model.loss(degraded.clone(), clean.clone());
-        let mut gradients = output.loss.backward();
-        let gradients = flat_gradients(&model, &mut gradients);
-        model = optimizer.step(model, gradients, 1.0, 2e-4);
-        // Reading a value waits for the device.
-        output.loss.inner().into_data();
+        // Waits for the device, to read the loss.
+        let descent = replicas.descend(&model, &batch, device)?;
+        model = optimizer.step(model, descent.gradients, 1.0, 2e-4);
+        device.sync().context("the device")?;
         if step > 0 {
             times.push(milliseconds(start, Instant::now()));
         }
@@ -294,6 +301,7 @@ mod tests {
             device: DeviceChoice::Cpu,
             runs: 2,
             train: 0,
+            replicas: 1,
         };
         let report = bench(&options).expect("measured");
         assert_eq!(report.size, [64, 48]);

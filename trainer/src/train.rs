@@ -17,6 +17,7 @@ use crate::checkpoint::{BEST, Checkpoint, State};
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::log::{Entry, Log};
+use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
@@ -201,6 +202,7 @@ pub fn train<M: Trainee, S: BatchSource>(
     config: &TrainConfig,
     options: &RunOptions<'_>,
 ) -> Result<Outcome<M>> {
+    memory::keep_freed();
     let mut run = Run::start(model, config, options)?;
     let validation = match config.validation.samples {
         0 => Vec::new(),

@@ -34,15 +34,7 @@ impl Window {
     pub fn open(version: Version, image: &Path) -> Self {
         let gimp = Gimp::new(version);
         let desktop = Desktop::new();
-        let welcome = match version {
-            Version::Two10 => "",
-            Version::Three0 | Version::Three2 => "(show-welcome-dialog no)\n",
-        };
-        fs::write(
-            gimp.profile().join("gimprc"),
-            format!("(check-updates no)\n{welcome}"),
-        )
-        .expect("GIMP's settings");
+        fs::write(gimp.profile().join("gimprc"), "(check-updates no)\n").expect("its settings");
         gimp.copy_script(version.prelude());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("its number").port();
@@ -77,19 +69,28 @@ impl Window {
                 .is_some()
                 && window.script("(top (first-image))").is_some()
         });
-        let id = wait_for("the window", || window.find("- GIMP|– GIMP"));
-        let (width, height) = (
-            (Desktop::WIDTH - 10).to_string(),
-            (Desktop::HEIGHT - 40).to_string(),
-        );
+        window.arrange();
         window
-            .desktop
-            .xdotool(&["windowmove", "--sync", &id, "0", "0"]);
-        window
-            .desktop
-            .xdotool(&["windowsize", &id, &width, &height]);
-        window.desktop.xdotool(&["windowactivate", "--sync", &id]);
-        window
+    }
+
+    /// Makes the image's window fill the screen, and the only one.
+    fn arrange(&self) {
+        let id = wait_for("the window", || self.find("(-|–) GIMP$"));
+        if self.gimp.version != Version::Two10 {
+            // A new profile is welcomed, whatever the settings say.
+            let title = "^Welcome to GIMP";
+            let welcome = wait_for("the welcome", || self.find(title));
+            self.desktop.xdotool(&["windowactivate", &welcome]);
+            wait("the end of the welcome", || {
+                self.keys(&["Escape"]);
+                self.find(title).is_none()
+            });
+        }
+        let [width, height] = [Desktop::WIDTH - 10, Desktop::HEIGHT - 40].map(|n| n.to_string());
+        // Without --sync: it would wait for ever for what the window manager corrects by a pixel.
+        self.desktop.xdotool(&["windowmove", &id, "0", "0"]);
+        self.desktop.xdotool(&["windowsize", &id, &width, &height]);
+        self.desktop.xdotool(&["windowactivate", &id]);
     }
 
     /// The visible window whose title matches.

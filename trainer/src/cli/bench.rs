@@ -36,6 +36,9 @@ pub struct BenchArgs {
     /// Training steps (batch 8, patch 128, with the DPC loss), the median counts; 0: none
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub train: u32,
+    /// Parts of a training batch computed side by side, as `replicas` in a run's settings
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub replicas: u16,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -49,6 +52,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
         device: args.device,
         runs: args.runs as usize,
         train: args.train as usize,
+        replicas: args.replicas.into(),
     })?;
     terminal::out(&if args.json {
         serde_json::to_string(&report)?
