@@ -1,5 +1,7 @@
 //! Fixtures of the reference in PyTorch, and how our results are compared with them.
 
+pub mod gimp;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -34,6 +36,22 @@ pub struct Fixture {
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// A program or library of the workspace, beside the test's own file.
+///
+/// # Panics
+/// If it is not built.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let program = folder.join(name);
+    assert!(
+        program.exists(),
+        "{} is missing: run cargo build --release --workspace, or tests/run",
+        program.display()
+    );
+    program
 }
 
 /// Names of all fixtures on disk.

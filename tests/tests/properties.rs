@@ -1,11 +1,17 @@
 //! What must hold for any weights.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use dino_ir::image::Image;
 use dino_ir::model::DinoIrConfig;
 use dino_ir::restore::{Options, Restorer};
 use dino_ir::tile::Axis;
 use dino_ir::weights::{self, Loaded};
+use dino_ir_trainer::degrade::noise;
+use dino_ir_trainer::rgb::Rgb;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 const WIDTH: usize = 144;
 const HEIGHT: usize = 112;
@@ -60,6 +66,49 @@ fn tiles_of_random_weights_leave_no_step() {
 fn tiles_of_the_embedded_weights_leave_no_step() {
     let net = weights::load(dino_ir::embedded::nano(), &Device::flex()).expect("valid weights");
     check_seams(net, 0.5 / 255.0);
+}
+
+/// Attention between channels takes its statistics over the tile, so that a photo in tiles is not
+/// the same as the whole one. Smaller tiles even gain a little on noise, since their statistics are
+/// local; none may lose.
+#[test]
+fn no_tile_is_worse_than_the_whole_photo() {
+    let net = weights::load(dino_ir::embedded::nano(), &Device::flex()).expect("valid weights");
+    let restorer = Restorer::new(net, &Device::flex());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("photos");
+    let photos = ["city.jpg", "nyc.jpg", "path.jpg"].map(|name| {
+        let clean = Rgb::load(&folder.join(name)).expect("a photo");
+        let noisy = noise::add(&clean, 25.0, &mut StdRng::seed_from_u64(1));
+        (clean, noisy)
+    });
+    let psnr = |tile: Option<usize>| {
+        let options = Options {
+            tile,
+            memory: Some(8 << 30),
+            ..Options::default()
+        };
+        let of_photo = |(clean, noisy): &(Rgb, Rgb)| {
+            let noisy = Image::new(noisy.width, noisy.height, noisy.pixels.clone());
+            let noisy = noisy.expect("an image");
+            let plan = restorer.plan(noisy.width(), noisy.height(), &options);
+            let tiles = plan.expect("a plan").columns().count();
+            assert_eq!(tiles > 1, tile.is_some());
+            let restored = restorer.restore_image(&noisy, &options).expect("restored");
+            let squares = restored.pixels().iter().zip(&clean.pixels);
+            let squares = squares.map(|(a, b)| f64::from(a.clamp(0.0, 1.0) - b).powi(2));
+            -10.0 * (squares.sum::<f64>() / clean.pixels.len() as f64).log10()
+        };
+        photos.iter().map(of_photo).sum::<f64>() / photos.len() as f64
+    };
+    let whole = psnr(None);
+    for tile in [128, 192, 256] {
+        let tiled = psnr(Some(tile));
+        println!("tiles of {tile}: {tiled:.3} dB, whole: {whole:.3} dB");
+        assert!(
+            (-0.05..0.25).contains(&(tiled - whole)),
+            "tiles of {tile}: {tiled} dB, whole {whole} dB"
+        );
+    }
 }
 
 fn check_seams(net: Loaded, invisible: f32) {

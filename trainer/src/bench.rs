@@ -66,6 +66,8 @@ pub struct Report {
     pub peak_bytes: Option<u64>,
     /// One training step.
     pub train_ms: Option<f64>,
+    /// As `peak_bytes`, up to the end of the last training step.
+    pub train_peak_bytes: Option<u64>,
 }
 
 /// One stage.
@@ -115,6 +117,7 @@ pub fn bench(options: &BenchOptions<'_>) -> Result<Report> {
     });
     if options.train > 0 && net.config.guidance.is_some() {
         report.train_ms = Some(train(&net.config, &device, options.train)?);
+        report.train_peak_bytes = memory::peak();
     }
     Ok(report)
 }
@@ -189,6 +192,7 @@ fn measure(
         image_gflops: (flops > 0).then(|| gflops(flops, image_ms)),
         peak_bytes: memory::peak(),
         train_ms: None,
+        train_peak_bytes: None,
     }
 }
 

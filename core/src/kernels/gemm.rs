@@ -6,7 +6,7 @@ use core::cell::RefCell;
 use rayon::prelude::*;
 
 /// `C = A B`, or `C += A B`. All matrices are row-major with their own distance between rows.
-pub(super) struct Product<'a> {
+pub(crate) struct Product<'a> {
     /// Rows of A and C.
     pub rows: usize,
     /// Columns of A, rows of B.
@@ -55,7 +55,7 @@ thread_local! {
 /// # Safety
 /// `rows` rows of `columns` floats, `c_stride` apart, are writable at `c` (and readable, to
 /// accumulate), and no other thread touches them.
-pub(super) unsafe fn multiply(product: &Product<'_>, c: *mut f32) {
+pub(crate) unsafe fn multiply(product: &Product<'_>, c: *mut f32) {
     let p = product;
     if p.rows == 0 || p.columns == 0 {
         return;

@@ -74,7 +74,7 @@ impl Axis {
     }
 
     /// Row-major `[to, from]`; each row sums to one.
-    fn weights(&self) -> Vec<f32> {
+    pub(crate) fn weights(&self) -> Vec<f32> {
         let mut rows = vec![0.0; self.to * self.from];
         for (i, row) in rows.chunks_exact_mut(self.from).enumerate() {
             if self.antialias {

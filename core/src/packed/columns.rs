@@ -101,6 +101,32 @@ unsafe fn standardise_vectors<S: Simd, const VECTORS: usize>(
     }
 }
 
+simd_fn! {
+    /// Copies rows, too short ones for a call each.
+    ///
+    /// # Safety
+    /// `rows` rows of `columns`, of which those written are this thread's alone.
+    unsafe fn copy(from: Rows, to: Rows, rows: usize, columns: usize) = copy_body
+}
+
+/// # Safety
+/// As for [`copy`].
+#[inline(always)]
+unsafe fn copy_body<S: Simd>(s: S, from: Rows, to: Rows, rows: usize, columns: usize) {
+    for row in 0..rows {
+        let mut first = 0;
+        while first < columns {
+            let left = columns - first;
+            // SAFETY: the columns that are left in this row.
+            unsafe {
+                let value = s.load_up_to(from.row(row).add(first), left);
+                s.store_up_to(to.row(row).add(first), value, left);
+            }
+            first += S::LANES;
+        }
+    }
+}
+
 /// An activation of one operand.
 macro_rules! elementwise {
     ($(#[$meta:meta])* $name:ident, $body:ident, |$s:ident, $x:ident| $value:expr) => {

@@ -8,7 +8,7 @@ use super::mdta::softmax;
 use super::pointwise::{pointwise, pointwise_in_place};
 use super::pool::{Map, Planes};
 use super::weights::{matrix, products, values};
-use crate::kernels::gemm::{RowProducts, multiply_rows};
+use crate::kernels::gemm::{Product, RowProducts, multiply, multiply_rows};
 use crate::kernels::simd::{Simd, simd_fn};
 use crate::model::dr_fusion;
 use crate::model::resize::Axis;
@@ -119,29 +119,33 @@ unsafe fn outer_products(a: Planes<'_>, b: Planes<'_>) -> Vec<f32> {
 /// `x` is not written to meanwhile; `y` is this call's alone.
 unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
     let rows = Axis::bilinear(y.height, x.height).taps();
-    let columns = Axis::bilinear(y.width, x.width).taps();
+    // Across the rows a product with the whole matrix is faster than its few numbers one by one.
+    let columns = Axis::bilinear(y.width, x.width).weights();
     (0..x.channels).into_par_iter().for_each_init(
         || vec![0.0f32; y.height * x.width],
         |sums, channel| {
-            // SAFETY: the caller's; each channel is one task's.
-            let (from, to) = unsafe { (x.channel(channel), y.channel_mut(channel)) };
+            // SAFETY: the caller's.
+            let from = unsafe { x.channel(channel) };
             sums.fill(0.0);
             for (row, (first, weights)) in from.chunks_exact(x.width).zip(&rows) {
-                for (weight, sum) in weights
-                    .iter()
-                    .zip(sums[*first * x.width..].chunks_exact_mut(x.width))
-                {
+                let sums = sums[first * x.width..].chunks_exact_mut(x.width);
+                for (weight, sum) in weights.iter().zip(sums) {
                     add_scaled(row, *weight, sum);
                 }
             }
-            to.fill(0.0);
-            for (row, to) in sums.chunks_exact(x.width).zip(to.chunks_exact_mut(y.width)) {
-                for (value, (first, weights)) in row.iter().zip(&columns) {
-                    for (weight, sum) in weights.iter().zip(&mut to[*first..]) {
-                        *sum += value * weight;
-                    }
-                }
-            }
+            let product = Product {
+                rows: y.height,
+                inner: x.width,
+                columns: y.width,
+                a: sums,
+                a_stride: x.width,
+                b: &columns,
+                b_stride: y.width,
+                c_stride: y.width,
+                accumulate: false,
+            };
+            // SAFETY: each channel of the caller's map is one task's.
+            unsafe { multiply(&product, y.at(channel, 0).start) };
         },
     );
 }

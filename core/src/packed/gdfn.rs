@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Workspace;
+use super::columns::copy;
 use super::matrix::{Matrix, PANEL};
 use super::pool::{Planes, Pool, Rows};
 use super::rows::{BAND, Inputs, Size, gated_depthwise};
@@ -99,10 +100,7 @@ impl Gdfn {
                             ..part.columns.end.min(inputs.start + first + columns);
                         let from = attended.right(own.start - inputs.start - first);
                         let to = y.at(0, row * y.width + own.start);
-                        for channel in 0..y.channels {
-                            to.row(channel)
-                                .copy_from_nonoverlapping(from.row(channel), own.len());
-                        }
+                        copy(from, to, y.channels, own.len());
                     }
                     self.project_in
                         .multiply(attended, attended.start, to.right(first), columns);

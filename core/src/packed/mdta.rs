@@ -114,8 +114,12 @@ impl Mdta {
         let stride = BAND * row + MAX_LANES;
         let queries = pool.take(2 * channels * stride);
         let start = queries.start();
-        // SAFETY: this buffer is this sweep's alone.
-        unsafe { core::ptr::write_bytes(start, 0, queries.len()) };
+        for channel in 0..2 * channels {
+            for end in (0..BAND).map(|r| channel * stride + r * row + width) {
+                // SAFETY: after the columns of a row, in this sweep's own buffer.
+                unsafe { start.add(end).write_bytes(0, row - width) };
+            }
+        }
         let mut found = self.no_products();
         let depth = channels / self.temperature.len();
 

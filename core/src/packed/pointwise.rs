@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Workspace;
+use super::columns::copy;
 use super::matrix::{Matrix, PANEL};
 use super::pool::{Planes, Rows};
 
@@ -43,18 +44,15 @@ pub(crate) unsafe fn pointwise(
 pub(crate) unsafe fn pointwise_in_place(matrix: &Matrix, workspace: &Workspace, x: Planes<'_>) {
     assert_eq!([x.channels; 2], [matrix.inner(), matrix.rows()]);
     for_each_panel(x.pixels(), |first, columns| {
-        let copy = workspace.scratch.take(x.channels * PANEL);
+        let buffer = workspace.scratch.take(x.channels * PANEL);
         let copied = Rows {
-            start: copy.start(),
+            start: buffer.start(),
             stride: PANEL,
         };
         let x = x.at(0, first);
         // SAFETY: the caller's; panels do not overlap.
         unsafe {
-            for channel in 0..matrix.inner() {
-                x.row(channel)
-                    .copy_to_nonoverlapping(copied.row(channel), columns);
-            }
+            copy(x, copied, matrix.inner(), columns);
             matrix.multiply(copied, None, x, columns);
         }
     });

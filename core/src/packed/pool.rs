@@ -13,8 +13,9 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A buffer of at least `len` floats, holding whatever its last user left. When no kept buffer is large enough, the kept ones are given back first, so that a pool
-    /// never holds more than was in use at one time plus what is smaller than any request.
+    /// A buffer of at least `len` floats, holding whatever its last user left. When no kept one is
+    /// large enough, the largest gives way to it: a pool has as many buffers as were ever in use
+    /// together, and comes to rest when the same sizes are asked for again.
     pub(crate) fn take(&self, len: usize) -> Buffer<'_> {
         // Vectors are read whole where a row ends.
         let len = len + MAX_LANES;
@@ -25,7 +26,9 @@ impl Pool {
         let mut data = match best {
             Some(i) => free.swap_remove(i),
             None => {
-                free.clear();
+                if let Some(largest) = (0..free.len()).max_by_key(|&i| free[i].len()) {
+                    drop(free.swap_remove(largest));
+                }
                 drop(free);
                 vec![0.0; len]
             }

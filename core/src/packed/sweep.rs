@@ -123,8 +123,19 @@ impl<'pool> Ring<'pool> {
             left: part.left,
         };
         // Only the input columns are written from here on: the margins stay zero.
-        // SAFETY: the buffer is this ring's alone, and as long as it says.
-        unsafe { core::ptr::write_bytes(ring.buffer.start(), 0, ring.buffer.len()) };
+        let gap = stride(columns) - columns;
+        for channel in 0..channels {
+            for row in 0..BAND_INPUTS {
+                let start = channel * plane(columns) + row * stride(columns);
+                // SAFETY: before and after the input columns of a row, in this ring's own buffer.
+                unsafe {
+                    let start = ring.buffer.start().add(start);
+                    start.write_bytes(0, MAX_LANES);
+                    let end = start.add(MAX_LANES + columns);
+                    end.write_bytes(0, gap - MAX_LANES);
+                }
+            }
+        }
         ring
     }
 

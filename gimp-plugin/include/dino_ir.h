@@ -1,0 +1,140 @@
+// DINO-IR photo restoration for C.
+//
+// Open a restorer, restore images, close it:
+//
+//     dino_ir_restorer *restorer = dino_ir_open(NULL, NULL);
+//     int status = dino_ir_restore(restorer, &in, &out, NULL, NULL, NULL);
+//     if (status != DINO_IR_STATUS_OK) fprintf(stderr, "%s\n", dino_ir_last_error());
+//     dino_ir_close(restorer);
+//
+// Every function may be called from any thread. One restorer serves one call at a time.
+//
+// Made by cbindgen from the sources: do not edit.
+
+#ifndef DINO_IR_H
+#define DINO_IR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The version of this interface. Programs made for another version must not use the library.
+#define DINO_IR_ABI_VERSION 1
+
+// What a call came to.
+typedef enum {
+  // All is well.
+  DINO_IR_STATUS_OK = 0,
+  // A pointer is NULL or misaligned, a structure has a wrong size, or a handle is not open.
+  DINO_IR_STATUS_INVALID_ARGUMENT = 1,
+  // The pixels described form no image, or the two images do not go together.
+  DINO_IR_STATUS_INVALID_IMAGE = 2,
+  // An option is out of its range.
+  DINO_IR_STATUS_INVALID_OPTION = 3,
+  // The work does not fit the memory allowed.
+  DINO_IR_STATUS_OUT_OF_MEMORY = 4,
+  // The weights cannot be read or used.
+  DINO_IR_STATUS_WEIGHTS = 5,
+  // The device is not there, or computes wrong values.
+  DINO_IR_STATUS_DEVICE = 6,
+  // The progress function asked to stop.
+  DINO_IR_STATUS_CANCELLED = 7,
+  // The restorer is at work in another call; open a second one.
+  DINO_IR_STATUS_BUSY = 8,
+  // A bug in the library.
+  DINO_IR_STATUS_INTERNAL = 9,
+} dino_ir_status;
+
+// How a sample is stored, in the machine's own byte order. Values are sRGB-encoded.
+typedef enum {
+  // uint8_t, 0 to 255.
+  DINO_IR_SAMPLE_U8 = 0,
+  // uint16_t, 0 to 65535.
+  DINO_IR_SAMPLE_U16 = 1,
+  // float, nominally 0 to 1; results are not clamped.
+  DINO_IR_SAMPLE_F32 = 2,
+} dino_ir_sample;
+
+// An open network on its device.
+typedef struct dino_ir_restorer dino_ir_restorer;
+
+// Pixels in memory: rows from the top, samples of a pixel side by side. A crop is a pointer to its
+// first pixel with the stride of the whole. Rows and samples need no alignment.
+typedef struct {
+  // sizeof(dino_ir_image).
+  size_t struct_size;
+  // The top left pixel. The input's pixels are only read.
+  void *data;
+  // Bytes from a row to the next, at least width * channels * bytes of a sample.
+  size_t stride;
+  // Columns, at least 1.
+  uint32_t width;
+  // Rows, at least 1.
+  uint32_t height;
+  // 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha.
+  uint32_t channels;
+  // A dino_ir_sample.
+  uint32_t sample;
+} dino_ir_image;
+
+// How to restore. Set all of it to zero first, then `struct_size` and `strength`.
+typedef struct {
+  // sizeof(dino_ir_options).
+  size_t struct_size;
+  // Bytes that the network may take at its peak; 0: 1 GiB, or no limit where `tile` is given. Both
+  // images, the weights (a few MiB), and one band of rows come on top.
+  uint64_t memory;
+  // 0 to 1: from the input, bit by bit, to the network's result.
+  float strength;
+  // Side of the tiles in pixels; 0: the largest that fits the memory.
+  uint32_t tile;
+  // Least overlap of neighbouring tiles in pixels; 0: an eighth of the tile.
+  uint32_t overlap;
+  // Anything but 0: the mean over 8 flips and rotations; better, and 8 times slower.
+  uint32_t self_ensemble;
+} dino_ir_options;
+
+// Called before the first tile and after each, on the thread that restores; `done` of `total`
+// tiles are finished. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
+typedef int (*dino_ir_progress)(uint32_t done, uint32_t total, void *user);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The version of the interface that the library was built with; compare it with
+// DINO_IR_ABI_VERSION.
+uint32_t dino_ir_abi_version(void);
+
+// Opens a weights file, or with NULL the weights inside the library, on a device: "auto", "cpu",
+// "wgpu", "cuda" or "cuda:N"; NULL is "auto". Returns NULL on an error.
+//
+// # Safety
+// Both arguments are NULL or zero-terminated strings.
+dino_ir_restorer *dino_ir_open(const char *weights_path, const char *device);
+
+// Restores `in` into `out`, which has the same width, height and channels and shares no memory
+// with it. Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
+// `user` is handed to it. Returns a dino_ir_status; unless that is OK, what `out` holds is undefined.
+//
+// # Safety
+// The structures are as their documentation says, and nobody else writes to the pixels meanwhile.
+int dino_ir_restore(dino_ir_restorer *restorer,
+                    const dino_ir_image *in,
+                    dino_ir_image *out,
+                    const dino_ir_options *options,
+                    dino_ir_progress progress,
+                    void *user);
+
+// What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to
+// do, empty before any failure. Never NULL; valid until the next failure on this thread.
+const char *dino_ir_last_error(void);
+
+// Closes a restorer; NULL and restorers that are closed already are left alone. A call that still
+// runs on another thread ends as usual.
+void dino_ir_close(dino_ir_restorer *restorer);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* DINO_IR_H */

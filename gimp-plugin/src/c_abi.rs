@@ -1,0 +1,137 @@
+//! The functions that C calls. None of them lets a panic through; all of them check their
+//! arguments as far as that can be done.
+
+mod failure;
+mod image;
+mod options;
+mod restorers;
+
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::null_mut;
+
+use dino_ir::device::DeviceChoice;
+
+use self::failure::{Status, guarded};
+use self::image::{Image, Pair};
+use self::options::Options;
+use self::restorers::Handle;
+use crate::weights;
+
+/// The version of this interface. Programs made for another version must not use the library.
+pub const DINO_IR_ABI_VERSION: u32 = 1;
+
+/// Called before the first tile and after each, on the thread that restores; `done` of `total`
+/// tiles are finished. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
+pub type Progress = Option<unsafe extern "C" fn(done: u32, total: u32, user: *mut c_void) -> c_int>;
+
+/// The version of the interface that the library was built with; compare it with
+/// DINO_IR_ABI_VERSION.
+#[unsafe(no_mangle)]
+pub extern "C" fn dino_ir_abi_version() -> u32 {
+    DINO_IR_ABI_VERSION
+}
+
+/// Opens a weights file, or with NULL the weights inside the library, on a device: "auto", "cpu",
+/// "wgpu", "cuda" or "cuda:N"; NULL is "auto". Returns NULL on an error.
+///
+/// # Safety
+/// Both arguments are NULL or zero-terminated strings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_open(
+    weights_path: *const c_char,
+    device: *const c_char,
+) -> *mut Handle {
+    let opened = guarded(|| {
+        // SAFETY: NULL or strings, as the caller promises.
+        let (path, device) = unsafe { (string(weights_path), string(device)) };
+        let path = path.map(|path| Path::new(OsStr::from_bytes(path.to_bytes())));
+        let device: DeviceChoice = match device {
+            Some(name) => name.to_string_lossy().parse()?,
+            None => DeviceChoice::Auto,
+        };
+        Ok(restorers::register(weights::open(path, device)?))
+    });
+    opened.unwrap_or(null_mut())
+}
+
+/// Restores `in` into `out`, which has the same width, height and channels and shares no memory
+/// with it. Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
+/// `user` is handed to it. Returns a dino_ir_status; unless that is OK, what `out` holds is undefined.
+///
+/// # Safety
+/// The structures are as their documentation says, and nobody else writes to the pixels meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_restore(
+    restorer: *mut Handle,
+    r#in: *const Image,
+    out: *mut Image,
+    options: *const Options,
+    progress: Progress,
+    user: *mut c_void,
+) -> c_int {
+    let restored = guarded(|| {
+        let engine = restorers::find(restorer)?;
+        let engine = restorers::lock(&engine)?;
+        // SAFETY: NULL or such structures, as the caller promises.
+        let (mut pair, options) = unsafe { (Pair::new(r#in, out)?, options::read(options)?) };
+        let report = |done: usize, total: usize| {
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            match progress {
+                // SAFETY: the caller's own function with the caller's own argument.
+                Some(call) if unsafe { call(count(done), count(total), user) } != 0 => {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        };
+        if options.strength == 0.0 && pair.same_samples() {
+            // Not even a float's bits may change.
+            return match report(0, 1) {
+                ControlFlow::Continue(()) => {
+                    pair.copy();
+                    // A cancel that comes with the last report comes too late for a copy.
+                    let _ = report(1, 1);
+                    Ok(())
+                }
+                ControlFlow::Break(()) => Err(dino_ir::Error::Cancelled.into()),
+            };
+        }
+        let (source, mut sink) = pair.ends();
+        engine.restore(&source, &mut sink, &options, &mut |progress| {
+            report(progress.done, progress.total)
+        })?;
+        Ok(())
+    });
+    restored.err().unwrap_or(Status::Ok) as c_int
+}
+
+/// What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to
+/// do, empty before any failure. Never NULL; valid until the next failure on this thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn dino_ir_last_error() -> *const c_char {
+    failure::last_error()
+}
+
+/// Closes a restorer; NULL and restorers that are closed already are left alone. A call that still
+/// runs on another thread ends as usual.
+#[unsafe(no_mangle)]
+pub extern "C" fn dino_ir_close(restorer: *mut Handle) {
+    // Nothing to report to: dropping weights does not fail.
+    let _ = guarded(|| {
+        restorers::forget(restorer);
+        Ok(())
+    });
+}
+
+/// # Safety
+/// NULL or a zero-terminated string that outlives the result.
+unsafe fn string<'a>(pointer: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: a string, as the caller promises.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! Pixels as C lays them out, read and written in place.
+
+use std::ffi::c_void;
+use std::slice;
+
+use dino_ir::restore::{Area, Sink, Source};
+
+use super::failure::{Failure, Status};
+use super::options::check_struct;
+
+/// How a sample is stored, in the machine's own byte order. Values are sRGB-encoded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// uint8_t, 0 to 255.
+    U8 = 0,
+    /// uint16_t, 0 to 65535.
+    U16 = 1,
+    /// float, nominally 0 to 1; results are not clamped.
+    F32 = 2,
+}
+
+/// Pixels in memory: rows from the top, samples of a pixel side by side. A crop is a pointer to its
+/// first pixel with the stride of the whole. Rows and samples need no alignment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Image {
+    /// sizeof(dino_ir_image).
+    pub struct_size: usize,
+    /// The top left pixel. The input's pixels are only read.
+    pub data: *mut c_void,
+    /// Bytes from a row to the next, at least width * channels * bytes of a sample.
+    pub stride: usize,
+    /// Columns, at least 1.
+    pub width: u32,
+    /// Rows, at least 1.
+    pub height: u32,
+    /// 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha.
+    pub channels: u32,
+    /// A dino_ir_sample.
+    pub sample: u32,
+}
+
+/// An [`Image`] whose layout was checked.
+#[derive(Clone, Copy)]
+struct View {
+    data: *mut u8,
+    stride: usize,
+    width: usize,
+    height: usize,
+    channels: usize,
+    sample: Sample,
+}
+
+impl View {
+    /// # Safety
+    /// `image` is NULL or points to such a structure, whose `data` is NULL or as it says.
+    unsafe fn new(image: *const Image, name: &str) -> Result<Self, Failure> {
+        // SAFETY: as the caller promises; the rest is read only once the size is right.
+        let image = unsafe {
+            check_struct(image, name)?;
+            *image
+        };
+        let invalid = |what: String| {
+            Err(Failure::new(
+                Status::InvalidImage,
+                format!("{name}: {what}"),
+            ))
+        };
+        if image.data.is_null() {
+            return Err(Failure::new(
+                Status::InvalidArgument,
+                format!("{name}.data is NULL"),
+            ));
+        }
+        if image.width == 0 || image.height == 0 {
+            return invalid(format!("{}x{} has no pixels", image.width, image.height));
+        }
+        if !(1..=4).contains(&image.channels) {
+            return invalid(format!("{} channels: use 1 to 4", image.channels));
+        }
+        let sample = match image.sample {
+            0 => Sample::U8,
+            1 => Sample::U16,
+            2 => Sample::F32,
+            other => return invalid(format!("sample {other}: use a dino_ir_sample")),
+        };
+        let view = Self {
+            data: image.data.cast(),
+            stride: image.stride,
+            width: image.width as usize,
+            height: image.height as usize,
+            channels: image.channels as usize,
+            sample,
+        };
+        let Some(row) = view.width.checked_mul(view.pixel()) else {
+            return invalid("a row is too large for this machine".to_owned());
+        };
+        if view.stride < row {
+            return invalid(format!(
+                "stride {} is less than a row's {row} bytes",
+                view.stride
+            ));
+        }
+        let end = (view.height - 1)
+            .checked_mul(view.stride)
+            .and_then(|bytes| bytes.checked_add(row))
+            .filter(|bytes| isize::try_from(*bytes).is_ok())
+            .and_then(|bytes| view.data.addr().checked_add(bytes));
+        if end.is_none() {
+            return invalid(format!(
+                "{} rows with a stride of {} do not fit into memory",
+                view.height, view.stride
+            ));
+        }
+        Ok(view)
+    }
+
+    /// Bytes of a pixel.
+    fn pixel(&self) -> usize {
+        self.channels
+            * match self.sample {
+                Sample::U8 => 1,
+                Sample::U16 => 2,
+                Sample::F32 => 4,
+            }
+    }
+
+    /// Bytes of a row, without what the stride adds.
+    fn row_bytes(&self) -> usize {
+        self.width * self.pixel()
+    }
+
+    /// The addresses from the first byte to one past the last.
+    fn addresses(&self) -> (usize, usize) {
+        let start = self.data.addr();
+        (
+            start,
+            start + (self.height - 1) * self.stride + self.row_bytes(),
+        )
+    }
+
+    /// Colour channels: 1 or 3.
+    fn colours(&self) -> usize {
+        if self.channels < 3 { 1 } else { 3 }
+    }
+
+    fn row(&self, y: usize) -> &[u8] {
+        assert!(y < self.height, "a row of the image");
+        // SAFETY: inside the pixels, whose layout was checked; only read while this borrow lives.
+        unsafe { slice::from_raw_parts(self.data.add(y * self.stride), self.row_bytes()) }
+    }
+
+    fn row_mut(&mut self, y: usize) -> &mut [u8] {
+        assert!(y < self.height, "a row of the image");
+        // SAFETY: as in `row`; the output shares no memory with the input.
+        unsafe { slice::from_raw_parts_mut(self.data.add(y * self.stride), self.row_bytes()) }
+    }
+}
+
+/// An input and an output that go together.
+pub struct Pair {
+    from: View,
+    to: View,
+}
+
+impl Pair {
+    /// # Safety
+    /// Both are NULL or point to such structures, whose `data` are NULL or as they say, for as long as
+    /// the pair lives.
+    pub unsafe fn new(from: *const Image, to: *const Image) -> Result<Self, Failure> {
+        // SAFETY: as the caller promises.
+        let (from, to) = unsafe { (View::new(from, "in")?, View::new(to, "out")?) };
+        let invalid = |what: String| Err(Failure::new(Status::InvalidImage, what));
+        let size = |view: &View| (view.width, view.height, view.channels);
+        if size(&from) != size(&to) {
+            return invalid(format!(
+                "in is {}x{} with {} channels, out {}x{} with {}: they must be equal",
+                from.width, from.height, from.channels, to.width, to.height, to.channels
+            ));
+        }
+        let (a, b) = (from.addresses(), to.addresses());
+        if a.0 < b.1 && b.0 < a.1 {
+            return invalid("in and out share memory; give the result a buffer of its own".into());
+        }
+        Ok(Self { from, to })
+    }
+
+    /// Whether both store samples alike.
+    pub fn same_samples(&self) -> bool {
+        self.from.sample == self.to.sample
+    }
+
+    /// Copies every pixel's bytes. Samples must be stored alike.
+    pub fn copy(&mut self) {
+        for y in 0..self.from.height {
+            self.to.row_mut(y).copy_from_slice(self.from.row(y));
+        }
+    }
+
+    /// What the restorer reads, and what it writes to.
+    pub fn ends(&mut self) -> (impl Source + '_, impl Sink + '_) {
+        let from = self.from;
+        (
+            Input { view: from },
+            Output {
+                from,
+                to: &mut self.to,
+            },
+        )
+    }
+}
+
+struct Input {
+    view: View,
+}
+
+/// Grey is read as three equal channels; alpha is not read.
+impl Source for Input {
+    fn width(&self) -> usize {
+        self.view.width
+    }
+
+    fn height(&self) -> usize {
+        self.view.height
+    }
+
+    fn read(&self, area: Area, rgb: &mut [f32]) {
+        let pixel = self.view.pixel();
+        let bytes = pixel / self.view.channels;
+        let grey = self.view.colours() == 1;
+        for (to, y) in rgb.chunks_exact_mut(area.width * 3).zip(area.y..) {
+            let row = &self.view.row(y)[area.x * pixel..][..area.width * pixel];
+            for (to, from) in to.chunks_exact_mut(3).zip(row.chunks_exact(pixel)) {
+                for (channel, to) in to.iter_mut().enumerate() {
+                    let at = if grey { 0 } else { channel * bytes };
+                    *to = get(self.view.sample, &from[at..at + bytes]);
+                }
+            }
+        }
+    }
+}
+
+/// Alpha is the input's.
+struct Output<'a> {
+    from: View,
+    to: &'a mut View,
+}
+
+impl Sink for Output<'_> {
+    fn write_rows(&mut self, y: usize, rows: &[f32]) -> dino_ir::Result<()> {
+        let (from, sample) = (self.from, self.to.sample);
+        let (from_pixel, to_pixel) = (from.pixel(), self.to.pixel());
+        let (from_bytes, to_bytes) = (from_pixel / from.channels, to_pixel / from.channels);
+        let colours = from.colours();
+        for (rgb, y) in rows.chunks_exact(from.width * 3).zip(y..) {
+            let before = from.row(y).chunks_exact(from_pixel);
+            let after = self.to.row_mut(y).chunks_exact_mut(to_pixel);
+            for ((rgb, before), after) in rgb.chunks_exact(3).zip(before).zip(after) {
+                let mut samples = after.chunks_exact_mut(to_bytes);
+                let restored: &[f32] = match colours {
+                    1 => &[(rgb[0] + rgb[1] + rgb[2]) / 3.0],
+                    _ => rgb,
+                };
+                for (value, to) in restored.iter().zip(&mut samples) {
+                    put(sample, to, *value);
+                }
+                if let Some(alpha) = samples.next() {
+                    let kept = &before[colours * from_bytes..];
+                    if from.sample == sample {
+                        alpha.copy_from_slice(kept);
+                    } else {
+                        put(sample, alpha, get(from.sample, kept));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of a sample's bytes.
+fn get(sample: Sample, bytes: &[u8]) -> f32 {
+    match (sample, bytes) {
+        (Sample::U8, [a]) => f32::from(*a) / 255.0,
+        (Sample::U16, [a, b]) => f32::from(u16::from_ne_bytes([*a, *b])) / 65535.0,
+        (Sample::F32, [a, b, c, d]) => f32::from_ne_bytes([*a, *b, *c, *d]),
+        _ => unreachable!("samples are cut by their own size"),
+    }
+}
+
+/// Stores a value, clamped where the type asks for it.
+fn put(sample: Sample, to: &mut [u8], value: f32) {
+    // A cast saturates, and takes NaN to 0.
+    match sample {
+        Sample::U8 => to[0] = (value * 255.0).round() as u8,
+        Sample::U16 => {
+            to.copy_from_slice(&((f64::from(value) * 65535.0).round() as u16).to_ne_bytes());
+        }
+        Sample::F32 => to.copy_from_slice(&value.to_ne_bytes()),
+    }
+}

@@ -1,0 +1,254 @@
+//! The functions as C calls them; `tests/hostile.c` calls them from C.
+
+use std::ptr::{null, null_mut};
+
+use super::image::Sample;
+use super::*;
+
+fn message() -> String {
+    // SAFETY: never NULL, and no call fails meanwhile.
+    let text = unsafe { CStr::from_ptr(dino_ir_last_error()) };
+    text.to_string_lossy().into_owned()
+}
+
+fn open() -> *mut Handle {
+    // SAFETY: NULL and a string.
+    let restorer = unsafe { dino_ir_open(null(), c"cpu".as_ptr()) };
+    assert!(!restorer.is_null(), "{}", message());
+    restorer
+}
+
+fn options(strength: f32) -> Options {
+    Options {
+        struct_size: size_of::<Options>(),
+        memory: 0,
+        strength,
+        tile: 0,
+        overlap: 0,
+        self_ensemble: 0,
+    }
+}
+
+/// A picture in memory, rows `gap` bytes apart.
+struct Picture {
+    bytes: Vec<u8>,
+    image: Image,
+}
+
+const WIDTH: usize = 24;
+const HEIGHT: usize = 17;
+
+fn picture(channels: usize, sample: Sample, gap: usize) -> Picture {
+    let size = match sample {
+        Sample::U8 => 1,
+        Sample::U16 => 2,
+        Sample::F32 => 4,
+    };
+    let stride = WIDTH * channels * size + gap;
+    let mut bytes = vec![0xA5; stride * HEIGHT];
+    for y in 0..HEIGHT {
+        for at in 0..WIDTH * channels {
+            // Each value is one of an 8-bit picture, so that every type holds it.
+            let value = ((y * 31 + at * 7 + y * at) % 256) as u8;
+            let to = &mut bytes[y * stride + at * size..][..size];
+            match sample {
+                Sample::U8 => to[0] = value,
+                Sample::U16 => to.copy_from_slice(&(u16::from(value) * 257).to_ne_bytes()),
+                Sample::F32 => to.copy_from_slice(&(f32::from(value) / 255.0).to_ne_bytes()),
+            }
+        }
+    }
+    let image = Image {
+        struct_size: size_of::<Image>(),
+        data: bytes.as_mut_ptr().cast(),
+        stride,
+        width: WIDTH as u32,
+        height: HEIGHT as u32,
+        channels: channels as u32,
+        sample: sample as u32,
+    };
+    Picture { bytes, image }
+}
+
+impl Picture {
+    /// The samples as 0..=1, rows without gaps.
+    fn values(&self) -> Vec<f32> {
+        let Image {
+            stride, channels, ..
+        } = self.image;
+        let rows = self.bytes.chunks_exact(stride);
+        let row = |row: &[u8]| -> Vec<f32> {
+            let samples = WIDTH * channels as usize;
+            match self.image.sample {
+                0 => row[..samples]
+                    .iter()
+                    .map(|v| f32::from(*v) / 255.0)
+                    .collect(),
+                1 => row[..samples * 2]
+                    .chunks_exact(2)
+                    .map(|v| f32::from(u16::from_ne_bytes([v[0], v[1]])) / 65535.0)
+                    .collect(),
+                _ => row[..samples * 4]
+                    .chunks_exact(4)
+                    .map(|v| f32::from_ne_bytes([v[0], v[1], v[2], v[3]]))
+                    .collect(),
+            }
+        };
+        rows.flat_map(row).collect()
+    }
+}
+
+fn restore(restorer: *mut Handle, from: &Picture, to: &mut Picture, options: &Options) -> c_int {
+    // SAFETY: pictures and options made here.
+    unsafe {
+        dino_ir_restore(
+            restorer,
+            &from.image,
+            &mut to.image,
+            options,
+            None,
+            null_mut(),
+        )
+    }
+}
+
+#[test]
+fn every_layout_gives_the_same_pixels() {
+    let restorer = open();
+    for channels in 1..=4 {
+        let reference = picture(channels, Sample::U8, 0);
+        let mut expected = picture(channels, Sample::F32, 0);
+        assert_eq!(
+            restore(restorer, &reference, &mut expected, &options(1.0)),
+            0
+        );
+        let expected = expected.values();
+        let changed = expected
+            .iter()
+            .zip(reference.values())
+            .any(|(a, b)| (a - b).abs() > 0.01);
+        assert!(changed, "the network does something");
+
+        for sample in [Sample::U8, Sample::U16, Sample::F32] {
+            let from = picture(channels, sample, 12);
+            let mut to = picture(channels, sample, 3);
+            assert_eq!(
+                restore(restorer, &from, &mut to, &options(1.0)),
+                0,
+                "{}",
+                message()
+            );
+            let limit = match sample {
+                Sample::U8 => 0.5 / 255.0,
+                Sample::U16 => 0.5 / 65535.0,
+                Sample::F32 => 0.0,
+            };
+            let (before, after) = (from.values(), to.values());
+            for (at, (after, expected)) in after.iter().zip(&expected).enumerate() {
+                let alpha = channels % 2 == 0 && at % channels == channels - 1;
+                if alpha {
+                    assert_eq!(*after, before[at], "alpha is kept");
+                } else {
+                    let expected = match sample {
+                        Sample::F32 => *expected,
+                        _ => expected.clamp(0.0, 1.0),
+                    };
+                    assert!(
+                        (after - expected).abs() <= limit + 1e-6,
+                        "{sample:?}, sample {at}"
+                    );
+                }
+            }
+            let gaps = to
+                .bytes
+                .chunks_exact(to.image.stride)
+                .map(|row| &row[row.len() - 3..]);
+            assert!(
+                gaps.flatten().all(|byte| *byte == 0xA5),
+                "gaps are not written"
+            );
+        }
+    }
+    dino_ir_close(restorer);
+}
+
+#[test]
+fn strength_0_copies_bit_by_bit() {
+    let restorer = open();
+    for channels in 1..=4 {
+        for sample in [Sample::U8, Sample::U16, Sample::F32] {
+            let mut from = picture(channels, sample, 0);
+            if sample == Sample::F32 {
+                // Not even these bits change.
+                from.bytes[..8].copy_from_slice(&[0x01, 0, 0xC0, 0x7F, 0, 0, 0, 0x80]);
+            }
+            let mut to = picture(channels, sample, 0);
+            to.bytes.fill(0);
+            assert_eq!(
+                restore(restorer, &from, &mut to, &options(0.0)),
+                0,
+                "{}",
+                message()
+            );
+            assert_eq!(from.bytes, to.bytes);
+        }
+        // Through another type and back.
+        let from = picture(channels, Sample::U8, 0);
+        let mut through = picture(channels, Sample::U16, 0);
+        let mut back = picture(channels, Sample::U8, 0);
+        back.bytes.fill(0);
+        assert_eq!(restore(restorer, &from, &mut through, &options(0.0)), 0);
+        assert_eq!(restore(restorer, &through, &mut back, &options(0.0)), 0);
+        assert_eq!(from.bytes, back.bytes);
+    }
+    dino_ir_close(restorer);
+}
+
+#[test]
+fn a_panic_becomes_a_code() {
+    let result = guarded::<()>(|| panic!("asked to"));
+    assert_eq!(result, Err(Status::Internal));
+    assert!(message().contains("report this bug"), "{}", message());
+}
+
+#[test]
+fn messages_are_each_threads_own() {
+    // SAFETY: no handle.
+    let status =
+        unsafe { dino_ir_restore(null_mut(), null(), null_mut(), null(), None, null_mut()) };
+    assert_eq!(status, Status::InvalidArgument as c_int);
+    assert!(!message().is_empty());
+    let other = std::thread::spawn(message).join().expect("the thread ends");
+    assert_eq!(other, "");
+}
+
+#[test]
+fn a_restorer_serves_one_call_at_a_time() {
+    /// Restores again with the same handle, from inside.
+    unsafe extern "C" fn again(_: u32, _: u32, user: *mut c_void) -> c_int {
+        let (from, mut to) = (picture(3, Sample::U8, 0), picture(3, Sample::U8, 0));
+        restore(user.cast(), &from, &mut to, &options(1.0))
+    }
+    let restorer = open();
+    let (from, mut to) = (picture(3, Sample::U8, 0), picture(3, Sample::U8, 0));
+    // SAFETY: pictures made here.
+    let status = unsafe {
+        dino_ir_restore(
+            restorer,
+            &from.image,
+            &mut to.image,
+            null(),
+            Some(again),
+            restorer.cast(),
+        )
+    };
+    // The inner call was refused, which the outer one takes for a cancel.
+    assert_eq!(status, Status::Cancelled as c_int);
+    assert_eq!(restore(restorer, &from, &mut to, &options(1.0)), 0);
+    dino_ir_close(restorer);
+    assert_eq!(
+        restore(restorer, &from, &mut to, &options(1.0)),
+        Status::InvalidArgument as c_int
+    );
+    dino_ir_close(restorer);
+}

@@ -1,0 +1,239 @@
+//! The dialog in GTK 2.
+
+use std::ffi::{CStr, CString, OsString, c_char, c_double, c_int};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::ptr::{null, null_mut};
+
+use crate::host::gegl::{Gegl, Pointer, Text, take_text};
+use crate::host::library::{Library, functions};
+use crate::host::{PROCEDURE, TITLE, arguments};
+use crate::job::Error;
+use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
+
+/// GTK_RESPONSE_OK.
+const OK: c_int = -5;
+/// GTK_RESPONSE_CANCEL.
+const CANCEL: c_int = -6;
+/// Our own response: Reset.
+const RESET: c_int = 1;
+/// GTK_FILE_CHOOSER_ACTION_OPEN.
+const OPEN: c_int = 0;
+/// Pixels around and between the rows.
+const SPACING: c_int = 6;
+/// Rows of the table: one for each setting.
+const ROWS: c_int = 5;
+
+functions! {
+    /// libgimpui, which is opened for a dialog only.
+    Ui {
+        fn gimp_ui_init(Text, c_int);
+        fn gimp_dialog_new(Text, Text, Pointer, c_int, Pointer, Text; ...) -> Pointer;
+        fn gimp_dialog_run(Pointer) -> c_int;
+        fn gimp_window_set_transient(Pointer);
+        fn gimp_scale_entry_new(
+            Pointer, c_int, c_int, Text, c_int, c_int, c_double, c_double, c_double, c_double,
+            c_double, c_int, c_int, c_double, c_double, Text, Text) -> Pointer;
+        fn gimp_int_combo_box_new_array(c_int, *const Text) -> Pointer;
+        fn gimp_int_combo_box_set_active(Pointer, c_int) -> c_int;
+        fn gimp_int_combo_box_get_active(Pointer, *mut c_int) -> c_int;
+        fn gimp_table_attach_aligned(
+            Pointer, c_int, c_int, Text, f32, f32, Pointer, c_int, c_int) -> Pointer;
+        fn gimp_help_set_help_data(Pointer, Text, Text);
+        fn gtk_dialog_get_content_area(Pointer) -> Pointer;
+        fn gtk_dialog_set_default_response(Pointer, c_int);
+        fn gtk_table_new(c_int, c_int, c_int) -> Pointer;
+        fn gtk_table_set_row_spacings(Pointer, c_int);
+        fn gtk_table_set_col_spacings(Pointer, c_int);
+        fn gtk_container_set_border_width(Pointer, c_int);
+        fn gtk_box_pack_start(Pointer, Pointer, c_int, c_int, c_int);
+        fn gtk_adjustment_get_value(Pointer) -> c_double;
+        fn gtk_adjustment_set_value(Pointer, c_double);
+        fn gtk_file_chooser_button_new(Text, c_int) -> Pointer;
+        fn gtk_file_chooser_get_filename(Pointer) -> *mut c_char;
+        fn gtk_file_chooser_set_filename(Pointer, Text) -> c_int;
+        fn gtk_file_chooser_unselect_all(Pointer);
+        fn gtk_widget_show_all(Pointer);
+        fn gtk_widget_destroy(Pointer);
+    }
+}
+
+/// Lets the user edit settings; `None` if they cancel.
+///
+/// # Errors
+/// [`Error::Library`].
+///
+/// # Safety
+/// On the main thread of a plug-in that GIMP 2.10 runs.
+pub unsafe fn run(gegl: &Gegl, last: &Settings) -> Result<Option<Settings>, Error> {
+    let ui = Ui::load(Library::open(c"libgimpui-2.0.so.0")?)?;
+    // SAFETY: widgets made here, of the types that the functions ask for, on the main thread.
+    unsafe {
+        (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr(), 0);
+        let dialog = (ui.gimp_dialog_new)(
+            TITLE.as_ptr(),
+            c"dino-ir-restore".as_ptr(),
+            null_mut(),
+            0,
+            null_mut(),
+            PROCEDURE.as_ptr(),
+            c"_Reset".as_ptr(),
+            RESET,
+            c"_Cancel".as_ptr(),
+            CANCEL,
+            c"_OK".as_ptr(),
+            OK,
+            null::<c_char>(),
+        );
+        (ui.gtk_dialog_set_default_response)(dialog, OK);
+        (ui.gimp_window_set_transient)(dialog);
+        let fields = Fields::new(&ui, gegl, dialog);
+        fields.show(last);
+        (ui.gtk_widget_show_all)(dialog);
+        let settings = loop {
+            match (ui.gimp_dialog_run)(dialog) {
+                RESET => fields.show(&Settings::default()),
+                OK => break Some(fields.settings()),
+                _ => break None,
+            }
+        };
+        (ui.gtk_widget_destroy)(dialog);
+        Ok(settings)
+    }
+}
+
+/// The widgets that hold the settings.
+struct Fields<'a> {
+    ui: &'a Ui,
+    gegl: &'a Gegl,
+    /// GtkAdjustment.
+    strength: Pointer,
+    /// GimpIntComboBox.
+    output: Pointer,
+    /// GtkFileChooserButton.
+    weights: Pointer,
+    /// GtkAdjustment.
+    tile_size: Pointer,
+    /// GimpIntComboBox.
+    device: Pointer,
+}
+
+impl<'a> Fields<'a> {
+    /// # Safety
+    /// `dialog` is a new GtkDialog.
+    unsafe fn new(ui: &'a Ui, gegl: &'a Gegl, dialog: Pointer) -> Self {
+        // SAFETY: as the caller promises, and widgets made here.
+        unsafe {
+            let table = (ui.gtk_table_new)(ROWS, 3, 0);
+            (ui.gtk_table_set_row_spacings)(table, SPACING);
+            (ui.gtk_table_set_col_spacings)(table, SPACING);
+            (ui.gtk_container_set_border_width)(table, 2 * SPACING);
+            (ui.gtk_box_pack_start)((ui.gtk_dialog_get_content_area)(dialog), table, 1, 1, 0);
+
+            let scale = |row, label: &CStr, most, step, page, digits, tip: &CStr| {
+                (ui.gimp_scale_entry_new)(
+                    table,
+                    0,
+                    row,
+                    label.as_ptr(),
+                    160,
+                    6,
+                    0.0,
+                    0.0,
+                    most,
+                    step,
+                    page,
+                    digits,
+                    1,
+                    0.0,
+                    0.0,
+                    tip.as_ptr(),
+                    null(),
+                )
+            };
+            let attach = |row, label: &CStr, widget: Pointer, tip: &CStr| {
+                let label = label.as_ptr();
+                (ui.gimp_table_attach_aligned)(table, 0, row, label, 0.0, 0.5, widget, 2, 0);
+                (ui.gimp_help_set_help_data)(widget, tip.as_ptr(), null());
+                widget
+            };
+            let combo = |choices: &[Choice]| {
+                let labels: Vec<Text> = choices.iter().map(|c| c.label.as_ptr()).collect();
+                (ui.gimp_int_combo_box_new_array)(labels.len() as c_int, labels.as_ptr())
+            };
+            let chooser = (ui.gtk_file_chooser_button_new)(c"Model file".as_ptr(), OPEN);
+            Self {
+                ui,
+                gegl,
+                strength: scale(0, c"Stren_gth:", 1.0, 0.01, 0.1, 2, arguments::STRENGTH_TIP),
+                output: attach(
+                    1,
+                    c"Out_put:",
+                    combo(&Output::CHOICES),
+                    arguments::OUTPUT_TIP,
+                ),
+                weights: attach(
+                    2,
+                    c"_Model file:",
+                    chooser,
+                    c"A weights file (.safetensors); with none, the model inside the plug-in. \
+                      Reset empties it",
+                ),
+                tile_size: scale(
+                    3,
+                    c"_Tile size:",
+                    f64::from(MAX_TILE),
+                    8.0,
+                    64.0,
+                    0,
+                    arguments::TILE_SIZE_TIP,
+                ),
+                device: attach(
+                    4,
+                    c"_Device:",
+                    combo(&Device::CHOICES),
+                    arguments::DEVICE_TIP,
+                ),
+            }
+        }
+    }
+
+    fn show(&self, settings: &Settings) {
+        let path = settings.weights.as_ref().map(|path| path.as_os_str());
+        let path = path.and_then(|path| CString::new(path.as_bytes()).ok());
+        // SAFETY: live widgets of these types.
+        unsafe {
+            (self.ui.gtk_adjustment_set_value)(self.strength, settings.strength);
+            (self.ui.gtk_adjustment_set_value)(self.tile_size, f64::from(settings.tile_size));
+            (self.ui.gimp_int_combo_box_set_active)(self.output, settings.output as c_int);
+            (self.ui.gimp_int_combo_box_set_active)(self.device, settings.device as c_int);
+            match path {
+                Some(path) => {
+                    (self.ui.gtk_file_chooser_set_filename)(self.weights, path.as_ptr());
+                }
+                None => (self.ui.gtk_file_chooser_unselect_all)(self.weights),
+            }
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let active = |combo: Pointer| {
+            let mut number = 0;
+            // SAFETY: a live GimpIntComboBox.
+            unsafe { (self.ui.gimp_int_combo_box_get_active)(combo, &mut number) };
+            number
+        };
+        // SAFETY: live widgets of these types; the path is ours to free.
+        unsafe {
+            let path = (self.ui.gtk_file_chooser_get_filename)(self.weights);
+            let path = take_text(self.gegl, path).map(CString::into_bytes);
+            Settings {
+                strength: (self.ui.gtk_adjustment_get_value)(self.strength),
+                weights: path.map(|path| PathBuf::from(OsString::from_vec(path))),
+                tile_size: (self.ui.gtk_adjustment_get_value)(self.tile_size) as i32,
+                output: Output::from_number(active(self.output)).unwrap_or_default(),
+                device: Device::from_number(active(self.device)).unwrap_or_default(),
+            }
+        }
+    }
+}

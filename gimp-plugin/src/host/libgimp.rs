@@ -1,0 +1,356 @@
+//! What GIMP 2.10 and GIMP 3 have in common. They differ in how they name images and items: by an
+//! integer or by a pointer, here `Id`.
+
+use std::cell::RefCell;
+use std::ffi::{CString, c_char, c_double, c_int};
+
+use dino_ir::restore::Area;
+
+use super::gegl::{Buffer, Gegl, Pointer, Text, take_text};
+use super::library::{Library, functions};
+use super::{Colour, Drawable, Host, Refused};
+use crate::job::{self, Error};
+use crate::settings::{Output, Settings};
+
+/// GimpPDBStatusType.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Status {
+    /// The message says why.
+    ExecutionError = 0,
+    /// All is well.
+    Success = 3,
+    /// The user closed the dialog.
+    Cancel = 4,
+}
+
+/// GimpRunMode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunMode {
+    /// With a dialog.
+    Interactive,
+    /// With the arguments given.
+    NonInteractive,
+    /// With the settings of the last time.
+    LastValues,
+}
+
+impl RunMode {
+    /// From GIMP's number.
+    pub fn from_number(number: c_int) -> Self {
+        match number {
+            0 => Self::Interactive,
+            1 => Self::NonInteractive,
+            _ => Self::LastValues,
+        }
+    }
+}
+
+functions! {
+    /// The functions in use.
+    Functions<Id> {
+        fn gimp_drawable_get_buffer(Id) -> Pointer;
+        fn gimp_drawable_get_shadow_buffer(Id) -> Pointer;
+        fn gimp_drawable_get_format(Id) -> Pointer;
+        fn gimp_drawable_merge_shadow(Id, c_int) -> c_int;
+        fn gimp_drawable_free_shadow(Id) -> c_int;
+        fn gimp_drawable_update(Id, c_int, c_int, c_int, c_int) -> c_int;
+        fn gimp_drawable_mask_intersect(Id, *mut c_int, *mut c_int, *mut c_int, *mut c_int) -> c_int;
+        fn gimp_drawable_is_indexed(Id) -> c_int;
+        fn gimp_drawable_is_gray(Id) -> c_int;
+        fn gimp_drawable_has_alpha(Id) -> c_int;
+        fn gimp_item_is_group(Id) -> c_int;
+        fn gimp_item_is_layer(Id) -> c_int;
+        fn gimp_item_get_lock_content(Id) -> c_int;
+        fn gimp_item_set_lock_content(Id, c_int) -> c_int;
+        fn gimp_item_get_parent(Id) -> Id;
+        fn gimp_item_get_name(Id) -> *mut c_char;
+        fn gimp_item_set_name(Id, Text) -> c_int;
+        fn gimp_item_delete(Id) -> c_int;
+        fn gimp_layer_is_floating_sel(Id) -> c_int;
+        fn gimp_layer_new_from_drawable(Id, Id) -> Id;
+        fn gimp_image_insert_layer(Id, Id, Id, c_int) -> c_int;
+        fn gimp_image_get_item_position(Id, Id) -> c_int;
+        fn gimp_image_undo_group_start(Id) -> c_int;
+        fn gimp_image_undo_group_end(Id) -> c_int;
+        fn gimp_displays_flush() -> c_int;
+        fn gimp_progress_init(Text) -> c_int;
+        fn gimp_progress_set_text(Text) -> c_int;
+        fn gimp_progress_update(c_double) -> c_int;
+    }
+}
+
+/// An open libgimp with what it depends on.
+pub struct LibGimp<Id> {
+    /// GIMP's functions.
+    pub gimp: Functions<Id>,
+    /// GEGL's.
+    pub gegl: Gegl,
+    /// The id that names no item.
+    pub none: Id,
+}
+
+impl<Id: Copy + PartialEq> LibGimp<Id> {
+    /// Finds the functions.
+    ///
+    /// # Errors
+    /// [`Error::Library`] that names the first one missing.
+    pub fn load(library: Library, none: Id) -> Result<Self, Error> {
+        Ok(Self {
+            gimp: Functions::load(library)?,
+            gegl: Gegl::load(library)?,
+            none,
+        })
+    }
+
+    /// Restores a drawable, and shows the result if somebody watches.
+    ///
+    /// # Errors
+    /// Any of [`job::run`].
+    pub fn restore(
+        &self,
+        image: Id,
+        drawable: Id,
+        settings: &Settings,
+        mode: RunMode,
+    ) -> Result<(), Error> {
+        let mut host = GimpHost::new(self, image, drawable)?;
+        job::run(&mut host, settings, job::open)?;
+        if mode != RunMode::NonInteractive {
+            // SAFETY: no arguments.
+            unsafe { (self.gimp.gimp_displays_flush)() };
+        }
+        Ok(())
+    }
+
+    /// Whether the user has locked the pixels of an item, or of a group that it is in.
+    ///
+    /// # Safety
+    /// `item` names an item of GIMP's.
+    unsafe fn is_locked(&self, mut item: Id) -> bool {
+        while item != self.none {
+            // SAFETY: an item, as the caller and GIMP promise.
+            unsafe {
+                if (self.gimp.gimp_item_get_lock_content)(item) != 0 {
+                    return true;
+                }
+                item = (self.gimp.gimp_item_get_parent)(item);
+            }
+        }
+        false
+    }
+}
+
+/// One drawable of a running GIMP.
+struct GimpHost<'a, Id> {
+    lib: &'a LibGimp<Id>,
+    image: Id,
+    id: Id,
+    drawable: Drawable,
+    /// babl's format of the samples.
+    format: Pointer,
+    original: Buffer<'a>,
+    /// GIMP's shadow of the drawable: a buffer that nobody sees before it is merged.
+    draft: RefCell<Option<Buffer<'a>>>,
+    shows_progress: bool,
+}
+
+impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
+    fn new(lib: &'a LibGimp<Id>, image: Id, id: Id) -> Result<Self, Error> {
+        let (gimp, gegl) = (&lib.gimp, &lib.gegl);
+        gegl.start();
+        // SAFETY: GIMP named the drawable, and gives a reference to its buffer; its own format is never
+        // NULL and lives as long as babl.
+        unsafe {
+            let group = (gimp.gimp_item_is_group)(id) != 0;
+            let original = Buffer::new(gegl, (gimp.gimp_drawable_get_buffer)(id))
+                .ok_or_else(|| Error::Library("the drawable has no pixels".to_owned()))?;
+            let (width, height) = original.size();
+            let colour = if (gimp.gimp_drawable_is_indexed)(id) != 0 {
+                Colour::Indexed
+            } else if (gimp.gimp_drawable_is_gray)(id) != 0 {
+                Colour::Grey
+            } else {
+                Colour::Rgb
+            };
+            let is_layer = (gimp.gimp_item_is_layer)(id) != 0;
+            let drawable = Drawable {
+                width,
+                height,
+                selection: selection(gimp, id),
+                colour,
+                alpha: (gimp.gimp_drawable_has_alpha)(id) != 0,
+                group,
+                locked: lib.is_locked(id),
+                layer: is_layer && (gimp.gimp_layer_is_floating_sel)(id) == 0,
+            };
+            // The drawable's own space: the network gets the values that the user sees as 0..1, and the
+            // same as from a file. sRGB would make values far outside of a wide-gamut image.
+            let own = (gimp.gimp_drawable_get_format)(id);
+            let name = match (drawable.colours(), drawable.alpha) {
+                (1, false) => c"Y' float",
+                (1, true) => c"Y'A float",
+                (_, false) => c"R'G'B' float",
+                (_, true) => c"R'G'B'A float",
+            };
+            let space = (gegl.babl_format_get_space)(own);
+            let format = (gegl.babl_format_with_space)(name.as_ptr(), space);
+            Ok(Self {
+                lib,
+                image,
+                id,
+                drawable,
+                format,
+                original,
+                draft: RefCell::new(None),
+                shows_progress: false,
+            })
+        }
+    }
+
+    /// Makes the draft of an item its pixels.
+    fn merge(&self, item: Id, area: Area) -> Result<(), Refused> {
+        let gimp = &self.lib.gimp;
+        // SAFETY: an item of ours; true: as a step to undo.
+        unsafe {
+            if (gimp.gimp_drawable_merge_shadow)(item, 1) == 0 {
+                return Err(Refused);
+            }
+            (gimp.gimp_drawable_update)(
+                item,
+                area.x as c_int,
+                area.y as c_int,
+                area.width as c_int,
+                area.height as c_int,
+            );
+        }
+        Ok(())
+    }
+
+    /// Puts a copy of the layer above it, lets `fill` change it, all as one step to undo.
+    fn insert(&self, fill: impl FnOnce(Id) -> Result<(), Refused>) -> Result<(), Refused> {
+        let (gimp, lib) = (&self.lib.gimp, self.lib);
+        // SAFETY: items of one image, named by GIMP.
+        unsafe {
+            let layer = (gimp.gimp_layer_new_from_drawable)(self.id, self.image);
+            if layer == lib.none {
+                return Err(Refused);
+            }
+            let name = take_text(&lib.gegl, (gimp.gimp_item_get_name)(self.id));
+            let mut name = name.unwrap_or_default().into_bytes();
+            name.extend(b" restored");
+            // A string of GIMP's with a suffix: no zero byte.
+            let name = CString::new(name).unwrap_or_default();
+            (gimp.gimp_item_set_name)(layer, name.as_ptr());
+            (gimp.gimp_item_set_lock_content)(layer, 0);
+
+            (gimp.gimp_image_undo_group_start)(self.image);
+            let parent = (gimp.gimp_item_get_parent)(self.id);
+            let position = (gimp.gimp_image_get_item_position)(self.image, self.id);
+            let done = if (gimp.gimp_image_insert_layer)(self.image, layer, parent, position) == 0 {
+                (gimp.gimp_item_delete)(layer);
+                Err(Refused)
+            } else {
+                fill(layer)
+            };
+            (gimp.gimp_image_undo_group_end)(self.image);
+            done
+        }
+    }
+
+    /// The shadow buffer of an item.
+    fn shadow(&self, item: Id) -> Option<Buffer<'a>> {
+        // SAFETY: an item of ours; GIMP gives a reference.
+        unsafe {
+            let shadow = (self.lib.gimp.gimp_drawable_get_shadow_buffer)(item);
+            Buffer::new(&self.lib.gegl, shadow)
+        }
+    }
+}
+
+impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
+    fn drawable(&self) -> Drawable {
+        self.drawable
+    }
+
+    fn read(&self, area: Area, samples: &mut [f32]) {
+        let channels = self.drawable.channels();
+        self.original.get(area, self.format, channels, samples);
+    }
+
+    fn write(&mut self, area: Area, samples: &[f32]) {
+        let mut draft = self.draft.borrow_mut();
+        if draft.is_none() {
+            *draft = self.shadow(self.id);
+        }
+        // Without a draft the result is refused at the end.
+        if let Some(draft) = &mut *draft {
+            let channels = self.drawable.channels();
+            draft.set(area, self.format, channels, samples);
+        }
+    }
+
+    fn finish(&mut self, output: Output) -> Result<(), Refused> {
+        let mut draft = self.draft.take().ok_or(Refused)?;
+        let area = self.drawable.selection.ok_or(Refused)?;
+        draft.flush();
+        match output {
+            Output::Replace => {
+                drop(draft);
+                self.merge(self.id, area)
+            }
+            Output::NewLayer => {
+                let done = self.insert(|layer| {
+                    let mut shadow = self.shadow(layer).ok_or(Refused)?;
+                    shadow.copy_from(&draft, area);
+                    shadow.flush();
+                    drop(shadow);
+                    self.merge(layer, area)
+                });
+                drop(draft);
+                // SAFETY: a drawable of ours.
+                unsafe { (self.lib.gimp.gimp_drawable_free_shadow)(self.id) };
+                done
+            }
+        }
+    }
+
+    fn duplicate(&mut self) -> Result<(), Refused> {
+        self.insert(|_| Ok(()))
+    }
+
+    fn progress(&mut self, fraction: f64, text: &str) {
+        let gimp = &self.lib.gimp;
+        // Our own text: no zero byte.
+        let text = CString::new(text).unwrap_or_default();
+        // SAFETY: a string.
+        unsafe {
+            if self.shows_progress {
+                (gimp.gimp_progress_set_text)(text.as_ptr());
+            } else {
+                (gimp.gimp_progress_init)(text.as_ptr());
+                self.shows_progress = true;
+            }
+            (gimp.gimp_progress_update)(fraction);
+        }
+    }
+}
+
+/// The bounds of the selection inside a drawable.
+///
+/// # Safety
+/// `id` names a drawable.
+unsafe fn selection<Id>(gimp: &Functions<Id>, id: Id) -> Option<Area> {
+    let (mut x, mut y, mut width, mut height) = (0, 0, 0, 0);
+    // SAFETY: a drawable, and room for four integers.
+    let any =
+        unsafe { (gimp.gimp_drawable_mask_intersect)(id, &mut x, &mut y, &mut width, &mut height) };
+    let count = |value: c_int| usize::try_from(value).ok();
+    let area = Area {
+        x: count(x)?,
+        y: count(y)?,
+        width: count(width)?,
+        height: count(height)?,
+    };
+    (any != 0 && area.width > 0 && area.height > 0).then_some(area)
+}

@@ -1,0 +1,87 @@
+//! Shared libraries opened at run time. A handle on libgimp also finds what libgimp depends on: GLib,
+//! GEGL, babl.
+
+use std::ffi::{CStr, c_void};
+
+use crate::job::Error;
+
+/// An open library. It stays open for as long as the process lives.
+#[derive(Clone, Copy)]
+pub struct Library(*mut c_void);
+
+impl Library {
+    /// Opens a library by its soname.
+    ///
+    /// # Errors
+    /// [`Error::Library`] with the loader's own words.
+    pub fn open(name: &CStr) -> Result<Self, Error> {
+        // SAFETY: the initialisers of GIMP's own libraries may run.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+        if !handle.is_null() {
+            return Ok(Self(handle));
+        }
+        // SAFETY: after a failure it gives a string, or NULL.
+        let reason = unsafe {
+            let reason = libc::dlerror();
+            (!reason.is_null()).then(|| CStr::from_ptr(reason).to_string_lossy().into_owned())
+        };
+        Err(Error::Library(reason.unwrap_or_else(|| {
+            format!("{} cannot be opened", name.to_string_lossy())
+        })))
+    }
+
+    /// The address of a function.
+    ///
+    /// # Errors
+    /// [`Error::Library`] that names it.
+    pub fn find(self, name: &CStr) -> Result<*mut c_void, Error> {
+        // SAFETY: the handle is open and the name a string.
+        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        if address.is_null() {
+            let name = name.to_string_lossy();
+            return Err(Error::Library(format!("{name} is missing")));
+        }
+        Ok(address)
+    }
+}
+
+/// Declares a table of C functions, found by their own names when it is loaded. `..` after the
+/// arguments is C's variable part.
+macro_rules! functions {
+    (
+        $(#[$doc:meta])*
+        $table:ident $(<$id:ident>)? {
+            $(fn $name:ident($($argument:ty),* $(; $variable:tt)?) $(-> $result:ty)?;)*
+        }
+    ) => {
+        $(#[$doc])*
+        pub struct $table $(<$id>)? {
+            $(pub $name: unsafe extern "C" fn($($argument),* $(, $variable)?) $(-> $result)?,)*
+        }
+
+        impl $(<$id>)? $table $(<$id>)? {
+            /// Finds every function.
+            ///
+            /// # Errors
+            /// That names the first one missing.
+            #[allow(clippy::missing_transmute_annotations, reason = "the field's own type")]
+            pub fn load(library: $crate::host::library::Library) -> Result<Self, $crate::job::Error> {
+                Ok(Self {
+                    $($name: {
+                        let name = const {
+                            let name = concat!(stringify!($name), "\0").as_bytes();
+                            match std::ffi::CStr::from_bytes_with_nul(name) {
+                                Ok(name) => name,
+                                Err(_) => panic!("a name without a zero byte"),
+                            }
+                        };
+                        let address = library.find(name)?;
+                        // SAFETY: the signature is the one that the library's header declares.
+                        unsafe { std::mem::transmute(address) }
+                    },)*
+                })
+            }
+        }
+    };
+}
+pub(super) use functions;

@@ -1,0 +1,235 @@
+//! What the plug-in does, for any host.
+
+mod clock;
+mod streams;
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dino_ir::restore::{Area, DEFAULT_MEMORY, Network, Options, Restorer};
+
+use self::clock::Clock;
+use self::streams::{Input, Output};
+use crate::host::{Colour, Drawable, Host, Refused};
+use crate::settings::{self, Settings};
+use crate::weights::{self, OpenError};
+
+/// Pixels around the selection that the network sees as well, so that its border is restored as it
+/// would be without a selection.
+const CONTEXT: usize = 64;
+
+/// Bytes for the network and the band of rows being summed. With the program, its weights and GIMP's
+/// own caches a photo of 24 megapixels then stays under 1.5 GiB.
+const MEMORY: u64 = DEFAULT_MEMORY;
+
+/// Why nothing was restored; one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Colours of a palette cannot be restored.
+    #[error("indexed images cannot be restored: convert the image first (Image > Mode > RGB)")]
+    Indexed,
+    /// A group has no pixels of its own.
+    #[error("a layer group has no pixels of its own: select one layer inside it")]
+    Group,
+    /// Not exactly one drawable.
+    #[error("{0} layers are selected: select exactly one layer, mask or channel")]
+    Several(usize),
+    /// The user has locked the pixels.
+    #[error(
+        "the pixels are locked: unlock them (Layers dialog, Lock), or choose the output \"New layer above it\""
+    )]
+    Locked,
+    /// Nothing selected lies in the layer.
+    #[error(
+        "the selection is empty or outside of the layer: select something in it, or nothing at all (Select > None)"
+    )]
+    Outside,
+    /// A mask, channel or floating selection cannot have a layer above it.
+    #[error(
+        "there can be no layer above a mask, a channel or a floating selection: choose the output \"Replace the layer\""
+    )]
+    NoLayer,
+    /// A setting from a script is out of its range.
+    #[error("{0}")]
+    Setting(String),
+    /// The editor did not take the result.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Weights or device.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The restoration itself.
+    #[error(transparent)]
+    Core(#[from] dino_ir::Error),
+    /// GIMP's library is not the expected one.
+    #[error("this GIMP does not work with the plug-in: {0}")]
+    Library(String),
+    /// A bug.
+    #[error("internal error ({0}): the image is unchanged; please report this bug")]
+    Panic(String),
+}
+
+/// Opens what the settings name.
+///
+/// # Errors
+/// [`Error::Open`], for a GPU the first one's error if none works.
+pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, Error> {
+    let path = settings.weights.as_deref();
+    let mut failure = None;
+    for device in settings.device.candidates() {
+        match weights::open(path, *device) {
+            Ok(restorer) => return Ok(restorer),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match (failure, settings.device) {
+        (
+            Some(OpenError::Core(dino_ir::Error::Device(_) | dino_ir::Error::Golden(_))),
+            settings::Device::Gpu,
+        ) => Err(Error::Setting(
+            "no GPU works with this build of the plug-in: choose the device Automatic or CPU"
+                .to_owned(),
+        )),
+        (Some(error), _) => Err(error.into()),
+        (None, _) => unreachable!("every setting names a device"),
+    }
+}
+
+/// Restores the host's drawable. `open` is called only once the drawable and the settings are found
+/// good, and not for a strength of 0, which changes no bit.
+///
+/// # Errors
+/// Any [`Error`]; the image is then as it was. A panic becomes one too.
+pub fn run<N: Network>(
+    host: &mut dyn Host,
+    settings: &Settings,
+    open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
+) -> Result<(), Error> {
+    caught(|| restore(host, settings, open))
+}
+
+/// Turns a panic into an error.
+///
+/// # Errors
+/// Those of `work`, and [`Error::Panic`].
+pub fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Panic(text.unwrap_or_else(|| "panic".to_owned())))
+    })
+}
+
+fn restore<N: Network>(
+    host: &mut dyn Host,
+    settings: &Settings,
+    open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
+) -> Result<(), Error> {
+    check_settings(settings)?;
+    let drawable = host.drawable();
+    let selection = check_drawable(&drawable, settings.output)?;
+    if settings.strength == 0.0 {
+        if settings.output == settings::Output::NewLayer {
+            host.duplicate()?;
+        }
+        return Ok(());
+    }
+
+    host.progress(0.0, "Loading the model");
+    let restorer = open(settings)?;
+    let region = with_context(&drawable, selection, restorer.network().multiple());
+    let options = options(&restorer, region, settings)?;
+    let host = RefCell::new(host);
+    let mut sink = Output::new(&host, &drawable, region, selection);
+    let clock = Clock::start();
+    restorer.restore(
+        &Input::new(&host, &drawable, region),
+        &mut sink,
+        &options,
+        &mut |progress| {
+            let (fraction, text) = clock.tell(progress);
+            host.borrow_mut().progress(fraction, &text);
+            // GIMP's own Cancel ends the whole process.
+            ControlFlow::Continue(())
+        },
+    )?;
+    host.into_inner().finish(settings.output)?;
+    Ok(())
+}
+
+fn check_settings(settings: &Settings) -> Result<(), Error> {
+    let invalid = |text: String| Err(Error::Setting(text));
+    if !(0.0..=1.0).contains(&settings.strength) {
+        return invalid(format!("strength {}: use 0 to 1", settings.strength));
+    }
+    if !(0..=settings::MAX_TILE).contains(&settings.tile_size) {
+        return invalid(format!(
+            "tile size {}: use 0 (automatic) to {}",
+            settings.tile_size,
+            settings::MAX_TILE
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses what cannot be restored, before minutes of work; returns the selection's bounds.
+fn check_drawable(drawable: &Drawable, output: settings::Output) -> Result<Area, Error> {
+    if drawable.group {
+        return Err(Error::Group);
+    }
+    if drawable.colour == Colour::Indexed {
+        return Err(Error::Indexed);
+    }
+    match output {
+        settings::Output::Replace if drawable.locked => return Err(Error::Locked),
+        settings::Output::NewLayer if !drawable.layer => return Err(Error::NoLayer),
+        _ => {}
+    }
+    drawable.selection.ok_or(Error::Outside)
+}
+
+/// The selection with its surroundings; it begins at multiples of the network's own, so that its inner
+/// grids fall on the same pixels as without a selection.
+fn with_context(drawable: &Drawable, selection: Area, multiple: usize) -> Area {
+    let extend = |start: usize, count: usize, length: usize| {
+        let first = start.saturating_sub(CONTEXT) / multiple * multiple;
+        let end = (start + count + CONTEXT).min(length);
+        (first, end - first)
+    };
+    let (x, width) = extend(selection.x, selection.width, drawable.width);
+    let (y, height) = extend(selection.y, selection.height, drawable.height);
+    Area {
+        x,
+        y,
+        width,
+        height,
+    }
+}
+
+/// Shares the memory between the network and the band of rows.
+fn options<N: Network>(
+    restorer: &Restorer<N>,
+    region: Area,
+    settings: &Settings,
+) -> Result<Options, Error> {
+    let mut options = Options {
+        strength: settings.strength as f32,
+        ..Options::default()
+    };
+    if settings.tile_size > 0 {
+        options.tile = Some(settings.tile_size as usize);
+        return Ok(options);
+    }
+    options.memory = Some(MEMORY);
+    let plan = restorer.plan(region.width, region.height, &options)?;
+    // Three floats of result for each pixel, and what is written of them.
+    let band = (plan.tile_height() * region.width * 16) as u64;
+    options.memory = Some(MEMORY.saturating_sub(band).max(1));
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests;

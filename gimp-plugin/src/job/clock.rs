@@ -1,0 +1,74 @@
+//! How much longer it takes.
+
+use std::time::{Duration, Instant};
+
+use dino_ir::restore::Progress;
+
+/// Measures the tiles of one restoration.
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// How far it is, 0..=1, and a line for the user.
+    pub fn tell(&self, progress: Progress) -> (f64, String) {
+        tell(progress, self.start.elapsed())
+    }
+}
+
+fn tell(Progress { done, total }: Progress, elapsed: Duration) -> (f64, String) {
+    let fraction = done as f64 / total.max(1) as f64;
+    let tile = (done + 1).min(total);
+    let text = match done {
+        0 => format!("Restoring: tile {tile} of {total}"),
+        _ if done >= total => "Restoring: writing the result".to_owned(),
+        _ => {
+            let left = elapsed.mul_f64((total - done) as f64 / done as f64);
+            format!("Restoring: tile {tile} of {total}, {} left", about(left))
+        }
+    };
+    (fraction, text)
+}
+
+/// A rough time in words.
+fn about(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 100.0 {
+        format!("{} s", seconds.ceil().max(1.0))
+    } else if seconds < 90.0 * 60.0 {
+        format!("{} min", (seconds / 60.0).round())
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_tile_and_time() {
+        let at = |done, seconds| {
+            let elapsed = Duration::from_secs(seconds);
+            tell(Progress { done, total: 12 }, elapsed)
+        };
+        assert_eq!(at(0, 0), (0.0, "Restoring: tile 1 of 12".to_owned()));
+        assert_eq!(
+            at(3, 10),
+            (0.25, "Restoring: tile 4 of 12, 30 s left".to_owned())
+        );
+        assert_eq!(at(6, 600).1, "Restoring: tile 7 of 12, 10 min left");
+        assert_eq!(at(6, 7200).1, "Restoring: tile 7 of 12, 2.0 h left");
+        assert_eq!(
+            at(12, 600),
+            (1.0, "Restoring: writing the result".to_owned())
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! The host's pixels as what the restorer reads and writes, a few rows at a time: a whole layer in
+//! floats would take more memory than everything else.
+
+use std::cell::RefCell;
+
+use dino_ir::restore::{Area, Sink, Source};
+
+use crate::host::{Drawable, Host};
+
+/// Rows that are converted and written at a time.
+const ROWS: usize = 32;
+
+/// A part of a drawable, read as RGB: grey as three equal channels, alpha not at all.
+pub struct Input<'a, 'host> {
+    host: &'a RefCell<&'host mut dyn Host>,
+    drawable: &'a Drawable,
+    region: Area,
+}
+
+impl<'a, 'host> Input<'a, 'host> {
+    /// `region` is inside the drawable.
+    pub fn new(
+        host: &'a RefCell<&'host mut dyn Host>,
+        drawable: &'a Drawable,
+        region: Area,
+    ) -> Self {
+        Self {
+            host,
+            drawable,
+            region,
+        }
+    }
+}
+
+impl Source for Input<'_, '_> {
+    fn width(&self) -> usize {
+        self.region.width
+    }
+
+    fn height(&self) -> usize {
+        self.region.height
+    }
+
+    fn read(&self, area: Area, rgb: &mut [f32]) {
+        let area = Area {
+            x: area.x + self.region.x,
+            y: area.y + self.region.y,
+            ..area
+        };
+        let channels = self.drawable.channels();
+        if channels == 3 {
+            return self.host.borrow().read(area, rgb);
+        }
+        let mut samples = vec![0.0; area.width * area.height * channels];
+        self.host.borrow().read(area, &mut samples);
+        let pixels = samples.chunks_exact(channels);
+        for (to, from) in rgb.chunks_exact_mut(3).zip(pixels) {
+            match self.drawable.colours() {
+                1 => to.fill(from[0]),
+                _ => to.copy_from_slice(&from[..3]),
+            }
+        }
+    }
+}
+
+/// Writes restored rows of a region, as far as they are selected, with the drawable's own alpha.
+pub struct Output<'a, 'host> {
+    host: &'a RefCell<&'host mut dyn Host>,
+    drawable: &'a Drawable,
+    region: Area,
+    selection: Area,
+}
+
+impl<'a, 'host> Output<'a, 'host> {
+    /// `selection` is inside `region`, and that inside the drawable.
+    pub fn new(
+        host: &'a RefCell<&'host mut dyn Host>,
+        drawable: &'a Drawable,
+        region: Area,
+        selection: Area,
+    ) -> Self {
+        Self {
+            host,
+            drawable,
+            region,
+            selection,
+        }
+    }
+
+    /// Writes rows that are all selected, `[area.height, region.width, 3]`.
+    fn write(&mut self, area: Area, rows: &[f32]) {
+        let (colours, channels) = (self.drawable.colours(), self.drawable.channels());
+        let mut samples = vec![0.0; area.width * area.height * channels];
+        if self.drawable.alpha {
+            // Only alpha of it stays.
+            self.host.borrow().read(area, &mut samples);
+        }
+        let left = (area.x - self.region.x) * 3;
+        let rows = rows
+            .chunks_exact(self.region.width * 3)
+            .flat_map(|row| row[left..left + area.width * 3].chunks_exact(3));
+        for (to, rgb) in samples.chunks_exact_mut(channels).zip(rows) {
+            match colours {
+                1 => to[0] = (rgb[0] + rgb[1] + rgb[2]) / 3.0,
+                _ => to[..3].copy_from_slice(rgb),
+            }
+        }
+        self.host.borrow_mut().write(area, &samples);
+    }
+}
+
+impl Sink for Output<'_, '_> {
+    fn write_rows(&mut self, y: usize, rows: &[f32]) -> dino_ir::Result<()> {
+        let stride = self.region.width * 3;
+        let first = self.region.y + y;
+        let start = first.max(self.selection.y);
+        let end = (first + rows.len() / stride).min(self.selection.y + self.selection.height);
+        let mut y = start;
+        while y < end {
+            let height = ROWS.min(end - y);
+            let area = Area {
+                y,
+                height,
+                ..self.selection
+            };
+            self.write(area, &rows[(y - first) * stride..][..height * stride]);
+            y += height;
+        }
+        Ok(())
+    }
+}

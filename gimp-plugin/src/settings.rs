@@ -1,0 +1,131 @@
+//! What the user can set, under the names that scripts use.
+
+use std::ffi::CStr;
+use std::path::PathBuf;
+
+use dino_ir::device::DeviceChoice;
+
+/// One value of a setting that is chosen from a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// Its name in scripts.
+    pub name: &'static CStr,
+    /// What the dialog shows.
+    pub label: &'static CStr,
+}
+
+const fn choice(name: &'static CStr, label: &'static CStr) -> Choice {
+    Choice { name, label }
+}
+
+/// Where the result goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Into the layer, mask or channel itself.
+    #[default]
+    Replace,
+    /// Into a new layer above it.
+    NewLayer,
+}
+
+impl Output {
+    /// The values in the order of their numbers.
+    pub const CHOICES: [Choice; 2] = [
+        choice(c"replace", c"Replace the layer"),
+        choice(c"new-layer", c"New layer above it"),
+    ];
+
+    /// The value with that number.
+    pub fn from_number(number: i32) -> Option<Self> {
+        [Self::Replace, Self::NewLayer]
+            .get(usize::try_from(number).ok()?)
+            .copied()
+    }
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The best device that works.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// Any GPU, or an error.
+    Gpu,
+}
+
+impl Device {
+    /// The values in the order of their numbers.
+    pub const CHOICES: [Choice; 3] = [
+        choice(c"auto", c"Automatic"),
+        choice(c"cpu", c"CPU"),
+        choice(c"gpu", c"GPU"),
+    ];
+
+    /// The value with that number.
+    pub fn from_number(number: i32) -> Option<Self> {
+        [Self::Auto, Self::Cpu, Self::Gpu]
+            .get(usize::try_from(number).ok()?)
+            .copied()
+    }
+
+    /// What to try, in this order.
+    pub fn candidates(self) -> &'static [DeviceChoice] {
+        match self {
+            Self::Auto => &[DeviceChoice::Auto],
+            Self::Cpu => &[DeviceChoice::Cpu],
+            Self::Gpu => &[DeviceChoice::Cuda(0), DeviceChoice::Wgpu],
+        }
+    }
+}
+
+/// The largest tile that can be set, in pixels.
+pub const MAX_TILE: i32 = 8192;
+
+/// All settings of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// 0..=1: from the original to the network's result.
+    pub strength: f64,
+    /// A weights file; `None`: the embedded weights.
+    pub weights: Option<PathBuf>,
+    /// Side of a tile in pixels; 0: chosen by the memory.
+    pub tile_size: i32,
+    /// Where the result goes.
+    pub output: Output,
+    /// What computes.
+    pub device: Device,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            strength: 1.0,
+            weights: None,
+            tile_size: 0,
+            output: Output::default(),
+            device: Device::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_choices_go_together() {
+        let valid = |from: fn(i32) -> bool| (-1..9).filter(|number| from(*number)).count();
+        assert_eq!(
+            valid(|n| Output::from_number(n).is_some()),
+            Output::CHOICES.len()
+        );
+        assert_eq!(
+            valid(|n| Device::from_number(n).is_some()),
+            Device::CHOICES.len()
+        );
+        assert_eq!(Output::from_number(0), Some(Output::default()));
+        assert_eq!(Device::from_number(0), Some(Device::default()));
+    }
+}

@@ -1,0 +1,148 @@
+//! The GIMPs that `tests/gimp/prepare` brought, each with a profile of its own that holds the plug-in.
+
+pub mod desktop;
+pub mod window;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::program;
+
+/// One of the GIMPs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// GIMP 2.10.
+    Two10,
+    /// GIMP 3.0.
+    Three0,
+    /// GIMP 3.2.
+    Three2,
+}
+
+impl Version {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Two10, Self::Three0, Self::Three2];
+
+    /// Its number.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::Two10 => "2.10",
+            Self::Three0 => "3.0",
+            Self::Three2 => "3.2",
+        }
+    }
+
+    /// Its scripts' prelude in `tests/gimp`.
+    fn prelude(self) -> &'static str {
+        match self {
+            Self::Two10 => "gimp-2.scm",
+            Self::Three0 | Self::Three2 => "gimp-3.scm",
+        }
+    }
+
+    fn profile_variable(self) -> &'static str {
+        match self {
+            Self::Two10 => "GIMP2_DIRECTORY",
+            Self::Three0 | Self::Three2 => "GIMP3_DIRECTORY",
+        }
+    }
+}
+
+/// A folder of the repository.
+fn scripts() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gimp")
+}
+
+/// A GIMP with the plug-in, and a folder that it and the test share.
+#[derive(Debug)]
+pub struct Gimp {
+    /// Which one.
+    pub version: Version,
+    folder: tempfile::TempDir,
+}
+
+impl Gimp {
+    /// Makes a profile with the plug-in in it.
+    ///
+    /// # Panics
+    /// If files cannot be written, or the plug-in is not built.
+    pub fn new(version: Version) -> Self {
+        // Every GIMP sees /tmp under the same name.
+        let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+        let gimp = Self { version, folder };
+        let plug_in = gimp.profile().join("plug-ins/dino-ir-restore");
+        fs::create_dir_all(&plug_in).expect("the plug-in's folder");
+        fs::copy(program("dino-ir-restore"), plug_in.join("dino-ir-restore")).expect("the plug-in");
+        gimp
+    }
+
+    /// The shared folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn profile(&self) -> PathBuf {
+        self.folder().join("profile")
+    }
+
+    fn copy_script(&self, script: &str) {
+        let to = self.folder().join(script);
+        fs::copy(scripts().join(script), to).expect("a script of tests/gimp");
+    }
+
+    /// A command beside this GIMP, with its profile.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(scripts().join("run"));
+        command
+            .arg(self.version.number())
+            .arg("env")
+            .arg(format!(
+                "{}={}",
+                self.version.profile_variable(),
+                self.profile().display()
+            ))
+            .arg(program)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a script of `tests/gimp` without a display; gives what GIMP printed.
+    ///
+    /// # Panics
+    /// If GIMP is not there, or fails.
+    pub fn batch(&self, script: &str) -> String {
+        self.copy_script(self.version.prelude());
+        self.copy_script(script);
+        let folder = self.folder().display();
+        let load = format!(
+            "(begin (define folder \"{folder}\") (load \"{folder}/{}\") (load \"{folder}/{script}\"))",
+            self.version.prelude()
+        );
+        let output = self
+            .command(&format!("gimp-console-{}", self.version.number()))
+            .args(["-i", "-d", "-f"])
+            .arg("--batch-interpreter=plug-in-script-fu-eval")
+            .args(["-b", &load])
+            .args(match self.version {
+                Version::Two10 => ["-b", "(gimp-quit 1)"].as_slice(),
+                Version::Three0 | Version::Three2 => &["--quit"],
+            })
+            .output()
+            .expect("GIMP starts: run tests/gimp/prepare");
+        let printed = [output.stdout, output.stderr].concat();
+        format!(
+            "GIMP {} ended with {}\n{}",
+            self.version.number(),
+            output.status,
+            String::from_utf8_lossy(&printed)
+        )
+    }
+}
+
+impl Drop for Gimp {
+    fn drop(&mut self) {
+        // What a failed test leaves can be looked at.
+        self.folder.disable_cleanup(std::thread::panicking());
+    }
+}

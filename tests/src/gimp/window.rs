@@ -1,0 +1,199 @@
+//! A GIMP with its window, used by keyboard and mouse, and looked into through Script-Fu's server.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::desktop::Desktop;
+use super::{Gimp, Version};
+
+/// How long anything may take before the test gives up; a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A running GIMP with one image.
+#[derive(Debug)]
+pub struct Window {
+    /// Its profile and folder.
+    pub gimp: Gimp,
+    /// The screen that it is on.
+    pub desktop: Desktop,
+    process: Child,
+    port: u16,
+}
+
+impl Window {
+    /// Starts GIMP with an image, and waits for both.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub fn open(version: Version, image: &Path) -> Self {
+        let gimp = Gimp::new(version);
+        let desktop = Desktop::new();
+        let welcome = match version {
+            Version::Two10 => "",
+            Version::Three0 | Version::Three2 => "(show-welcome-dialog no)\n",
+        };
+        fs::write(
+            gimp.profile().join("gimprc"),
+            format!("(check-updates no)\n{welcome}"),
+        )
+        .expect("GIMP's settings");
+        gimp.copy_script(version.prelude());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        drop(listener);
+        let log = gimp.folder().join("server.log");
+        let server = format!(
+            "(plug-in-script-fu-server RUN-NONINTERACTIVE \"127.0.0.1\" {port} \"{}\")",
+            log.display()
+        );
+        let mut command = gimp.command(&format!("gimp-{}", version.number()));
+        command
+            .arg("--new-instance")
+            .arg(image)
+            .arg("--batch-interpreter=plug-in-script-fu-eval")
+            .args(["-b", &server])
+            .env("DISPLAY", desktop.display())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // The whole group ends with the test.
+            .process_group(0);
+        let process = command.spawn().expect("GIMP starts");
+        let window = Self {
+            gimp,
+            desktop,
+            process,
+            port,
+        };
+        let prelude = window.gimp.folder().join(version.prelude());
+        wait("the image", || {
+            window
+                .script(&format!("(load \"{}\")", prelude.display()))
+                .is_some()
+                && window.script("(top (first-image))").is_some()
+        });
+        let id = wait_for("the window", || window.find("- GIMP|– GIMP"));
+        let (width, height) = (
+            (Desktop::WIDTH - 10).to_string(),
+            (Desktop::HEIGHT - 40).to_string(),
+        );
+        window
+            .desktop
+            .xdotool(&["windowmove", "--sync", &id, "0", "0"]);
+        window
+            .desktop
+            .xdotool(&["windowsize", &id, &width, &height]);
+        window.desktop.xdotool(&["windowactivate", "--sync", &id]);
+        window
+    }
+
+    /// The visible window whose title matches.
+    fn find(&self, title: &str) -> Option<String> {
+        let ids = self
+            .desktop
+            .xdotool(&["search", "--onlyvisible", "--name", title]);
+        ids.lines().last().map(str::to_owned)
+    }
+
+    /// Waits for a window with that title.
+    ///
+    /// # Panics
+    /// If it does not come.
+    pub fn wait_for_window(&self, title: &str) {
+        wait(title, || self.find(title).is_some());
+    }
+
+    /// Presses keys, one after the other.
+    pub fn keys(&self, keys: &[&str]) {
+        for key in keys {
+            self.desktop.xdotool(&["key", key]);
+            // Menus open and close with animations of their own.
+            thread::sleep(Duration::from_millis(700));
+        }
+    }
+
+    /// What Script-Fu makes of an expression; `None` if it fails or nobody listens yet.
+    pub fn script(&self, expression: &str) -> Option<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let length = u16::try_from(expression.len()).ok()?.to_be_bytes();
+        stream.write_all(b"G").ok()?;
+        stream.write_all(&length).ok()?;
+        stream.write_all(expression.as_bytes()).ok()?;
+        let mut header = [0; 4];
+        stream.read_exact(&mut header).ok()?;
+        let mut text = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
+        stream.read_exact(&mut text).ok()?;
+        (header[1] == 0).then(|| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Whether the image differs from its file.
+    pub fn is_dirty(&self) -> bool {
+        let answer = self.script("(car (gimp-image-is-dirty (first-image)))");
+        ["1", "#t", "TRUE"].contains(&answer.unwrap_or_default().as_str())
+    }
+
+    /// The pixels of the topmost layer.
+    ///
+    /// # Panics
+    /// If they cannot be had.
+    pub fn pixels(&self) -> image::RgbImage {
+        let path = self.gimp.folder().join("pixels.png");
+        let path_text = path.display();
+        self.script(&format!("(save (first-image) \"{path_text}\")"))
+            .expect("saved");
+        image::open(&path).expect("a PNG").to_rgb8()
+    }
+
+    /// The processes of the plug-in that GIMP runs now.
+    pub fn plug_ins(&self) -> Vec<u32> {
+        let name = self
+            .gimp
+            .profile()
+            .join("plug-ins/dino-ir-restore/dino-ir-restore");
+        let name = name.display().to_string();
+        let processes = fs::read_dir("/proc").expect("processes").flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        numbers
+            .filter(|number: &u32| {
+                let command = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+                command.split(|byte| *byte == 0).next() == Some(name.as_bytes())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // GIMP and what it started are a group. SIGKILL: nothing in the profile is worth a farewell.
+        let group = format!("-{}", self.process.id());
+        let _ = std::process::Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .status();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits until something holds.
+///
+/// # Panics
+/// If that takes too long.
+pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, || holds().then_some(()));
+}
+
+fn wait_for<T>(what: &str, mut get: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = get() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,393 @@
+//! The plug-in in GIMP 2.10, 3.0 and 3.2, driven by scripts, against the `trainer` program.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use dino_ir_tests::gimp::{Gimp, Version};
+use dino_ir_tests::program;
+use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+
+const WIDTH: u32 = 96;
+const HEIGHT: u32 = 72;
+
+/// Something like a noisy photo: shapes, a gradient, grain.
+fn photo() -> RgbImage {
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let disc = (x as i32 - 40).pow(2) + (y as i32 - 36).pow(2) < 500;
+        let hash = (x * 7919 + y * 104_729 + x * y * 31) % 61;
+        let base = if disc {
+            [190, 120, 60]
+        } else {
+            [40 + x, 60 + y, 110]
+        };
+        Rgb(base.map(|v| (v + hash) as u8))
+    })
+}
+
+fn alpha(x: u32, y: u32) -> u8 {
+    // Never 0: GIMP does not save the colour of what nobody can see.
+    ((x * 5 + y * 3) % 255 + 1) as u8
+}
+
+/// Linear light to sRGB's encoding.
+fn encode(v: f64) -> f64 {
+    if v <= 0.003_130_8 {
+        12.92 * v
+    } else {
+        1.055 * v.powf(1.0 / 2.4) - 0.055
+    }
+}
+
+/// sRGB's encoding to linear light.
+fn decode(v: f64) -> f64 {
+    if v <= 0.040_45 {
+        v / 12.92
+    } else {
+        ((v + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+/// Writes the inputs of all cases.
+fn write_inputs(folder: &Path) {
+    let save = |name: &str, image: DynamicImage| {
+        image.save(folder.join(name)).expect("a PNG");
+    };
+    let rgb = photo();
+    let luma = |x, y| {
+        DynamicImage::ImageRgb8(rgb.clone())
+            .to_luma8()
+            .get_pixel(x, y)
+            .0[0]
+    };
+    let grey = ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| Luma([luma(x, y)]));
+    save(
+        "rgba.png",
+        DynamicImage::ImageRgba8(ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| {
+            let Rgb([r, g, b]) = *rgb.get_pixel(x, y);
+            Rgba([r, g, b, alpha(x, y)])
+        })),
+    );
+    save(
+        "grey-alpha.png",
+        DynamicImage::ImageLumaA8(ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| {
+            LumaA([grey.get_pixel(x, y).0[0], alpha(x, y)])
+        })),
+    );
+    save(
+        "rgb16.png",
+        DynamicImage::ImageRgb16(ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| {
+            let fine = (x * 17 + y * 29) % 256;
+            Rgb(rgb
+                .get_pixel(x, y)
+                .0
+                .map(|v| u16::from(v) * 256 + fine as u16))
+        })),
+    );
+    save("grey.png", DynamicImage::ImageLuma8(grey));
+    save("rgb.png", DynamicImage::ImageRgb8(rgb));
+    let weights = dino_ir::embedded::nano();
+    fs::write(folder.join("good.safetensors"), weights).expect("a file");
+    fs::write(
+        folder.join("truncated.safetensors"),
+        &weights[..weights.len() / 2],
+    )
+    .expect("a file");
+}
+
+/// What `trainer restore` makes of an input.
+fn trainer(folder: &Path, input: &str, arguments: &[&str]) -> DynamicImage {
+    let output = folder.join("trainer.png");
+    let run = Command::new(program("trainer"))
+        .args(["restore", "--quiet", "--force", "--device", "cpu"])
+        .args(arguments)
+        .arg(folder.join(input))
+        .arg("-o")
+        .arg(&output)
+        .output()
+        .expect("the program starts");
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    image::open(output).expect("its PNG")
+}
+
+/// One GIMP's results.
+struct Results {
+    gimp: Gimp,
+    printed: String,
+    failures: RefCell<Vec<String>>,
+}
+
+impl Results {
+    fn image(&self, case: &str) -> DynamicImage {
+        let path = self.gimp.folder().join(format!("{case}.png"));
+        image::open(&path).unwrap_or_else(|error| panic!("{case}: {error}\n{}", self.printed))
+    }
+
+    fn text(&self, case: &str) -> String {
+        let path = self.gimp.folder().join(format!("{case}.txt"));
+        fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{case}: {error}\n{}", self.printed))
+    }
+
+    /// Every sample within `limit` of the expectation, in steps of 16 bits.
+    fn check(&self, case: &str, expected: &DynamicImage, limit: u16) {
+        let off = difference(&self.image(case), expected);
+        self.expect(off <= limit, case, || format!("off by {off} of 65535"));
+    }
+
+    /// A failure is noted, so that one run of GIMP tells all of them.
+    fn expect(&self, holds: bool, case: &str, what: impl FnOnce() -> String) {
+        if !holds {
+            let version = self.gimp.version.number();
+            let failure = format!("GIMP {version}, {case}: {}", what());
+            self.failures.borrow_mut().push(failure);
+        }
+    }
+}
+
+/// The largest difference of any sample, in steps of 16 bits.
+fn difference(a: &DynamicImage, b: &DynamicImage) -> u16 {
+    let (a, b) = (a.to_rgba16(), b.to_rgba16());
+    assert_eq!(a.dimensions(), b.dimensions());
+    let pairs = a.as_raw().iter().zip(b.as_raw());
+    pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+}
+
+/// One step of 8 bits.
+const STEP: u16 = 257;
+
+#[test]
+fn every_gimp_restores_as_the_trainer_does() {
+    let run = |version| {
+        move || {
+            let gimp = Gimp::new(version);
+            write_inputs(gimp.folder());
+            let printed = gimp.batch("cases.scm");
+            Results {
+                gimp,
+                printed,
+                failures: RefCell::default(),
+            }
+        }
+    };
+    let threads = Version::ALL.map(|version| thread::spawn(run(version)));
+    let results = threads.map(|thread| thread.join().expect("a GIMP that runs"));
+    for results in &results {
+        assert_eq!(results.text("finished"), "yes");
+    }
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_inputs(folder);
+    let input = |name: &str| image::open(folder.join(name)).expect("an input");
+    let whole = trainer(folder, "rgb.png", &[]);
+    assert!(
+        difference(&whole, &input("rgb.png")) > 4 * STEP,
+        "the network does something"
+    );
+
+    for results in &results {
+        compare_layers(results, folder, &whole);
+        compare_selections(results, &input("rgb.png"), &whole);
+        compare_masks(results, folder);
+        compare_refusals(results);
+    }
+    for case in [
+        "whole",
+        "alpha",
+        "grey",
+        "sixteen",
+        "float-linear",
+        "feathered",
+    ] {
+        let [two, rest @ ..] = &results;
+        for other in rest {
+            other.check(case, &two.image(case), STEP);
+        }
+    }
+    for results in &results {
+        let failures = results.failures.take();
+        let first = failures.iter().take(20).cloned().collect::<Vec<_>>();
+        assert!(
+            failures.is_empty(),
+            "{}\n{}",
+            first.join("\n"),
+            results.printed
+        );
+    }
+}
+
+fn compare_layers(results: &Results, folder: &Path, whole: &DynamicImage) {
+    let input = |name: &str| image::open(folder.join(name)).expect("an input");
+    results.check("whole", whole, STEP);
+    results.check("alpha", &trainer(folder, "rgba.png", &[]), STEP);
+    results.check("grey", &trainer(folder, "grey.png", &[]), STEP);
+    results.check("grey-alpha", &trainer(folder, "grey-alpha.png", &[]), STEP);
+    results.check("sixteen", &trainer(folder, "rgb16.png", &[]), 4);
+    results.check(
+        "half-strength",
+        &trainer(folder, "rgb.png", &["--strength", "0.5"]),
+        STEP,
+    );
+    results.check(
+        "tiles",
+        &trainer(folder, "rgb.png", &["--tile", "64"]),
+        STEP,
+    );
+    results.check("weights-file", whole, STEP);
+    results.check("last-values", whole, STEP);
+    results.check("strength-0", &input("rgba.png"), 0);
+    results.check("strength-0-sixteen", &input("rgb16.png"), 0);
+    for case in [
+        "u16-linear",
+        "u32-perceptual",
+        "half",
+        "float-linear",
+        "float-perceptual",
+        "double-linear",
+    ] {
+        results.check(case, whole, STEP);
+    }
+    // Transparency is the user's, to the last bit.
+    for case in ["alpha", "grey-alpha"] {
+        let found = results.image(case).to_rgba8();
+        let mut pixels = found.enumerate_pixels();
+        let kept = pixels.all(|(x, y, pixel)| pixel.0[3] == alpha(x, y));
+        results.expect(kept, case, || "alpha changed".to_owned());
+    }
+    results.check("offset", whole, STEP);
+    for case in ["new-layer", "new-layer-locked"] {
+        let (layers, name) = (results.text(case), results.text(&format!("{case}-name")));
+        results.expect(layers == "2", case, || format!("{layers} layers"));
+        results.expect(name.ends_with(" restored"), case, || {
+            format!("called {name}")
+        });
+        results.check(&format!("{case}-above"), whole, STEP);
+        results.check(case, &input("rgb.png"), 0);
+    }
+    results.check("new-layer-strength-0", &input("rgb.png"), 0);
+}
+
+fn compare_selections(results: &Results, input: &DynamicImage, whole: &DynamicImage) {
+    let (input, whole) = (input.to_rgb8(), whole.to_rgb8());
+    for case in ["rectangle", "offset-rectangle"] {
+        let found = results.image(case).to_rgb8();
+        for (x, y, pixel) in found.enumerate_pixels() {
+            let inside = (20..60).contains(&x) && (16..48).contains(&y);
+            let expected = if inside { &whole } else { &input };
+            let off = distance(pixel, expected.get_pixel(x, y));
+            results.expect(off <= u8::from(inside), case, || {
+                format!("{x}, {y} off by {off}")
+            });
+        }
+    }
+    // A feathered border: between the two everywhere, and truly between them somewhere.
+    let case = "feathered";
+    let found = results.image(case).to_rgb8();
+    let mut between = 0;
+    for (x, y, pixel) in found.enumerate_pixels() {
+        let (before, after) = (input.get_pixel(x, y).0, whole.get_pixel(x, y).0);
+        for (channel, found) in pixel.0.into_iter().enumerate() {
+            let low = before[channel].min(after[channel]);
+            let high = before[channel].max(after[channel]);
+            let inside = (low.saturating_sub(1)..=high.saturating_add(1)).contains(&found);
+            results.expect(inside, case, || {
+                format!("{x}, {y}: {found} is not in {low}..={high}")
+            });
+            between += u32::from(found > low.saturating_add(3) && found < high.saturating_sub(3));
+        }
+    }
+    results.expect(between > 100, case, || format!("{between} samples between"));
+    for (x, y) in [(0, 0), (95, 0), (0, 71), (95, 71)] {
+        let off = distance(found.get_pixel(x, y), input.get_pixel(x, y));
+        results.expect(off == 0, case, || format!("far outside, off by {off}"));
+    }
+    let off = distance(found.get_pixel(48, 36), whole.get_pixel(48, 36));
+    results.expect(off <= 1, case, || format!("in the middle, off by {off}"));
+}
+
+/// The largest difference of two pixels' samples.
+fn distance(a: &Rgb<u8>, b: &Rgb<u8>) -> u8 {
+    let pairs = a.0.iter().zip(b.0);
+    pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0)
+}
+
+/// Masks hold linear light: the network gets them encoded, like any picture.
+fn compare_masks(results: &Results, folder: &Path) {
+    let before = results.image("mask-before").to_rgba8();
+    let encoded = ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| {
+        let linear = f64::from(before.get_pixel(x, y).0[3]) / 255.0;
+        Luma([(encode(linear) * 65535.0).round() as u16])
+    });
+    let path = folder.join("mask.png");
+    DynamicImage::ImageLuma16(encoded)
+        .save(path)
+        .expect("a PNG");
+    let expected = trainer(folder, "mask.png", &[]).to_luma16();
+    let found = results.image("mask").to_rgba8();
+    let (mut changed, mut off): (u32, f64) = (0, 0.0);
+    for (x, y, pixel) in found.enumerate_pixels() {
+        let expected = decode(f64::from(expected.get_pixel(x, y).0[0]) / 65535.0) * 255.0;
+        off = off.max((f64::from(pixel.0[3]) - expected).abs());
+        changed += u32::from(before.get_pixel(x, y).0[3].abs_diff(pixel.0[3]) > 2);
+    }
+    results.expect(off <= 1.5, "mask", || format!("off by {off} of 255"));
+    results.expect(changed > 1000, "mask", || {
+        format!("{changed} samples changed")
+    });
+
+    let channel = results.image("channel").to_rgba8();
+    let clear = |x, y| channel.get_pixel(x, y).0[3];
+    let partial = channel
+        .pixels()
+        .filter(|pixel| (1..255).contains(&pixel.0[3]))
+        .count();
+    let shape = clear(50, 35) < 32 && clear(2, 70) > 223;
+    results.expect(partial > 50, "channel", || {
+        format!("{partial} samples between")
+    });
+    results.expect(shape, "channel", || "not the ellipse".to_owned());
+}
+
+fn compare_refusals(results: &Results) {
+    let three = results.gimp.version != Version::Two10;
+    let mut cases = vec![
+        ("indexed", "Image > Mode > RGB"),
+        ("locked", "unlock them"),
+        ("group", "select one layer inside it"),
+        ("outside", "Select > None"),
+        ("mask-new-layer", "choose the output"),
+        ("weights-missing", "missing.safetensors"),
+        ("weights-truncated", "truncated.safetensors"),
+        ("weights-other", "rgb.png"),
+        // GIMP 3 checks the ranges of numbers itself.
+        (
+            "strength-2",
+            if three {
+                "strength"
+            } else {
+                "strength 2: use 0 to 1"
+            },
+        ),
+        ("tile-3", "tile 3"),
+    ];
+    if three {
+        // GIMP 2.10 hands over one drawable.
+        cases.push(("several", "2 layers are selected"));
+    }
+    for (case, expected) in cases {
+        let message = results.text(case);
+        results.expect(message.contains(expected), case, || {
+            format!("says {message}")
+        });
+        let before = results.image(&format!("{case}-before"));
+        let off = difference(&results.image(case), &before);
+        results.expect(off == 0, case, || format!("left something, {off} of 65535"));
+    }
+}

@@ -1,0 +1,111 @@
+//! The plug-in as a user meets it: menu, dialog, progress, cancel, undo.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dino_ir_tests::gimp::Version;
+use dino_ir_tests::gimp::desktop::Desktop;
+use dino_ir_tests::gimp::window::{Window, wait};
+use dino_ir_tests::program;
+use image::{Rgb, RgbImage};
+
+fn photo() -> RgbImage {
+    RgbImage::from_fn(96, 72, |x, y| {
+        let noise = (x * 7919 + y * 104_729 + x * y * 31) % 61;
+        Rgb([40 + x, 60 + y, 110].map(|v| (v + noise) as u8))
+    })
+}
+
+fn difference(a: &RgbImage, b: &RgbImage) -> u8 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let pairs = a.as_raw().iter().zip(b.as_raw());
+    pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+}
+
+/// Screenshots stay where they can be looked at.
+fn screenshots(version: Version) -> PathBuf {
+    let target = program("trainer");
+    let folder = target.ancestors().nth(2).expect("the target folder");
+    let folder = folder.join("screenshots").join(version.number());
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn use_it(version: Version) {
+    let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+    let file = folder.path().join("photo.png");
+    photo().save(&file).expect("a PNG");
+    let screenshots = screenshots(version);
+    let window = Window::open(version, &file);
+    let look = |name: &str| {
+        let path = screenshots.join(format!("{name}.png"));
+        window.desktop.screenshot(&path);
+    };
+
+    // Filters, and its last entry.
+    window.keys(&["alt+r", "Up"]);
+    look("menu");
+    window.keys(&["Return"]);
+    window.wait_for_window("^Restore \\(DINO-IR\\)$");
+    window.keys(&[]);
+    look("dialog");
+    window.keys(&["Return"]);
+    wait("the result", || window.is_dirty());
+    look("result");
+    assert!(difference(&window.pixels(), &restored(folder.path(), &file)) <= 1);
+
+    // One step back is the photo, to the last bit.
+    window.keys(&["ctrl+z"]);
+    wait("the undo", || !window.is_dirty());
+    assert_eq!(difference(&window.pixels(), &photo()), 0);
+
+    // A cancel in the middle, of a repetition with the last values, leaves everything.
+    window
+        .script("(gimp-image-scale (first-image) 2400 1800)")
+        .expect("scaled");
+    let before = window.pixels();
+    window.keys(&["ctrl+f"]);
+    wait("the plug-in", || window.plug_ins().len() == 1);
+    wait("the button", || {
+        look("progress");
+        cancel(&window);
+        window.plug_ins().is_empty()
+    });
+    look("cancelled");
+    assert_eq!(difference(&window.pixels(), &before), 0);
+}
+
+/// Clicks on Cancel at the right end of the status bar.
+fn cancel(window: &Window) {
+    let (x, y) = (Desktop::WIDTH - 255, Desktop::HEIGHT - 30);
+    window
+        .desktop
+        .xdotool(&["mousemove", &x.to_string(), &y.to_string(), "click", "1"]);
+}
+
+fn restored(folder: &Path, file: &Path) -> RgbImage {
+    let output = folder.join("restored.png");
+    let run = Command::new(program("trainer"))
+        .args(["restore", "--quiet", "--device", "cpu"])
+        .arg(file)
+        .arg("-o")
+        .arg(&output)
+        .output()
+        .expect("the program starts");
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    image::open(output).expect("a PNG").to_rgb8()
+}
+
+#[test]
+fn in_gimp_2_10() {
+    use_it(Version::Two10);
+}
+
+#[test]
+fn in_gimp_3_0() {
+    use_it(Version::Three0);
+}
