@@ -10,6 +10,7 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import { pack } from './pack.mjs';
 
 const [modulesFolder, dist, wasmOpt] = process.argv.slice(2);
+if (!dist) throw new Error('usage: node assemble.mjs MODULES DIST [WASM_OPT]');
 const here = fileURLToPath(new URL('.', import.meta.url));
 const WEIGHTS = join(here, '../core/weights/nano.safetensors');
 const LIMITS = { first: 8e6, cpu: 4e6 };

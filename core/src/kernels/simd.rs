@@ -6,8 +6,19 @@
 //! has the instructions, which is what makes the arithmetic below safe to call. Closures inside
 //! such a function would not inherit the instruction set, so kernels use loops.
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
+
+/// What kernels are entered with where the processor leaves no choice.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use wasm::Simd128 as Baseline;
+
+/// What kernels are entered with where the processor leaves no choice.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+pub(crate) use Portable as Baseline;
 
 /// Most lanes that any [`Simd`] has; the size of scratch rows and accumulators.
 pub(crate) const MAX_LANES: usize = 16;
@@ -111,6 +122,13 @@ pub(crate) trait Simd: Copy {
 }
 
 /// Vectors of plain Rust, for every processor; the compiler turns the loops into what there is.
+#[cfg_attr(
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    allow(
+        dead_code,
+        reason = "there the processor's own vectors are always there"
+    )
+)]
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
@@ -490,7 +508,7 @@ macro_rules! simd_fn {
                     Level::Portable => {}
                 }
             }
-            $body($crate::kernels::simd::Portable, $($a),*)
+            $body($crate::kernels::simd::Baseline, $($a),*)
         }
     };
     ($(#[$meta:meta])* unsafe fn $name:ident($($a:ident: $t:ty),* $(,)?) = $body:path) => {
@@ -521,7 +539,7 @@ macro_rules! simd_fn {
                 }
             }
             // SAFETY: the caller's.
-            unsafe { $body($crate::kernels::simd::Portable, $($a),*) }
+            unsafe { $body($crate::kernels::simd::Baseline, $($a),*) }
         }
     };
 }
