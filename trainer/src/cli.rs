@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
 mod eval;
+mod features;
+mod import;
 mod train;
 
 use std::path::PathBuf;
@@ -46,6 +48,10 @@ pub enum Command {
     Info(InfoArgs),
     /// Write weights, or a training run's best net, in a number format
     Export(ExportArgs),
+    /// Convert published weights of DINOv2 or Restormer
+    Import(import::ImportArgs),
+    /// Write a backbone's features of a photo
+    Features(features::FeaturesArgs),
     /// Train a network on photos
     Train(train::TrainArgs),
     /// Measure a network on a test set
@@ -166,6 +172,8 @@ pub fn run(command: Command) -> ExitCode {
             weights::export(&args.weights, &args.output, args.dtype, args.force)
                 .map(|()| ExitCode::SUCCESS)
         }
+        Command::Import(args) => import::run(&args),
+        Command::Features(args) => features::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
     };

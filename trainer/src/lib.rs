@@ -8,6 +8,8 @@ pub mod dataset;
 pub mod degrade;
 pub mod ema;
 pub mod eval;
+pub mod features;
+pub mod import;
 pub mod interrupt;
 pub mod log;
 pub mod memory;
