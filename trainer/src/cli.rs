@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
+mod analyze;
+mod data;
 mod eval;
 mod features;
 mod import;
@@ -52,6 +54,10 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Write a backbone's features of a photo
     Features(features::FeaturesArgs),
+    /// Look at what backbone and gate make of degraded photos
+    Analyze(analyze::AnalyzeArgs),
+    /// Check datasets
+    Data(data::DataArgs),
     /// Train a network on photos
     Train(train::TrainArgs),
     /// Measure a network on a test set
@@ -174,6 +180,8 @@ pub fn run(command: Command) -> ExitCode {
         }
         Command::Import(args) => import::run(&args),
         Command::Features(args) => features::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
     };

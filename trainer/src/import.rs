@@ -198,8 +198,11 @@ fn listed<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Option<String
 
 /// The shape of a tensor of a checkpoint that must be there, of so many extents.
 fn shape_of<const D: usize>(checkpoint: &Checkpoint<'_>, name: &str) -> Result<[usize; D]> {
-    let tensor = checkpoint.tensors.get(name);
-    let tensor = tensor.with_context(|| format!("another network: tensor {name:?} is missing"))?;
+    let tensor = checkpoint.tensors.get(name).with_context(|| {
+        let names = checkpoint.tensors.keys().map(String::as_str);
+        let there = listed("there are", names).unwrap_or_default();
+        format!("another network: tensor {name:?} is missing; {there}")
+    })?;
     let shape = <[usize; D]>::try_from(tensor.shape.as_slice());
     shape.ok().with_context(|| {
         format!(

@@ -1,6 +1,7 @@
 //! Everything behind the `trainer` command: photos and their degradations, training, evaluation
 //! and restoring files.
 
+pub mod analyze;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

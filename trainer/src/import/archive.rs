@@ -89,6 +89,8 @@ impl Directory {
             .rposition(|window| window == END.to_le_bytes());
         let end = from + found.context(CUT)?;
         let reader = Reader { bytes, at: end };
+        let comment = usize::from(reader.u16(20).context(CUT)?);
+        ensure!(end + 22 + comment == bytes.len(), CUT);
         let count = u64::from(reader.u16(10).context(CUT)?);
         let start = u64::from(reader.u32(16).context(CUT)?);
         if count != u64::from(u16::MAX) && start != MAX32 {
