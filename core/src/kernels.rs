@@ -17,12 +17,12 @@
 mod conv;
 mod depthwise;
 mod flex;
-mod gelu;
-mod gemm;
+pub(crate) mod gelu;
+pub(crate) mod gemm;
 mod layer_norm;
 mod mdta;
 mod pointwise;
-mod simd;
+pub(crate) mod simd;
 #[cfg(test)]
 mod testing;
 
@@ -37,7 +37,7 @@ use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
 
 /// Whether a kernel can take these tensors: f32, on the CPU backend, with something in them.
-fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device().without_autodiff();
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))
         && x.dtype() == DType::F32

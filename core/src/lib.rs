@@ -10,6 +10,7 @@ pub mod image;
 pub mod kernels;
 pub mod loss;
 pub mod model;
+pub mod packed;
 pub mod restore;
 pub mod tile;
 pub mod weights;

@@ -133,19 +133,25 @@ impl DinoIrConfig {
         }
     }
 
-    /// A generous estimate of the peak bytes of one forward pass on an image of this size.
+    /// The peak bytes of one forward pass on an image of this size with packed weights on the CPU; other devices
+    /// may take several times as much.
     pub fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-        // Full resolution at 2 dim channels (decoder and refinement) dominates: the two halves
-        // of the feed-forward network before and after its depthwise convolution, the block's
-        // input, its norm and the skip connection.
-        let channels = 2.0 * self.restormer.dim as f64;
-        let per_pixel = 4.0 * channels * (4.0 * self.restormer.expansion + 4.0);
+        let restormer = &self.restormer;
+        // Full resolution at 2 dim channels (decoder and refinement) dominates: a block's input,
+        // values and output. Copies of the image in and out, and pixel-unshuffled.
+        let full = 3.0 * 2.0 * restormer.dim as f64 / (restormer.unshuffle.pow(2)) as f64;
+        let per_pixel = full + 12.0 * 3.0;
         let tokens = self.guidance.as_ref().map_or(0.0, |guidance| {
+            // Tokens, queries, keys and values, keys and values packed; the experts' maps; each
+            // thread's attention.
+            let backbone = 6 * guidance.backbone.width + 9 * guidance.fused;
             let patches = (height * width) as f64 / 196.0 + 1.0;
-            let backbone = &guidance.backbone;
-            4.0 * patches * (12.0 * backbone.width as f64 + 2.0 * backbone.heads as f64 * patches)
+            patches * (backbone + 64 * rayon::current_num_threads()) as f64
         });
-        ((height * width) as f64 * per_pixel + tokens) as u64
+        // A thread's rings of rows in the widest level's feed-forward network.
+        let hidden = restormer.expansion * restormer.channels(LEVELS) as f64;
+        let scratch = rayon::current_num_threads() as f64 * hidden * 4096.0;
+        (4.0 * ((height * width) as f64 * per_pixel + tokens + scratch)) as u64
     }
 }
 
@@ -167,19 +173,16 @@ pub struct Guidance {
     pub psf: Psf,
     /// In the order of `stages`.
     pub dr_fusion: Vec<DrFusion>,
-    depths: [usize; DEPTHS],
-    stages: Vec<usize>,
+    pub(crate) depths: [usize; DEPTHS],
+    pub(crate) stages: Vec<usize>,
 }
 
 impl DinoIr {
-    /// Height and width of the input must be multiples of this.
-    pub const MULTIPLE: usize = Restormer::MULTIPLE;
-
     /// Restores.
     ///
     /// # Shapes
     /// - `image`, output: `[batch, 3, height, width]`, RGB in 0..1, multiples of
-    ///   [`Self::MULTIPLE`]
+    ///   [`RestormerConfig::multiple`]
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         match &self.guidance {
             None => self.restormer.forward(image),

@@ -35,6 +35,9 @@ pub trait Network {
     /// # Shapes
     /// `[batch, 3, height, width]` to the same.
     fn forward(&self, x: Tensor<4>) -> Tensor<4>;
+
+    /// Called after an image: gives back what was kept for the next tile.
+    fn release(&self) {}
 }
 
 impl<N: Network + ?Sized> Network for &N {
@@ -48,6 +51,10 @@ impl<N: Network + ?Sized> Network for &N {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         (**self).forward(x)
+    }
+
+    fn release(&self) {
+        (**self).release();
     }
 }
 
@@ -102,6 +109,7 @@ impl<N: Network> Restorer<N> {
             return stream::copy(source, sink, progress);
         }
         let plan = self.plan(source.width(), source.height(), options)?;
+        let _release = Release(&self.network);
         let mut restoration = Restoration::new(plan, options)?;
         report(progress, restoration.progress())?;
         while let Some(input) = restoration.next_tile(source) {
@@ -142,6 +150,15 @@ impl<N: Network> Restorer<N> {
             .try_into_data_as::<f32>()
             .map_err(|error| failed(&error))?;
         y.try_into_vec::<f32>().map_err(|error| failed(&error))
+    }
+}
+
+/// Releases a network's buffers however a restoration ends.
+struct Release<'a, N: Network>(&'a N);
+
+impl<N: Network> Drop for Release<'_, N> {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 

@@ -13,8 +13,10 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as FileDtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels;
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::{DinoIr, DinoIrConfig};
+use crate::packed::Packed;
 use crate::restore::Network;
 use crate::{Error, Result};
 use golden::Golden;
@@ -158,14 +160,23 @@ impl<'bytes> Weights<'bytes> {
     /// # Errors
     /// As [`Self::model`].
     pub fn backbone(&self, device: &Device) -> Result<Dinov2> {
+        let config = self.backbone_config()?;
+        let model = config.init(device);
+        let mut values = self.values(&shapes(&model))?;
+        Ok(apply(model, &mut values))
+    }
+
+    /// The configuration of a backbone.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for another kind of file or an impossible configuration.
+    pub fn backbone_config(&self) -> Result<Dinov2Config> {
         if self.header.kind != Kind::Dinov2 {
             return Err(Error::Weights("this is no backbone (kind dinov2)".into()));
         }
         let config: Dinov2Config = self.parse_config()?;
         config.validate()?;
-        let model = config.init(device);
-        let mut values = self.values(&shapes(&model))?;
-        Ok(apply(model, &mut values))
+        Ok(config)
     }
 
     /// Number of values in the file.
@@ -226,11 +237,31 @@ pub struct Loaded {
     pub model: DinoIr,
     /// Its sizes.
     pub config: DinoIrConfig,
+    /// The same net for the CPU, where it is there.
+    packed: Option<Packed>,
+}
+
+impl Loaded {
+    /// A net with its sizes; one that is on the CPU is packed.
+    pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
+        let weight = model.restormer.output.weight.val();
+        let packed = kernels::on_cpu(&weight).then(|| Packed::new(&model));
+        Self {
+            model,
+            config,
+            packed,
+        }
+    }
+
+    /// The net with its weights packed, if it is on the CPU.
+    pub fn packed(&self) -> Option<&Packed> {
+        self.packed.as_ref()
+    }
 }
 
 impl Network for Loaded {
     fn multiple(&self) -> usize {
-        DinoIr::MULTIPLE
+        self.config.restormer.multiple()
     }
 
     fn activation_bytes(&self, height: usize, width: usize) -> u64 {
@@ -238,7 +269,26 @@ impl Network for Loaded {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.model.forward(x)
+        match &self.packed {
+            Some(packed) if kernels::on_cpu(&x) => {
+                let device = x.device();
+                let shape @ [_, channels, height, width] = x.dims();
+                let images = x.into_data();
+                let images = images.as_slice::<f32>().expect("f32 on the CPU");
+                let restored: Vec<f32> = images
+                    .chunks_exact(channels * height * width)
+                    .flat_map(|image| packed.forward(image, [height, width]))
+                    .collect();
+                Tensor::from_data(TensorData::new(restored, shape), &device)
+            }
+            _ => self.model.forward(x),
+        }
+    }
+
+    fn release(&self) {
+        if let Some(packed) = &self.packed {
+            packed.release();
+        }
     }
 }
 
@@ -249,11 +299,12 @@ impl Network for Loaded {
 pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let weights = Weights::from_bytes(bytes)?;
     let config = weights.config()?;
-    let model = weights.model(device)?;
+    let net = Loaded::new(weights.model(device)?, config);
     if let Some(golden) = &weights.header.golden {
-        golden.check(&model, device)?;
+        golden.check(|x| net.forward(x), device)?;
+        net.release();
     }
-    Ok(Loaded { model, config })
+    Ok(net)
 }
 
 /// Writes a restoration net, with golden values computed here on the CPU from the stored

@@ -120,6 +120,7 @@ PUBLISHED = dict(dim=4, blocks=[1, 1, 1, 1], heads=[1, 2, 4, 8], refinement=1, e
 
 @case("restormer", SMALL | {"bias": False}, 24, 32, [])
 @case("restormer_published", PUBLISHED, 16, 40, ["input"])
+@case("restormer_unshuffled", PUBLISHED | {"unshuffle": 2}, 32, 48, ["input"])
 def restormer(options, height, width, grads):
     module = randomise(Restormer(**options))
     image = torch.rand(1, 3, height, width)

@@ -284,3 +284,44 @@ fn streams_work() {
     let restored = image::load_from_memory(&output.stdout).expect("a PNG on standard output");
     assert_eq!((restored.width(), restored.height()), (50, 40));
 }
+
+#[test]
+fn bench_measures_every_stage_and_a_training_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let arguments = [
+        "bench",
+        "--size",
+        "72x64",
+        "--threads",
+        "1",
+        "--runs",
+        "1",
+        "--train",
+        "1",
+    ];
+    let output = trainer(&[&arguments[..], &["--json"]].concat(), folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["size"], serde_json::json!([72, 64]));
+    assert_eq!(report["threads"], 1);
+    let positive = |value: &serde_json::Value| value.as_f64().is_some_and(|number| number > 0.0);
+    for number in ["gemm_gflops", "image_ms", "train_ms"] {
+        assert!(positive(&report[number]), "{number} in {report}");
+    }
+    let stages = report["stages"].as_array().expect("stages");
+    for stage in [
+        "dinov2 + psf",
+        "encoder 1",
+        "dr fusion 4",
+        "latent",
+        "decoder 1",
+        "output",
+    ] {
+        let found = stages.iter().find(|found| found["name"] == stage);
+        assert!(found.is_some_and(|found| positive(&found["ms"])), "{stage}");
+    }
+    for wrong in ["72", "0x64", "72x64x3"] {
+        let output = trainer(&["bench", "--size", wrong], folder.path());
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+}

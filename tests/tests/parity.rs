@@ -44,7 +44,7 @@ const NETWORK: Limits = Limits {
 const CONVOLUTIONS: [&str; 3] = ["conv3x3", "depthwise3x3", "pointwise"];
 const NORMS: [&str; 2] = ["channel_layer_norm", "channel_layer_norm_bias_free"];
 const BLOCKS: [&str; 2] = ["restormer_block", "restormer_block_bias_free"];
-const RESTORMERS: [&str; 2] = ["restormer", "restormer_published"];
+const RESTORMERS: [&str; 3] = ["restormer", "restormer_published", "restormer_unshuffled"];
 const DINO_RESIZES: [&str; 5] = [
     "dino_resize",
     "dino_resize_same",
@@ -90,7 +90,7 @@ fn every_fixture_is_a_case() {
         &SINGLE,
     ]
     .concat();
-    assert_eq!(cases.len(), 37);
+    assert_eq!(cases.len(), 38);
     let cases: BTreeSet<String> = cases.into_iter().map(String::from).collect();
     assert_eq!(cases, fixtures());
 }
@@ -131,6 +131,9 @@ fn restormer_config(config: &Value) -> RestormerConfig {
         refinement: number(config, "refinement"),
         expansion: config["expansion"].as_f64().expect("a number"),
         norm: norm_kind(config),
+        unshuffle: config
+            .get("unshuffle")
+            .map_or(1, |_| number(config, "unshuffle")),
     }
 }
 

@@ -52,7 +52,7 @@ fn largest_steps(image: &Image, columns: &Axis, rows: &Axis) -> [f32; 2] {
 fn tiles_of_random_weights_leave_no_step() {
     let config = DinoIrConfig::nano();
     let model = config.init(&Device::flex());
-    check_seams(Loaded { model, config }, 1e-3);
+    check_seams(Loaded::new(model, config), 1e-3);
 }
 
 /// Half a grey level is what nobody can see, nor an 8-bit file hold.

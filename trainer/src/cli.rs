@@ -1,10 +1,12 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
 mod analyze;
+mod bench;
 mod data;
 mod eval;
 mod features;
 mod import;
+mod pretrain;
 mod train;
 
 use std::path::PathBuf;
@@ -60,8 +62,12 @@ pub enum Command {
     Data(data::DataArgs),
     /// Train a network on photos
     Train(train::TrainArgs),
+    /// Pre-train a backbone on photos
+    Pretrain(pretrain::PretrainArgs),
     /// Measure a network on a test set
     Eval(eval::EvalArgs),
+    /// Measure how fast a network is on this machine
+    Bench(bench::BenchArgs),
 }
 
 /// Arguments of `restore`.
@@ -102,6 +108,9 @@ pub struct RestoreArgs {
     /// Average over the 8 flips and rotations: a little better, 8 times slower
     #[arg(long)]
     pub tta: bool,
+    /// Threads of the CPU [default: one for each core, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
     /// Overwrite results that exist
     #[arg(long)]
     pub force: bool,
@@ -183,7 +192,9 @@ pub fn run(command: Command) -> ExitCode {
         Command::Analyze(args) => analyze::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     done.unwrap_or_else(|error| {
         if interrupt::asked() {
@@ -224,6 +235,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     options
         .validate()
         .map_err(|error| UsageError(error.to_string()))?;
+    use_threads(args.threads)?;
     let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
     let settings = Settings {
         options,
@@ -242,6 +254,16 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
             Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
         },
     )
+}
+
+/// Computes with so many threads from here on; without a number with as many as rayon takes.
+fn use_threads(threads: Option<u16>) -> Result<()> {
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()?;
+    }
+    Ok(())
 }
 
 /// Prints help as it is, and any complaint as one line; returns the exit code.

@@ -1,6 +1,6 @@
 //! Settings of a training run: a TOML file and `--set` overrides.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::de::DeserializeOwned;
@@ -71,6 +71,18 @@ impl Default for ValidationConfig {
     }
 }
 
+/// Weights to start from instead of random ones. A resumed run has its own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InitConfig {
+    /// A weights file of the same net.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// A backbone's weights file, or a guided net's, of which the backbone is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<PathBuf>,
+}
+
 /// A whole training run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +96,9 @@ pub struct TrainConfig {
     /// Photos, tasks and degradations; read by the sampler with [`read_section`].
     #[serde(default)]
     pub data: Table,
+    /// Weights to start from.
+    #[serde(default)]
+    pub init: InitConfig,
     /// The loss; read by the model's builder with [`read_section`].
     #[serde(default)]
     pub loss: Table,
@@ -111,6 +126,9 @@ pub struct TrainConfig {
     /// Batches prepared ahead of the step.
     #[serde(default = "default_prefetch")]
     pub prefetch: usize,
+    /// Parts of each batch that are computed side by side, each with its share of the threads.
+    #[serde(default = "default_replicas")]
+    pub replicas: usize,
     /// The settings as TOML, overrides included; stored in checkpoints.
     #[serde(skip)]
     pub text: String,
@@ -130,6 +148,10 @@ fn default_log_every() -> u64 {
 
 fn default_prefetch() -> usize {
     2
+}
+
+fn default_replicas() -> usize {
+    1
 }
 
 /// Where a step lies: its stage and its number in it.
@@ -168,6 +190,12 @@ impl TrainConfig {
         config.text = toml::to_string(&config).context("cannot write the settings as TOML")?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// Adds to the parameters that are never updated.
+    pub fn freeze(&mut self, prefixes: &[&str]) {
+        self.frozen
+            .extend(prefixes.iter().map(|&prefix| prefix.to_owned()));
     }
 
     /// Steps of all stages together.

@@ -5,6 +5,7 @@
 
 pub mod blur;
 pub mod haze;
+pub mod jpeg;
 pub mod noise;
 pub mod rain;
 

@@ -2,6 +2,7 @@
 //! and restoring files.
 
 pub mod analyze;
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
@@ -19,6 +20,8 @@ pub mod optimizer;
 pub mod parameters;
 pub mod photo;
 pub mod plot;
+pub mod pretrain;
+pub mod replicas;
 pub mod restore;
 pub mod rgb;
 pub mod sample;

@@ -19,6 +19,11 @@ pub fn left_of(budget: u64, own_buffers: u64) -> u64 {
     budget.saturating_sub(held + RESERVE)
 }
 
+/// The most bytes that this process ever had in memory, where the system tells.
+pub fn peak() -> Option<u64> {
+    field("/proc/self/status", "VmHWM:")
+}
+
 /// Bytes of this process in memory now, where the system tells.
 fn resident() -> Option<u64> {
     field("/proc/self/status", "VmRSS:")

@@ -243,7 +243,7 @@ fn flatten<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
 }
 
 /// Gives `new` the autodiff state of `old`: a fresh leaf that keeps its gradient if `old` did.
-fn lift<const D: usize>(old: &Tensor<D>, new: Tensor<D>) -> Tensor<D> {
+pub fn lift<const D: usize>(old: &Tensor<D>, new: Tensor<D>) -> Tensor<D> {
     match old.gradient_checkpointing_strategy() {
         None => new,
         Some(strategy) => new

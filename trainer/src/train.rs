@@ -18,8 +18,9 @@ use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::log::{Entry, Log};
 use crate::optimizer::Optimizer;
-use crate::parameters::{flat_gradients, freeze, load_tensors, named_tensors};
+use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
+use crate::replicas::{Descent, Replicas};
 use crate::schedule::learning_rate;
 
 #[cfg(test)]
@@ -30,17 +31,45 @@ mod tests;
 pub struct StepOutput {
     /// The loss to descend, one value.
     pub loss: Tensor<1>,
-    /// The restored samples `[batch, 3, height, width]`, RGB, nominal 0..1.
-    pub restored: Tensor<4>,
+    /// Mean squared error of each group of samples, `[groups]`, outside autodiff: the log's PSNR.
+    pub errors: Tensor<1>,
+    /// What [`Trainee::after_step`] wants to know about the batch, outside autodiff: a mean.
+    pub statistics: Option<Tensor<1>>,
+}
+
+/// Mean squared error of each sample, clamped to 0..1: `[count]`, outside autodiff. NaN where a
+/// restored value is not finite.
+///
+/// # Shapes
+/// - both: `[count, 3, height, width]`, RGB, nominal 0..1
+pub fn squared_errors(restored: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
+    let [count, ..] = restored.dims();
+    let (restored, clean) = (restored.inner(), clean.inner());
+    // Clamping would hide an infinity; times zero it is NaN.
+    let hidden = restored.clone() * 0.0;
+    let error = (restored.clamp(0.0, 1.0) - clean).square() + hidden;
+    let error = error.reshape([count as i32, -1]);
+    error.mean_dim(1).reshape([count])
 }
 
 /// A model that can be trained.
 pub trait Trainee: Module {
-    /// Loss and result for a batch; both `[batch, 3, height, width]`, RGB 0..1, on an autodiff device.
+    /// Samples that belong together: a batch holds a multiple of these.
+    const GROUP: usize = 1;
+
+    /// Loss and errors for a batch; both `[batch, 3, height, width]`, RGB 0..1, on an autodiff device.
     fn loss(&self, degraded: Tensor<4>, clean: Tensor<4>) -> StepOutput;
 
-    /// Restores a batch `[batch, 3, height, width]`, RGB 0..1, without a loss.
-    fn restore(&self, degraded: Tensor<4>) -> Tensor<4>;
+    /// Mean squared error of each validation sample, `[count]`, for samples
+    /// `[count, 3, height, width]`, RGB 0..1.
+    fn errors(&self, degraded: Tensor<4>, clean: Tensor<4>) -> Tensor<1>;
+
+    /// What changes besides the trained parameters, after the optimiser's step. `progress` goes
+    /// from 0 to 1 over the run.
+    fn after_step(self, statistics: Option<Tensor<1>>, progress: f64) -> Self {
+        let _ = (statistics, progress);
+        self
+    }
 }
 
 /// Which samples are wanted.
@@ -87,7 +116,22 @@ impl Batch {
         Ok(())
     }
 
-    fn tensor(&self, values: &[f32], device: &Device) -> Tensor<4> {
+    /// Samples `first..first + count`.
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        let length = 3 * self.patch * self.patch;
+        let values = first * length..(first + count) * length;
+        Self {
+            degraded: self.degraded[values.clone()].to_vec(),
+            clean: self.clean[values].to_vec(),
+            count,
+            patch: self.patch,
+            names: self.names[first..first + count].to_vec(),
+            tasks: self.tasks[first..first + count].to_vec(),
+        }
+    }
+
+    /// Inputs or targets `[count, 3, patch, patch]`.
+    pub(crate) fn tensor(&self, values: &[f32], device: &Device) -> Tensor<4> {
         let shape = [self.count, 3, self.patch, self.patch];
         Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
     }
@@ -199,6 +243,7 @@ struct Run<'a, M> {
     /// Always present; taken only while the optimiser replaces it.
     model: M,
     device: Device,
+    replicas: Replicas,
     optimizer: Optimizer,
     ema: Ema,
     state: State,
@@ -285,6 +330,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             options,
             model,
             device,
+            replicas: Replicas::new(config.replicas)?,
             optimizer,
             ema,
             checkpoint_step: checkpoint.as_ref().map(|_| state.step),
@@ -339,32 +385,17 @@ impl<'a, M: Trainee> Run<'a, M> {
             .position(step)
             .context("there are no more steps")?;
         let lr = learning_rate(position.stage, position.step);
-        let device = self.device.clone().autodiff();
-        let clean = batch.tensor(&batch.clean, &device);
-        let output = self
-            .model
-            .loss(batch.tensor(&batch.degraded, &device), clean.clone());
-        ensure!(
-            output.loss.is_tracked(),
-            "nothing to train: every parameter is frozen"
-        );
-
-        let mut gradients = output.loss.backward();
-        let gradients = flat_gradients(&self.model, &mut gradients);
+        let Descent {
+            loss,
+            errors,
+            statistics,
+            gradients,
+        } = self.replicas.descend(&self.model, batch, &self.device)?;
         let squares = gradients
             .values()
             .map(|gradient| gradient.clone().square().sum());
         let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
-        let error = (output.restored.inner().clamp(0.0, 1.0) - clean.inner()).square();
-        let error = error
-            .reshape([batch.count as i32, -1])
-            .mean_dim(1)
-            .reshape([batch.count]);
-        // One read for all, because each waits for the device.
-        let numbers = Tensor::cat(vec![output.loss.inner(), norm, error], 0).into_data();
-        let numbers = numbers.try_to_vec::<f32>().context("the loss is not f32")?;
-        let (loss, norm) = (f64::from(numbers[0]), f64::from(numbers[1]));
-        let errors = &numbers[2..];
+        let norm = f64::from(norm.into_data().try_to_vec::<f32>().context("not f32")?[0]);
         if !loss.is_finite() || !norm.is_finite() || errors.iter().any(|error| !error.is_finite()) {
             bail!(
                 "step {}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
@@ -378,6 +409,8 @@ impl<'a, M: Trainee> Run<'a, M> {
             .optimizer
             .step(self.model.clone(), gradients, scale, lr);
         self.state.step += 1;
+        let progress = self.state.step as f64 / self.config.total_steps() as f64;
+        self.model = self.model.clone().after_step(statistics, progress);
         self.ema.update(&self.model, self.state.step);
         let psnr = errors
             .iter()
@@ -385,7 +418,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             .sum::<f64>();
         Ok(StepNumbers {
             loss,
-            psnr: psnr / batch.count as f64,
+            psnr: psnr / errors.len() as f64,
             grad_norm: norm,
         })
     }
@@ -445,12 +478,13 @@ impl<'a, M: Trainee> Run<'a, M> {
             if self.stopped() {
                 return Ok(());
             }
-            let restored = model.restore(batch.tensor(&batch.degraded, &self.device));
-            let restored = restored
+            let degraded = batch.tensor(&batch.degraded, &self.device);
+            let errors = model.errors(degraded, batch.tensor(&batch.clean, &self.device));
+            let errors = errors
                 .into_data()
                 .try_to_vec::<f32>()
                 .context("the result is not f32")?;
-            if let Some(name) = scores.add(batch, &restored) {
+            if let Some(name) = scores.add(batch, &errors) {
                 bail!(
                     "step {}: validation gave NaN or infinity for {name}. {}",
                     self.state.step,
@@ -463,7 +497,7 @@ impl<'a, M: Trainee> Run<'a, M> {
         let input = self.input_psnr.get_or_insert_with(|| {
             let mut scores = Scores::default();
             for batch in batches {
-                scores.add(batch, &batch.degraded);
+                scores.add(batch, &input_errors(batch));
             }
             scores.means()
         });
@@ -539,24 +573,14 @@ struct Scores {
 }
 
 impl Scores {
-    /// Adds a batch's samples; returns the name of one that is not finite.
-    fn add<'b>(&mut self, batch: &'b Batch, restored: &[f32]) -> Option<&'b str> {
-        let length = 3 * batch.patch * batch.patch;
-        let samples = restored
-            .chunks_exact(length)
-            .zip(batch.clean.chunks_exact(length));
-        for (index, (restored, clean)) in samples.enumerate() {
-            let squares = restored.iter().zip(clean).map(|(&restored, &clean)| {
-                let difference = f64::from(restored.clamp(0.0, 1.0)) - f64::from(clean);
-                difference * difference
-            });
-            let error = squares.sum::<f64>() / length as f64;
-            // Clamping would hide an infinity.
-            if !error.is_finite() || restored.iter().any(|value| !value.is_finite()) {
+    /// Adds a batch's mean squared errors; returns the name of a sample whose is not finite.
+    fn add<'b>(&mut self, batch: &'b Batch, errors: &[f32]) -> Option<&'b str> {
+        for (index, &error) in errors.iter().enumerate() {
+            if !error.is_finite() {
                 return Some(&batch.names[index]);
             }
             let (sum, count) = self.tasks.entry(batch.tasks[index].clone()).or_default();
-            *sum += psnr(error);
+            *sum += psnr(f64::from(error));
             *count += 1;
         }
         None
@@ -567,6 +591,22 @@ impl Scores {
             |(task, (sum, count)): (&String, &(f64, u64))| (task.clone(), sum / *count as f64);
         self.tasks.iter().map(mean).collect()
     }
+}
+
+/// Mean squared error of each untouched input.
+fn input_errors(batch: &Batch) -> Vec<f32> {
+    let length = 3 * batch.patch * batch.patch;
+    let pairs = batch.degraded.chunks_exact(length);
+    let pairs = pairs.zip(batch.clean.chunks_exact(length));
+    pairs
+        .map(|(degraded, clean)| {
+            let squares = degraded.iter().zip(clean).map(|(&degraded, &clean)| {
+                let difference = f64::from(degraded) - f64::from(clean);
+                difference * difference
+            });
+            (squares.sum::<f64>() / length as f64) as f32
+        })
+        .collect()
 }
 
 /// PSNR in dB of a mean squared error of values in 0..1; 100 dB for equal images.

@@ -1,13 +1,16 @@
 //! DINO-IR as the training loop sees it: the net with its losses, and batches from photos.
 
+use std::path::Path;
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dino_ir::loss::perception_contrastive::Triplet;
 use dino_ir::loss::{PerceptionContrastive, l1};
+use dino_ir::model::dinov2::{Dinov2, Dinov2Config};
 use dino_ir::model::{DinoIr, DinoIrConfig};
+use dino_ir::weights::{Kind, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
@@ -16,7 +19,8 @@ use crate::dataset::DataConfig;
 use crate::degrade::Task;
 use crate::parameters::load_tensors;
 use crate::sample::{Sample, Sampler};
-use crate::train::{Batch, BatchRequest, BatchSource, StepOutput, Trainee};
+use crate::train::{Batch, BatchRequest, BatchSource, StepOutput, Trainee, squared_errors};
+use crate::weights;
 
 /// Samples of one validation batch.
 const VALIDATION_BATCH: usize = 4;
@@ -99,6 +103,15 @@ impl DinoIrTrainee {
         let section: ModelSection = read_section("model", &config.model)?;
         let sizes = section.config();
         sizes.validate()?;
+        let multiple = sizes.restormer.multiple();
+        let patches = config.stages.iter().map(|stage| stage.patch);
+        let patches = patches.chain([config.validation.patch]);
+        for patch in patches {
+            ensure!(
+                patch % multiple == 0,
+                "patches of {patch} pixels: this model needs multiples of {multiple}"
+            );
+        }
         let loss: LossConfig = read_section("loss", &config.loss)?;
         if loss.lambda > 0.0 {
             let depth = sizes
@@ -119,7 +132,35 @@ impl DinoIrTrainee {
             );
         }
         device.seed(config.seed);
-        let net = sizes.init(device);
+        let mut net = sizes.init(device);
+        if let Some(path) = &config.init.weights {
+            let unfit = || format!("{}: cannot start from it", path.display());
+            let bytes = weights::read(path)?;
+            let file = Weights::from_bytes(&bytes).with_context(unfit)?;
+            let found = file.config().with_context(unfit)?;
+            ensure!(
+                found == sizes,
+                "{}: is another net than the one in [model]",
+                path.display()
+            );
+            net = file.model(device).with_context(unfit)?;
+        }
+        if let Some(path) = &config.init.backbone {
+            let guidance = net
+                .guidance
+                .as_mut()
+                .context("init.backbone needs a model with guidance")?;
+            guidance.backbone = load_backbone(path, device)
+                .and_then(|(backbone, found)| {
+                    let wanted = sizes.guidance.as_ref().map(|guidance| &guidance.backbone);
+                    ensure!(
+                        Some(&found) == wanted,
+                        "is another backbone than the one in [model]"
+                    );
+                    Ok(backbone.no_grad())
+                })
+                .with_context(|| format!("{}", path.display()))?;
+        }
         Ok((Self { net, loss }, sizes))
     }
 
@@ -138,10 +179,11 @@ impl DinoIrTrainee {
 impl Trainee for DinoIrTrainee {
     fn loss(&self, degraded: Tensor<4>, clean: Tensor<4>) -> StepOutput {
         let restored = self.net.forward(degraded.clone());
+        let errors = squared_errors(restored.clone(), clean.clone());
         let mut loss = l1(restored.clone(), clean.clone());
         if let (Some(guidance), true) = (&self.net.guidance, self.loss.lambda > 0.0) {
             let triplet = Triplet {
-                restored: restored.clone(),
+                restored,
                 clean,
                 degraded,
             };
@@ -151,11 +193,30 @@ impl Trainee for DinoIrTrainee {
             }
             loss = loss + contrastive.forward(&guidance.backbone, triplet) * self.loss.lambda;
         }
-        StepOutput { loss, restored }
+        StepOutput {
+            loss,
+            errors,
+            statistics: None,
+        }
     }
 
-    fn restore(&self, degraded: Tensor<4>) -> Tensor<4> {
-        self.net.forward(degraded)
+    fn errors(&self, degraded: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
+        squared_errors(self.net.forward(degraded), clean)
+    }
+}
+
+/// The backbone of a backbone's or a guided net's weights file.
+fn load_backbone(path: &Path, device: &Device) -> Result<(Dinov2, Dinov2Config)> {
+    let bytes = weights::read(path)?;
+    let file = Weights::from_bytes(&bytes)?;
+    if file.header.kind == Kind::Dinov2 {
+        return Ok((file.backbone(device)?, file.backbone_config()?));
+    }
+    let config = file.config()?.guidance;
+    let guidance = file.model(device)?.guidance;
+    match (config, guidance) {
+        (Some(config), Some(guidance)) => Ok((guidance.backbone, config.backbone)),
+        _ => bail!("a net without guidance has no backbone"),
     }
 }
 
@@ -205,28 +266,31 @@ impl BatchSource for Photos {
         let samples = self.with_patch(patch).validation(samples, patch);
         Ok(samples
             .chunks(VALIDATION_BATCH)
-            .map(|samples| together(samples, patch))
+            .map(|samples| Batch::of(samples, patch))
             .collect())
     }
 }
 
-fn together(samples: &[Sample], patch: usize) -> Batch {
-    Batch {
-        count: samples.len(),
-        patch,
-        tasks: samples
-            .iter()
-            .map(|sample| task_name(sample.task))
-            .collect(),
-        names: samples.iter().map(|sample| sample.name.clone()).collect(),
-        degraded: samples
-            .iter()
-            .flat_map(|sample| sample.degraded.clone())
-            .collect(),
-        clean: samples
-            .iter()
-            .flat_map(|sample| sample.clean.clone())
-            .collect(),
+impl Batch {
+    /// Drawn samples of one patch size.
+    pub(crate) fn of(samples: &[Sample], patch: usize) -> Self {
+        Self {
+            count: samples.len(),
+            patch,
+            tasks: samples
+                .iter()
+                .map(|sample| task_name(sample.task))
+                .collect(),
+            names: samples.iter().map(|sample| sample.name.clone()).collect(),
+            degraded: samples
+                .iter()
+                .flat_map(|sample| sample.degraded.clone())
+                .collect(),
+            clean: samples
+                .iter()
+                .flat_map(|sample| sample.clean.clone())
+                .collect(),
+        }
     }
 }
 

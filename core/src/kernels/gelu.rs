@@ -215,12 +215,12 @@ unsafe fn gate_chunk_backward_body<S: Simd>(
 /// by at most 1e-7): unlike an approximation of erf it vanishes far out, where GELU multiplies its
 /// error by x, and it shares its exponential with the density.
 #[inline(always)]
-fn normal<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+pub(crate) fn normal<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     let (zero, half, one) = (s.splat(0.0), s.splat(0.5), s.splat(1.0));
     let magnitude = s.max(x, s.sub(zero, x));
     let bell = exp(s, s.mul(s.mul(x, x), s.splat(-0.5)));
     let scale = s.splat(0.327_591_1 * FRAC_1_SQRT_2);
-    let t = s.div(one, s.mul_add(magnitude, scale, one));
+    let t = s.reciprocal(s.mul_add(magnitude, scale, one));
     // The coefficients for erfc, halved.
     let series = polynomial(
         s,
@@ -241,7 +241,7 @@ fn normal<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
 
 /// The exponential of numbers up to 0, by `2^k e^r` and the Taylor series of `e^r`.
 #[inline(always)]
-fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let x = s.max(x, s.splat(-87.0));
     let k = s.round(s.mul(x, s.splat(LOG2_E)));
     // ln 2 in two parts, of which the first times k is exact.

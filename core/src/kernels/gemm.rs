@@ -212,7 +212,7 @@ unsafe fn multiply_tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 /// `C += A B^T`, the inner products of the rows of A with the rows of B.
-pub(super) struct RowProducts<'a> {
+pub(crate) struct RowProducts<'a> {
     /// Rows of A and of C.
     pub rows: usize,
     /// Rows of B, columns of C.
@@ -230,7 +230,7 @@ pub(super) struct RowProducts<'a> {
 }
 
 /// Adds the products to `c`, `rows` times `columns` floats without gaps.
-pub(super) fn multiply_rows(product: &RowProducts<'_>, c: &mut [f32]) {
+pub(crate) fn multiply_rows(product: &RowProducts<'_>, c: &mut [f32]) {
     let p = product;
     if p.rows == 0 || p.columns == 0 || p.inner == 0 {
         return;
@@ -381,7 +381,7 @@ pub(super) fn row_products<'a>(
 }
 
 /// `sum += part`
-pub(super) fn add(sum: &mut [f32], part: &[f32]) {
+pub(crate) fn add(sum: &mut [f32], part: &[f32]) {
     for (sum, value) in sum.iter_mut().zip(part) {
         *sum += value;
     }

@@ -10,10 +10,10 @@
 use core::arch::x86_64::*;
 
 /// Most lanes that any [`Simd`] has; the size of scratch rows and accumulators.
-pub(super) const MAX_LANES: usize = 16;
+pub(crate) const MAX_LANES: usize = 16;
 
 /// A proof that the processor supports an instruction set, and the vector operations it offers.
-pub(super) trait Simd: Copy {
+pub(crate) trait Simd: Copy {
     /// A vector of [`LANES`](Self::LANES) floats.
     type V: Copy;
     /// Floats in one vector.
@@ -59,8 +59,15 @@ pub(super) trait Simd: Copy {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `m * 2^k` for integral `k` in -126..=127.
     fn scale_by_power_of_two(self, m: Self::V, k: Self::V) -> Self::V;
+    /// The square root of numbers from 0 up.
+    fn sqrt(self, a: Self::V) -> Self::V;
     /// Sum of the lanes.
     fn sum(self, a: Self::V) -> f32;
+    /// `1 / a` within two units in the last place, for magnitudes in 1e-37..1e37.
+    #[inline(always)]
+    fn reciprocal(self, a: Self::V) -> Self::V {
+        self.div(self.splat(1.0), a)
+    }
 
     /// Reads `min(n, LANES)` lanes, the others zero.
     ///
@@ -105,7 +112,7 @@ pub(super) trait Simd: Copy {
 
 /// Vectors of plain Rust, for every processor; the compiler turns the loops into what there is.
 #[derive(Clone, Copy)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 /// Lanes of [`Portable`]: two 128-bit registers on NEON, SSE2 and WebAssembly.
 const WIDTH: usize = 8;
@@ -190,6 +197,10 @@ impl Simd for Portable {
         lanewise!(i => m[i] * f32::from_bits(((k[i] as i32 + 127) as u32) << 23))
     }
     #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        lanewise!(i => a[i].sqrt())
+    }
+    #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {
         ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
     }
@@ -198,14 +209,14 @@ impl Simd for Portable {
 /// AVX2 with FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(crate) struct Avx2(());
 
 #[cfg(target_arch = "x86_64")]
 impl Avx2 {
     /// # Safety
     /// The processor has AVX2 and FMA.
     #[inline(always)]
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         Self(())
     }
 
@@ -223,14 +234,14 @@ impl Avx2 {
 /// AVX-512 (F, VL, DQ, BW).
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(crate) struct Avx512(());
 
 #[cfg(target_arch = "x86_64")]
 impl Avx512 {
     /// # Safety
     /// The processor has AVX-512 F, VL, DQ and BW.
     #[inline(always)]
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         Self(())
     }
 }
@@ -286,6 +297,11 @@ impl Simd for Avx2 {
     unsafe fn store_partial(self, p: *mut f32, v: __m256, n: usize) {
         // SAFETY: as above; masked lanes are not written.
         unsafe { _mm256_maskstore_ps(p, self.mask(n), v) }
+    }
+    #[inline(always)]
+    fn sqrt(self, a: __m256) -> __m256 {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_sqrt_ps(a) }
     }
     #[inline(always)]
     fn scale_by_power_of_two(self, m: __m256, k: __m256) -> __m256 {
@@ -348,6 +364,20 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_storeu_ps(p, (1u16 << n) - 1, v) }
     }
     #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512.
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+    #[inline(always)]
+    fn reciprocal(self, a: __m512) -> __m512 {
+        // Sixteen quotients take as long as thirty products: an estimate of 14 bits and a step
+        // of Newton's method take six.
+        // SAFETY: the token proves AVX-512.
+        let estimate = unsafe { _mm512_rcp14_ps(a) };
+        let rest = self.sub(self.splat(2.0), self.mul(a, estimate));
+        self.mul(estimate, rest)
+    }
+    #[inline(always)]
     fn sum(self, a: __m512) -> f32 {
         // SAFETY: the token proves AVX-512.
         unsafe { _mm512_reduce_add_ps(a) }
@@ -356,7 +386,7 @@ impl Simd for Avx512 {
 
 /// The sum of `a[i] * b[i]`.
 #[inline(always)]
-pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "as many factors on both sides");
     let mut sums = [s.splat(0.0); 4];
     let mut i = 0;
@@ -383,7 +413,7 @@ pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
 #[cfg(any(target_arch = "x86_64", test))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// [`Portable`]
     Portable = 1,
     /// [`Avx2`]
@@ -397,7 +427,7 @@ pub(super) enum Level {
 #[cfg(any(target_arch = "x86_64", test))]
 impl Level {
     /// All levels this processor supports.
-    pub(super) fn available() -> Vec<Level> {
+    pub(crate) fn available() -> Vec<Level> {
         #[allow(unused_mut)]
         let mut levels = vec![Level::Portable];
         #[cfg(target_arch = "x86_64")]
@@ -419,7 +449,7 @@ impl Level {
     /// The best level of this processor.
     #[cfg(target_arch = "x86_64")]
     #[inline]
-    pub(super) fn best() -> Level {
+    pub(crate) fn best() -> Level {
         use std::sync::OnceLock;
         static BEST: OnceLock<Level> = OnceLock::new();
         #[cfg(test)]
@@ -495,11 +525,11 @@ macro_rules! simd_fn {
         }
     };
 }
-pub(super) use simd_fn;
+pub(crate) use simd_fn;
 
 /// Forcing a level in tests, so that one machine checks every code path.
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod testing {
     use super::Level;
     use std::sync::{
         Mutex, PoisonError,
@@ -510,7 +540,7 @@ pub(super) mod testing {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn forced() -> Option<Level> {
+    pub(crate) fn forced() -> Option<Level> {
         match FORCED.load(Ordering::Relaxed) {
             1 => Some(Level::Portable),
             2 => Some(Level::Avx2),
@@ -520,7 +550,7 @@ pub(super) mod testing {
     }
 
     /// Runs `test` once with each instruction set of this processor.
-    pub(in crate::kernels) fn at_every_level(mut test: impl FnMut(Level)) {
+    pub(crate) fn at_every_level(mut test: impl FnMut(Level)) {
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         for level in Level::available() {
             FORCED.store(level as u8, Ordering::Relaxed);

@@ -17,8 +17,8 @@ use block::{Block, EPSILON};
 use patch_embed::{PATCH, PatchEmbed};
 use pos_embed::resize_pos_embed;
 
-const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+pub(crate) const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub(crate) const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Sizes of a [`Dinov2`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -253,9 +253,13 @@ impl Dinov2 {
 /// - `image`: `[batch, 3, height, width]`
 pub fn fit(image: Tensor<4>) -> Tensor<4> {
     let [_, _, height, width] = image.dims();
-    let nearest = |side: usize| ((side + PATCH / 2) / PATCH).max(1) * PATCH;
-    let axis = |side: usize| Axis::bilinear_antialias(side, nearest(side));
-    resize(image, axis(height), axis(width))
+    resize(image, fit_axis(height), fit_axis(width))
+}
+
+/// How one side is resized by [`fit`].
+pub(crate) fn fit_axis(side: usize) -> Axis {
+    let nearest = ((side + PATCH / 2) / PATCH).max(1) * PATCH;
+    Axis::bilinear_antialias(side, nearest)
 }
 
 /// ImageNet mean and deviation.

@@ -17,7 +17,7 @@ pub struct DrFusion {
     pub key: Conv,
     /// `W_q`, 1x1.
     pub query: Conv,
-    pixel_mean: bool,
+    pub(crate) pixel_mean: bool,
 }
 
 impl DrFusion {

@@ -57,7 +57,7 @@ pub struct LayerNorm {
     pub weight: Param<Tensor<1>>,
     /// `[width]`.
     pub bias: Param<Tensor<1>>,
-    epsilon: f64,
+    pub(crate) epsilon: f64,
 }
 
 impl LayerNorm {

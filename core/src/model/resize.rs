@@ -60,6 +60,19 @@ impl Axis {
         self.from == self.to && self.step == 1.0
     }
 
+    /// For each output sample the first source sample that it is made of, and the weights of that and
+    /// the following.
+    pub(crate) fn taps(&self) -> Vec<(usize, Vec<f32>)> {
+        self.weights()
+            .chunks_exact(self.from)
+            .map(|row| {
+                let first = row.iter().position(|&w| w != 0.0).unwrap_or(0);
+                let last = row.iter().rposition(|&w| w != 0.0).unwrap_or(first);
+                (first, row[first..=last].to_vec())
+            })
+            .collect()
+    }
+
     /// Row-major `[to, from]`; each row sums to one.
     fn weights(&self) -> Vec<f32> {
         let mut rows = vec![0.0; self.to * self.from];

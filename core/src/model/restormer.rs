@@ -15,7 +15,7 @@ use crate::model::layers::Conv;
 use crate::{Error, Result};
 use block::Block;
 pub use layer_norm::NormKind;
-use resample::{Downsample, Upsample};
+use resample::{Downsample, Upsample, pixel_shuffle, pixel_unshuffle};
 
 /// Number of levels: three of the encoder and the latent.
 pub const LEVELS: usize = 4;
@@ -36,6 +36,10 @@ pub struct RestormerConfig {
     pub expansion: f64,
     /// Which layer norm.
     pub norm: NormKind,
+    /// The net works on the image pixel-unshuffled by this factor, 1 (the published net) or 2, and
+    /// shuffles its result back: at 2 each pixel costs a quarter at the same width, and the same
+    /// blocks see twice as far.
+    pub unshuffle: usize,
 }
 
 impl Default for RestormerConfig {
@@ -47,6 +51,7 @@ impl Default for RestormerConfig {
             refinement: 4,
             expansion: 2.66,
             norm: NormKind::WithBias,
+            unshuffle: 1,
         }
     }
 }
@@ -55,6 +60,11 @@ impl RestormerConfig {
     /// Channels of `level`, counted from 1.
     pub fn channels(&self, level: usize) -> usize {
         self.dim << (level - 1)
+    }
+
+    /// Height and width of the input must be multiples of this.
+    pub fn multiple(&self) -> usize {
+        self.unshuffle << (LEVELS - 1)
     }
 
     /// # Errors
@@ -66,6 +76,9 @@ impl RestormerConfig {
         }
         if !(0.1..=16.0).contains(&self.expansion) {
             return wrong(format!("expansion {} is not in 0.1..=16", self.expansion));
+        }
+        if !(1..=2).contains(&self.unshuffle) {
+            return wrong(format!("unshuffle {} is not 1 or 2", self.unshuffle));
         }
         let blocks = self.blocks.iter().chain([&self.refinement]);
         if blocks.clone().any(|&count| count > 256) {
@@ -93,8 +106,9 @@ impl RestormerConfig {
         let [d1, d2, d3, d4] = [1, 2, 3, 4].map(|level| self.channels(level));
         let [b1, b2, b3, b4] = self.blocks;
         let [h1, h2, h3, h4] = self.heads;
+        let colours = 3 * self.unshuffle * self.unshuffle;
         Restormer {
-            patch_embed: Conv::full(3, d1, device),
+            patch_embed: Conv::full(colours, d1, device),
             encoder: vec![level(b1, d1, h1), level(b2, d2, h2), level(b3, d3, h3)],
             down: [d1, d2, d3].map(|d| Downsample::new(d, device)).into(),
             latent: level(b4, d4, h4),
@@ -104,7 +118,8 @@ impl RestormerConfig {
                 .into(),
             decoder: vec![level(b3, d3, h3), level(b2, d2, h2), level(b1, d2, h1)],
             refinement: level(self.refinement, d2, h1),
-            output: Conv::full(d2, 3, device),
+            output: Conv::full(d2, colours, device),
+            unshuffle: self.unshuffle,
         }
     }
 }
@@ -113,7 +128,7 @@ impl RestormerConfig {
 /// and back upwards in `up`, `reduce` and `decoder`.
 #[derive(Module, Debug)]
 pub struct Restormer {
-    /// 3x3, `3 -> dim`.
+    /// 3x3, `3 unshuffle^2 -> dim`.
     pub patch_embed: Conv,
     /// Blocks of levels 1, 2, 3.
     pub encoder: Vec<Vec<Block>>,
@@ -129,18 +144,23 @@ pub struct Restormer {
     pub decoder: Vec<Vec<Block>>,
     /// Blocks at full resolution.
     pub refinement: Vec<Block>,
-    /// 3x3, `2 dim -> 3`.
+    /// 3x3, `2 dim -> 3 unshuffle^2`.
     pub output: Conv,
+    /// As in [`RestormerConfig::unshuffle`].
+    pub unshuffle: usize,
 }
 
 impl Restormer {
-    /// Height and width must be multiples of this.
-    pub const MULTIPLE: usize = 1 << (LEVELS - 1);
+    /// As [`RestormerConfig::multiple`].
+    pub fn multiple(&self) -> usize {
+        self.unshuffle << (LEVELS - 1)
+    }
 
     /// Restores without guidance.
     ///
     /// # Shapes
-    /// - `image`, output: `[batch, 3, height, width]`, multiples of [`Self::MULTIPLE`]
+    /// - `image`, output: `[batch, 3, height, width]`, multiples of
+    ///   [`RestormerConfig::multiple`]
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         self.forward_guided(image, |_, features| features)
     }
@@ -149,14 +169,18 @@ impl Restormer {
     /// (1, 2, 3) and the latent (4).
     ///
     /// # Shapes
-    /// - `image`, output: `[batch, 3, height, width]`, multiples of [`Self::MULTIPLE`]
-    /// - `features`: `[batch, dim 2^(level - 1), height / 2^(level - 1), width / 2^(level - 1)]`
+    /// - `image`, output: `[batch, 3, height, width]`, multiples of
+    ///   [`RestormerConfig::multiple`]
+    /// - `features`: `[batch, dim 2^(level - 1), height / d, width / d]` with
+    ///   `d = unshuffle 2^(level - 1)`
     pub fn forward_guided(
         &self,
         image: Tensor<4>,
         guide: impl Fn(usize, Tensor<4>) -> Tensor<4>,
     ) -> Tensor<4> {
-        let mut x = self.patch_embed.forward(image.clone());
+        let mut x = self
+            .patch_embed
+            .forward(pixel_unshuffle(image.clone(), self.unshuffle));
         let mut skips = Vec::with_capacity(self.encoder.len());
         for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
             let features = guide(level, run(blocks, x));
@@ -175,7 +199,8 @@ impl Restormer {
             }
             x = run(blocks, x);
         }
-        self.output.forward(run(&self.refinement, x)) + image
+        let residual = self.output.forward(run(&self.refinement, x));
+        pixel_shuffle(residual, self.unshuffle) + image
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use burn::module::Module;
+use burn::tensor::Device;
 use clap::Args;
 use dino_ir::device::DeviceChoice;
 use dino_ir::weights::Dtype;
@@ -17,7 +19,7 @@ use crate::trainee::{DinoIrTrainee, Photos};
 use crate::{interrupt, terminal, weights};
 
 /// The finished net in a run's folder.
-const WEIGHTS: &str = "weights.safetensors";
+pub(super) const WEIGHTS: &str = "weights.safetensors";
 
 /// Arguments of `train`.
 #[derive(Args, Debug)]
@@ -29,6 +31,13 @@ const WEIGHTS: &str = "weights.safetensors";
         trainer train --config trainer/configs/nano.toml --resume runs/nano"
 )]
 pub struct TrainArgs {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Arguments of every run that trains.
+#[derive(Args, Debug)]
+pub struct RunArgs {
     /// Settings of the run
     #[arg(long, value_name = "FILE.toml")]
     pub config: PathBuf,
@@ -49,47 +58,70 @@ pub struct TrainArgs {
     pub quiet: bool,
 }
 
+impl RunArgs {
+    /// The run's folder.
+    pub fn folder(&self) -> PathBuf {
+        let out = self.out.clone().or_else(|| self.resume.clone());
+        out.unwrap_or_else(|| "run".into())
+    }
+
+    /// A model made on the device asked for, with autodiff, and its sizes.
+    ///
+    /// # Errors
+    /// If the device cannot be opened, or the model not be made.
+    pub fn open<M: Module, C>(&self, make: impl Fn(&Device) -> Result<(M, C)>) -> Result<(M, C)> {
+        let (device, (model, sizes)) = self.device.open(|device| {
+            make(&device.clone().autodiff())
+                .map_err(|error| dino_ir::Error::InvalidOption(format!("{error:#}")))
+        })?;
+        if !self.quiet {
+            terminal::note(&format!(
+                "device: {device}; {} parameters",
+                model.num_params()
+            ));
+        }
+        Ok((model, sizes))
+    }
+
+    /// For [`train`].
+    pub fn options<'a>(&self, stop: &'a AtomicBool) -> RunOptions<'a> {
+        RunOptions {
+            out: self.folder(),
+            resume: self.resume.clone(),
+            stop,
+            quiet: self.quiet,
+        }
+    }
+
+    /// Says how to go on.
+    pub fn note_stop(&self, step: u64) {
+        terminal::note(&format!(
+            "stopped after step {step}; continue with --resume {}",
+            self.folder().display()
+        ));
+    }
+}
+
 /// Trains, and writes the averaged net to `weights.safetensors` in the run's folder.
 ///
 /// # Errors
 /// As [`train`]; settings that cannot be, a device that cannot be opened.
-pub fn run(args: &TrainArgs) -> Result<ExitCode> {
+pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     let stop = interrupt::listen_for_stop()?;
-    let config = TrainConfig::load(&args.config, &args.set)?;
-    let (device, (trainee, sizes)) = args.device.open(|device| {
-        let device = device.clone().autodiff();
-        DinoIrTrainee::new(&config, &device)
-            .map_err(|error| dino_ir::Error::InvalidOption(format!("{error:#}")))
-    })?;
-    if !args.quiet {
-        terminal::note(&format!(
-            "device: {device}; {} parameters",
-            trainee.num_params()
-        ));
-    }
+    let config = TrainConfig::load(&run.config, &run.set)?;
+    let (trainee, sizes) = run.open(|device| DinoIrTrainee::new(&config, device))?;
     let photos = Photos::load(&config)?;
-    let out = args.out.clone().or_else(|| args.resume.clone());
-    let options = RunOptions {
-        out: out.unwrap_or_else(|| "run".into()),
-        resume: args.resume.clone(),
-        stop,
-        quiet: args.quiet,
-    };
-    let outcome = train(trainee, &photos, &config, &options)?;
+    let outcome = train(trainee, &photos, &config, &run.options(stop))?;
     if outcome.stopped {
-        terminal::note(&format!(
-            "stopped after step {}; continue with --resume {}",
-            outcome.step,
-            options.out.display()
-        ));
+        run.note_stop(outcome.step);
         return Ok(ExitCode::from(FAILED));
     }
     let provenance = weights::run_provenance(outcome.step, outcome.seconds, outcome.best_psnr);
     let net = outcome.averaged.net;
     let bytes = dino_ir::weights::to_bytes(&net, &sizes, Dtype::F32, provenance)?;
-    let path = options.out.join(WEIGHTS);
+    let path = run.folder().join(WEIGHTS);
     write_atomically(&path, &bytes)?;
-    if !args.quiet {
+    if !run.quiet {
         terminal::note(&format!("weights: {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)

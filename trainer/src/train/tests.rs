@@ -49,11 +49,18 @@ impl Trainee for Tiny {
     fn loss(&self, degraded: Tensor<4>, clean: Tensor<4>) -> StepOutput {
         let restored = self.restore(degraded);
         StepOutput {
-            loss: (restored.clone() - clean).abs().mean(),
-            restored,
+            errors: squared_errors(restored.clone(), clean.clone()),
+            loss: (restored - clean).abs().mean(),
+            statistics: None,
         }
     }
 
+    fn errors(&self, degraded: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
+        squared_errors(self.restore(degraded), clean)
+    }
+}
+
+impl Tiny {
     fn restore(&self, degraded: Tensor<4>) -> Tensor<4> {
         let features = self.backbone.forward(degraded.clone());
         let features = Tensor::cat(vec![degraded.clone(), features], 1);
@@ -290,6 +297,41 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     }
     assert!(!halves.join("last.safetensors.tmp").exists());
     assert_eq!(timeless(&straight), timeless(&halves));
+}
+
+#[test]
+fn replicas_find_the_gradients_of_the_whole_batch() {
+    let stop = AtomicBool::new(false);
+    let source = Synthetic::new(&stop);
+    let request = BatchRequest {
+        step: 3,
+        count: 5,
+        patch: 16,
+    };
+    let batch = source.batch(request).expect("synthetic");
+    let model = Tiny::new(&device()).train();
+    let descend = |replicas| {
+        let replicas = crate::replicas::Replicas::new(replicas).expect("threads");
+        let found = replicas.descend(&model, &batch, &Device::flex());
+        found.expect("not frozen")
+    };
+    let (whole, parts) = (descend(1), descend(2));
+    assert!((whole.loss - parts.loss).abs() < 1e-6);
+    assert_eq!(whole.errors.len(), 5);
+    for (one, other) in whole.errors.iter().zip(&parts.errors) {
+        assert!((one - other).abs() < 1e-6);
+    }
+    assert!(!whole.gradients.is_empty());
+    assert!(whole.gradients.keys().eq(parts.gradients.keys()));
+    for (name, gradient) in &whole.gradients {
+        let difference = gradient.clone() - parts.gradients[name].clone();
+        let difference = difference.abs().max().into_scalar::<f32>();
+        let largest = gradient.clone().abs().max().into_scalar::<f32>();
+        assert!(
+            largest > 0.0 && difference < 1e-5 * largest.max(1e-2),
+            "{name}"
+        );
+    }
 }
 
 #[test]

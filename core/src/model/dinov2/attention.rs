@@ -13,7 +13,7 @@ pub struct Attention {
     pub qkv: Linear,
     /// `width -> width`.
     pub proj: Linear,
-    heads: usize,
+    pub(crate) heads: usize,
 }
 
 impl Attention {

@@ -24,7 +24,7 @@ impl Downsample {
     /// - `x`: `[batch, channels, height, width]`, even height and width
     /// - output: `[batch, 2 channels, height / 2, width / 2]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        pixel_unshuffle(self.conv.forward(x))
+        pixel_unshuffle(self.conv.forward(x), 2)
     }
 }
 
@@ -47,20 +47,39 @@ impl Upsample {
     /// - `x`: `[batch, channels, height, width]`
     /// - output: `[batch, channels / 2, 2 height, 2 width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        pixel_shuffle(self.conv.forward(x))
+        pixel_shuffle(self.conv.forward(x), 2)
     }
 }
 
-fn pixel_unshuffle(x: Tensor<4>) -> Tensor<4> {
+/// Space to channels: each square of `factor x factor` pixels becomes `factor^2` channels, in
+/// row order within each channel.
+///
+/// # Shapes
+/// - `x`: `[batch, channels, height, width]`, multiples of `factor`
+/// - output: `[batch, factor^2 channels, height / factor, width / factor]`
+pub fn pixel_unshuffle(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    if factor == 1 {
+        return x;
+    }
     let [batch, channels, height, width] = x.dims();
-    x.reshape([batch, channels, height / 2, 2, width / 2, 2])
+    let (rows, columns) = (height / factor, width / factor);
+    x.reshape([batch, channels, rows, factor, columns, factor])
         .permute([0, 1, 3, 5, 2, 4])
-        .reshape([batch, 4 * channels, height / 2, width / 2])
+        .reshape([batch, factor * factor * channels, rows, columns])
 }
 
-fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
+/// Channels to space, the inverse of [`pixel_unshuffle`].
+///
+/// # Shapes
+/// - `x`: `[batch, factor^2 channels, height, width]`
+/// - output: `[batch, channels, factor height, factor width]`
+pub fn pixel_shuffle(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    if factor == 1 {
+        return x;
+    }
     let [batch, channels, height, width] = x.dims();
-    x.reshape([batch, channels / 4, 2, 2, height, width])
+    let channels = channels / (factor * factor);
+    x.reshape([batch, channels, factor, factor, height, width])
         .permute([0, 1, 4, 2, 5, 3])
-        .reshape([batch, channels / 4, 2 * height, 2 * width])
+        .reshape([batch, channels, factor * height, factor * width])
 }

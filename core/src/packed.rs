@@ -1,0 +1,224 @@
+//! The networks for inference on the CPU: weights packed once, steps fused so that what is between
+//! them stays in the cache, no graph for gradients. [`crate::model`] is the reference; this gives the
+//! same results within rounding (1e-5 for each part).
+//!
+//! | file | what |
+//! |---|---|
+//! | `pool` | buffers that are used again, maps of channels in them, addresses of rows |
+//! | `matrix` | packed weights times columns of pixels |
+//! | `columns`, `rows` | norms and activations of columns, depthwise convolution of rows |
+//! | `sweep` | an image from top to bottom in bands of rows, in parts for threads |
+//! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
+//! | `conv`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
+//! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
+//! | `resize` | the image as the backbone takes it |
+//! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
+//!
+//! Kernels address memory through [`pool::Rows`], because threads write interleaved parts of one
+//! map. Who calls an `unsafe` function here says that nobody else touches what it writes; sizes are
+//! asserted where planes become addresses.
+
+mod backbone;
+mod block;
+mod columns;
+mod conv;
+mod dinov2;
+mod dr_fusion;
+mod gdfn;
+mod matrix;
+mod mdta;
+mod peak;
+mod pointwise;
+mod pool;
+mod psf;
+mod resize;
+mod restormer;
+mod rows;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+pub use backbone::Backbone;
+pub use peak::peak_flops;
+
+use crate::model::psf::DEPTHS;
+use crate::model::{self, DinoIr};
+use dinov2::Dinov2;
+use dr_fusion::DrFusion;
+use pool::{Map, Planes, Pool};
+use psf::{Depth, Psf};
+use restormer::{Guide, Restormer};
+
+/// A part of the network that was just computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, with the level where there is one for each.
+    pub name: String,
+    /// Floating-point operations it takes, a multiplication with its addition counted as two.
+    pub flops: u64,
+}
+
+impl Stage {
+    fn new(name: &str, flops: u64) -> Self {
+        Self {
+            name: name.into(),
+            flops,
+        }
+    }
+
+    fn level(name: &str, level: usize, flops: u64) -> Self {
+        Self {
+            name: format!("{name} {level}"),
+            flops,
+        }
+    }
+}
+
+/// Called after each stage.
+type Watch<'a> = &'a mut dyn FnMut(Stage);
+
+/// Buffers of a network.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// Of maps.
+    maps: Pool,
+    /// Of threads.
+    scratch: Pool,
+}
+
+/// A network with its weights packed for the CPU.
+#[derive(Debug)]
+pub struct Packed {
+    restormer: Restormer,
+    guidance: Option<Guidance>,
+    workspace: Workspace,
+}
+
+#[derive(Debug)]
+struct Guidance {
+    backbone: Dinov2,
+    psf: Psf,
+    dr_fusion: Vec<DrFusion>,
+    depths: [usize; DEPTHS],
+    stages: Vec<usize>,
+}
+
+impl Packed {
+    /// Packs the weights of a model.
+    pub fn new(model: &DinoIr) -> Self {
+        Self {
+            restormer: Restormer::new(&model.restormer),
+            guidance: model.guidance.as_ref().map(Guidance::new),
+            workspace: Workspace::default(),
+        }
+    }
+
+    /// Restores.
+    ///
+    /// # Shapes
+    /// - `image`, result: `[3, height, width]`, RGB in 0..1, multiples of
+    ///   [`RestormerConfig::multiple`](crate::model::restormer::RestormerConfig::multiple)
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn forward(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+        self.forward_watched(image, size, &mut |_| {})
+    }
+
+    /// The same; `watch` is called after each stage.
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn forward_watched(
+        &self,
+        image: &[f32],
+        size: [usize; 2],
+        watch: &mut dyn FnMut(Stage),
+    ) -> Vec<f32> {
+        let [height, width] = size;
+        assert!(
+            size.iter()
+                .all(|side| side.is_multiple_of(self.restormer.multiple()) && *side > 0),
+            "{height} x {width} are multiples of {}",
+            self.restormer.multiple()
+        );
+        let map = Map::new(&self.workspace.maps, 3, size);
+        map.fill(image);
+        let fused = self.guidance.as_ref().map(|guidance| {
+            (
+                guidance,
+                guidance.fuse(&self.workspace, map.planes(), watch),
+            )
+        });
+        let residual = match &fused {
+            None => self
+                .restormer
+                .forward(&self.workspace, map.planes(), None, watch),
+            Some((guidance, fused)) => {
+                let guide = Guide {
+                    fused: fused.planes(),
+                    fusion: &|level| guidance.fusion(level),
+                };
+                self.restormer
+                    .forward(&self.workspace, map.planes(), Some(&guide), watch)
+            }
+        };
+        let mut restored = image.to_vec();
+        for (channel, values) in restored.chunks_exact_mut(height * width).enumerate() {
+            // SAFETY: nobody writes to the map any more.
+            let residual = unsafe { residual.planes().channel(channel) };
+            for (value, residual) in values.iter_mut().zip(residual) {
+                *value += residual;
+            }
+        }
+        restored
+    }
+
+    /// Gives the buffers back that are kept for the next image.
+    pub fn release(&self) {
+        self.workspace.maps.clear();
+        self.workspace.scratch.clear();
+    }
+}
+
+impl Guidance {
+    fn new(guidance: &model::Guidance) -> Self {
+        Self {
+            backbone: Dinov2::new(&guidance.backbone),
+            psf: Psf::new(&guidance.psf),
+            dr_fusion: guidance.dr_fusion.iter().map(DrFusion::new).collect(),
+            depths: guidance.depths,
+            stages: guidance.stages.clone(),
+        }
+    }
+
+    /// Equations 1 to 4 on the image.
+    fn fuse<'w>(&self, workspace: &'w Workspace, image: Planes<'_>, watch: Watch<'_>) -> Map<'w> {
+        let resized = resize::fit(workspace, image);
+        watch(Stage::new("resize", 0));
+        let mut depths: [Option<Depth<'w>>; DEPTHS] = [const { None }; DEPTHS];
+        let last = self.depths[DEPTHS - 1];
+        let mut patches = 0;
+        self.backbone
+            .forward(workspace, resized.planes(), last, |number, features| {
+                patches = features.pixels();
+                for (depth, found) in depths.iter_mut().enumerate() {
+                    if self.depths[depth] == number {
+                        *found = Some(self.psf.depth(workspace, depth, features));
+                    }
+                }
+            });
+        let flops = self.backbone.flops(last, patches) + self.psf.flops(patches);
+        let fused = self
+            .psf
+            .fuse(depths.map(|depth| depth.expect("the depths are blocks of the backbone")));
+        watch(Stage::new("dinov2 + psf", flops));
+        fused
+    }
+
+    fn fusion(&self, level: usize) -> Option<&DrFusion> {
+        let stage = self.stages.iter().position(|&stage| stage == level)?;
+        Some(&self.dr_fusion[stage])
+    }
+}
