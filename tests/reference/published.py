@@ -2,7 +2,7 @@
 implementations make of photos: spandrel_extra_arches' Restormer, and timm's DINOv2 with tokens
 prepared as in Meta's code. Nothing is committed: the files are large, and random anyway.
 
-    published.py restormer|dinov2|hostile FOLDER
+    published.py restormer|dinov2|baselines|hostile FOLDER
 """
 
 import os
@@ -32,16 +32,23 @@ def photo(height, width):
 
 
 def restormer(folder, name, norm, sizes, write):
-    """`write(state)` saves the checkpoint. Photos and results are 16 bit, so that rounding stays far
-    below the tolerance."""
     from spandrel_extra_arches.architectures.Restormer import Restormer
 
     seed(name)
-    net = randomise(Restormer(LayerNorm_type=norm)).eval()
+    net = Restormer(LayerNorm_type=norm)
+    return restorer(folder, name, net, net.output, sizes, write)
+
+
+def restorer(folder, name, net, last, sizes, write):
+    """`last` is the last convolution; `write(state)` saves the checkpoint. Photos and results are 16
+    bit, so that rounding stays far below the tolerance."""
+    net = randomise(net).eval()
     with torch.no_grad():
         # As large as a restoration's changes are, and no larger than the photo leaves room for.
         sample = photo(64, 64)[None]
-        net.output.weight.mul_(0.04 / (net(sample) - sample).std())
+        factor = 0.04 / (net(sample) - sample).std()
+        for value in last.parameters():
+            value.mul_(factor)
         state = write(net.state_dict())
         net.load_state_dict(state)
         results = {}
@@ -72,6 +79,29 @@ def write_restormer(folder):
     count = restormer(folder, "with-bias", "WithBias", [(128, 128), (97, 131), (320, 200)], nested)
     assert round(count / 1e4) == 2613, count
     restormer(folder, "bias-free", "BiasFree", [(97, 131)], bare)
+
+
+# Baselines.
+
+
+def write_baselines(folder):
+    from spandrel.architectures.DnCNN import DnCNN
+    from spandrel.architectures.NAFNet import NAFNet
+
+    def save(name):
+        def write(state):
+            torch.save({"params": state}, folder / f"{name}.pth")
+            return state
+
+        return write
+
+    seed("dncnn")
+    net = DnCNN(in_nc=3, out_nc=3, nc=16, nb=6, act_mode="R")
+    restorer(folder, "dncnn", net, net.model[-1], [(61, 45)], save("dncnn"))
+    seed("nafnet")
+    net = NAFNet(width=16, enc_blk_nums=[1, 2], middle_blk_num=2, dec_blk_nums=[2, 1])
+    # It pads with zeros to multiples of 4, where ours reflects.
+    restorer(folder, "nafnet", net, net.ending, [(80, 48)], save("nafnet"))
 
 
 # DINOv2.
@@ -166,5 +196,5 @@ def write_hostile(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    write = {"restormer": write_restormer, "dinov2": write_dinov2, "hostile": write_hostile}
+    write = {"restormer": write_restormer, "dinov2": write_dinov2, "baselines": write_baselines, "hostile": write_hostile}
     write[sys.argv[1]](pathlib.Path(sys.argv[2]))

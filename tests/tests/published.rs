@@ -58,29 +58,48 @@ fn restormer_restores_as_the_authors_network_does() {
         let info = info(at, &ours);
         assert_eq!(info["kind"], "restormer");
         assert_eq!(info["parameters"], parameters, "{name}");
-        for (size, (shape, expected)) in tensors(&at.join(format!("{name}.expected.safetensors"))) {
-            let (input, output) = (
-                format!("{name}-{size}.tif"),
-                format!("{name}-{size}.out.tif"),
-            );
-            succeed(&["restore", &input, "--weights", &ours, "-o", &output], at);
-            // 16 bit: rounding is a thirteenth of the tolerance.
-            let restored = image::open(at.join(output)).expect("a result").into_rgb16();
-            let [_, height, width] = shape[..] else {
-                panic!("a photo");
-            };
-            assert_eq!(restored.dimensions(), (width as u32, height as u32));
-            let planar: Vec<f32> = (0..3)
-                .flat_map(|c| {
-                    restored
-                        .pixels()
-                        .map(move |pixel| f32::from(pixel[c]) / 65535.0)
-                })
-                .collect();
-            let worst = difference(&planar, &expected);
-            println!("{name} {size} differs by {worst:.1e}, allowed 1e-4");
-            assert!(worst <= 1e-4, "{name} {size} differs by {worst}");
-        }
+        restores_alike(at, name, &ours);
+    }
+}
+
+#[test]
+fn baselines_restore_as_spandrels_do() {
+    let folder = generated("baselines");
+    let at = folder.path();
+    for name in ["dncnn", "nafnet"] {
+        let ours = format!("{name}.ours.safetensors");
+        let checkpoint = format!("{name}.pth");
+        succeed(&["import", "--from", name, &checkpoint, "-o", &ours], at);
+        assert_eq!(info(at, &ours)["kind"], name);
+        restores_alike(at, name, &ours);
+    }
+}
+
+/// Restores the photos of a case through the command line, and compares.
+fn restores_alike(at: &Path, name: &str, weights: &str) {
+    for (size, (shape, expected)) in tensors(&at.join(format!("{name}.expected.safetensors"))) {
+        let input = format!("{name}-{size}.tif");
+        let output = format!("{name}-{size}.out.tif");
+        succeed(
+            &["restore", &input, "--weights", weights, "-o", &output],
+            at,
+        );
+        // 16 bit: rounding is a thirteenth of the tolerance.
+        let restored = image::open(at.join(output)).expect("a result").into_rgb16();
+        let [_, height, width] = shape[..] else {
+            panic!("a photo");
+        };
+        assert_eq!(restored.dimensions(), (width as u32, height as u32));
+        let planar: Vec<f32> = (0..3)
+            .flat_map(|c| {
+                restored
+                    .pixels()
+                    .map(move |pixel| f32::from(pixel[c]) / 65535.0)
+            })
+            .collect();
+        let worst = difference(&planar, &expected);
+        println!("{name} {size} differs by {worst:.1e}, allowed 1e-4");
+        assert!(worst <= 1e-4, "{name} {size} differs by {worst}");
     }
 }
 

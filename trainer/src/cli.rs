@@ -7,6 +7,7 @@ mod eval;
 mod features;
 mod import;
 mod pretrain;
+mod reproduce;
 mod train;
 
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Pre-train a backbone on photos
     Pretrain(pretrain::PretrainArgs),
+    /// Train and measure the variants of one of the paper's ablations
+    Reproduce(reproduce::ReproduceArgs),
     /// Measure a network on a test set
     Eval(eval::EvalArgs),
     /// Measure how fast a network is on this machine
@@ -193,6 +196,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

@@ -8,7 +8,7 @@ mod side_by_side;
 pub use layout::{PairFiles, find_images, find_pairs};
 
 use crate::rgb::{Rgb, decode};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use layout::Half;
 use overlap::Scene;
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Folders of clean photos, searched recursively.
+    /// Folders of clean photos, searched recursively, or lists of them; of folders of pairs, the truths.
     pub clean: Vec<PathBuf>,
     /// Folders of rainy photos with their truth, in any layout of [`find_pairs`].
     pub rain_pairs: Vec<PathBuf>,
@@ -225,21 +225,25 @@ impl Dataset {
     }
 }
 
+/// Clean photos; of a folder of pairs, the truths.
 fn load_clean(folders: &[PathBuf]) -> Result<Vec<Arc<Photo>>> {
     let mut files = Vec::new();
     for folder in folders {
-        for path in find_images(folder)? {
-            let name = path
-                .strip_prefix(folder)
-                .unwrap_or(&path)
-                .to_string_lossy()
-                .into_owned();
-            files.push((path, name));
+        for (path, half) in layout::truths(folder)? {
+            let name = path.strip_prefix(folder).unwrap_or(&path);
+            let name = name.to_string_lossy().into_owned();
+            files.push((path, half, name));
         }
     }
     files
         .into_par_iter()
-        .map(|(path, name)| Ok(Arc::new(Photo::load(&path, name)?)))
+        .map(|(path, half, name)| {
+            let photo = Photo::load(&path, name)?;
+            Ok(Arc::new(match half {
+                Some(degraded) => photo.half(degraded.other()),
+                None => photo,
+            }))
+        })
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! `import`: weights of the published networks, from the files that their authors give out.
 
 mod archive;
+mod baseline;
 mod checkpoint;
 mod dinov2;
 mod pickle;
@@ -14,11 +15,12 @@ use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use dino_ir::weights::named::{apply, shapes};
-use dino_ir::weights::published::{DINOV2, DINOV2_UNUSED, KeyMap, RESTORMER};
+use dino_ir::weights::published::{DINOV2, DINOV2_UNUSED, RESTORMER};
 use dino_ir::weights::{Dtype, backbone_to_bytes, to_bytes};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::baselines::{self, BaselineConfig, dncnn, nafnet};
 use crate::restore::output;
 use crate::weights;
 use checkpoint::Checkpoint;
@@ -33,6 +35,10 @@ pub enum Published {
     Dinov2,
     /// The authors' Restormer for colour photos
     Restormer,
+    /// DnCNN for colour photos, its batch norm merged
+    Dncnn,
+    /// NAFNet
+    Nafnet,
 }
 
 impl Published {
@@ -50,6 +56,14 @@ impl Published {
                  deraining.pth, motion_deblurring.pth, gaussian_color_denoising_*.pth, real_denoising.pth) \
                  for academic use only: not for commercial use, not to be passed on with this program"
             }
+            Self::Dncnn => {
+                "DnCNN is published at https://github.com/cszn/KAIR (releases: dncnn_color_blind.pth) under \
+                 the MIT License"
+            }
+            Self::Nafnet => {
+                "NAFNet is published by its authors at https://github.com/megvii-research/NAFNet under the \
+                 MIT License"
+            }
         }
     }
 
@@ -57,6 +71,8 @@ impl Published {
         match self {
             Self::Dinov2 => "dinov2",
             Self::Restormer => "restormer",
+            Self::Dncnn => "dncnn",
+            Self::Nafnet => "nafnet",
         }
     }
 }
@@ -110,6 +126,9 @@ fn converted(bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
         "origin": options.from.origin(),
         "sha256": digest,
     });
+    if options.from != Published::Dinov2 && options.heads.is_some() {
+        bail!("--heads is for dinov2: other files say it themselves");
+    }
     let cpu = Device::flex();
     let (model_bytes, parameters, kind) = match options.from {
         Published::Dinov2 => {
@@ -118,19 +137,26 @@ fn converted(bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
             }
             let config = dinov2::config(&checkpoint, options.heads)?;
             config.validate()?;
-            let model = fill(config.init(&cpu), &checkpoint, &DINOV2)?;
+            let model = fill(config.init(&cpu), &checkpoint, |ours| DINOV2.theirs(ours))?;
             let bytes = backbone_to_bytes(&model, &config, options.dtype, provenance)?;
             (bytes, model.num_params(), dinov2::describe(&config))
         }
         Published::Restormer => {
-            if options.heads.is_some() {
-                bail!("Restormer's heads are in its file: leave --heads out");
-            }
             let config = restormer::config(&checkpoint)?;
             config.validate()?;
-            let model = fill(config.init(&cpu), &checkpoint, &RESTORMER)?;
+            let model = fill(config.init(&cpu), &checkpoint, |ours| {
+                RESTORMER.theirs(ours)
+            })?;
             let bytes = to_bytes(&model, &config, options.dtype, provenance)?;
             (bytes, model.num_params(), restormer::describe(&config))
+        }
+        Published::Dncnn => {
+            let config = baseline::dncnn(&checkpoint)?;
+            imported_baseline(&checkpoint, &config, dncnn::published_name, provenance)?
+        }
+        Published::Nafnet => {
+            let config = baseline::nafnet(&checkpoint)?;
+            imported_baseline(&checkpoint, &config, nafnet::published_name, provenance)?
         }
     };
     let nest = checkpoint
@@ -146,11 +172,37 @@ fn converted(bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
     })
 }
 
-/// The module with the checkpoint's values, if both have exactly the same tensors.
-fn fill<M: Module>(module: M, checkpoint: &Checkpoint<'_>, names: &KeyMap) -> Result<M> {
+/// Bytes, parameters and name of a baseline.
+fn imported_baseline(
+    checkpoint: &Checkpoint<'_>,
+    config: &BaselineConfig,
+    names: fn(&str) -> String,
+    provenance: Value,
+) -> Result<(Vec<u8>, usize, String)> {
+    config.validate()?;
+    let net = fill(config.init(&Device::flex()), checkpoint, names)?;
+    let bytes = baselines::to_bytes(&net, config, provenance)?;
+    Ok((bytes, net.num_params(), config.name().to_owned()))
+}
+
+/// The module with the values of a safetensors file that has our own names.
+///
+/// # Errors
+/// As [`import`].
+pub fn load_named<M: Module>(module: M, bytes: &[u8]) -> Result<M> {
+    fill(module, &Checkpoint::from_bytes(bytes)?, str::to_owned)
+}
+
+/// The module with the checkpoint's values, if both have exactly the same tensors; `names` leads from our names to
+/// the checkpoint's.
+fn fill<M: Module>(
+    module: M,
+    checkpoint: &Checkpoint<'_>,
+    names: impl Fn(&str) -> String,
+) -> Result<M> {
     let expected: Vec<_> = shapes(&module)
         .into_iter()
-        .map(|(ours, shape)| (names.theirs(&ours), ours, shape))
+        .map(|(ours, shape)| (names(&ours), ours, shape))
         .collect();
     let known: BTreeSet<&str> = expected.iter().map(|(name, ..)| name.as_str()).collect();
     let stored = &checkpoint.tensors;

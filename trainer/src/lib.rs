@@ -2,6 +2,7 @@
 //! and restoring files.
 
 pub mod analyze;
+pub mod baselines;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod photo;
 pub mod plot;
 pub mod pretrain;
 pub mod replicas;
+pub mod reproduce;
 pub mod restore;
 pub mod rgb;
 pub mod sample;

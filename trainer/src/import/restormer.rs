@@ -54,6 +54,7 @@ pub fn config(checkpoint: &Checkpoint<'_>) -> Result<DinoIrConfig> {
             true => NormKind::WithBias,
             false => NormKind::BiasFree,
         },
+        unshuffle: 1,
     };
     Ok(DinoIrConfig {
         restormer,

@@ -160,6 +160,13 @@ fn training_reads_both_halves_and_leaves_out_what_is_tested() {
         off(&pair.degraded.samples) < 5 && off(&pair.degraded.samples) < off(&pair.clean.samples)
     );
 
+    // Noise and blur are made from the clean halves, as the paper does.
+    let mut halves = config.clone();
+    halves.clean = vec![root.join("Rain800")];
+    let halves = Dataset::load(&halves).expect("readable").clean.train;
+    assert_eq!((halves.len(), halves[0].width), (8, 64));
+    assert_eq!(halves[2].samples, pair.clean.samples);
+
     config.exclude = vec![root.join("SOTS/outdoor")];
     assert_eq!(sizes(&Dataset::load(&config).expect("readable")), [6, 6, 6]);
 }
