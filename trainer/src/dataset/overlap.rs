@@ -91,9 +91,4 @@ impl Scenes {
     pub fn contain_scene(&self, scene: &Scene) -> bool {
         self.0.iter().any(|known| known.is(scene))
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
 }
