@@ -185,13 +185,13 @@ impl DinoIr {
     ///   [`RestormerConfig::multiple`]
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         match &self.guidance {
-            None => self.restormer.forward(image),
-            Some(guidance) => {
+            Some(guidance) if !guidance.stages.is_empty() => {
                 let fused = guidance.fuse(image.clone());
                 self.restormer.forward_guided(image, |stage, features| {
                     guidance.guide(stage, &fused, features)
                 })
             }
+            _ => self.restormer.forward(image),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod golden;
 pub mod named;
+pub mod published;
 
 use std::collections::{BTreeMap, HashMap};
 

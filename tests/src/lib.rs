@@ -1,6 +1,8 @@
 //! Fixtures of the reference in PyTorch, and how our results are compared with them.
 
 pub mod gimp;
+pub mod program;
+pub mod reference;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

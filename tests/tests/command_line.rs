@@ -1,36 +1,12 @@
 //! The `trainer` program on good, odd and hostile files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use dino_ir_tests::program::{program, stderr, trainer};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
-
-/// The program beside this test's own file.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    let program = folder.join("trainer");
-    assert!(
-        program.exists(),
-        "{} is missing: run cargo build --release --workspace, or tests/run",
-        program.display()
-    );
-    program
-}
-
-fn trainer(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(program())
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the program starts")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// The complaints among the lines of standard error.
 fn complaints(output: &Output) -> Vec<String> {

@@ -1,8 +1,13 @@
 //! The command line: what can be asked for, and the exit code that answers.
 
+mod analyze;
 mod bench;
+mod data;
 mod eval;
+mod features;
+mod import;
 mod pretrain;
+mod reproduce;
 mod train;
 
 use std::path::PathBuf;
@@ -48,10 +53,20 @@ pub enum Command {
     Info(InfoArgs),
     /// Write weights, or a training run's best net, in a number format
     Export(ExportArgs),
+    /// Convert published weights of DINOv2 or Restormer
+    Import(import::ImportArgs),
+    /// Write a backbone's features of a photo
+    Features(features::FeaturesArgs),
+    /// Look at what backbone and gate make of degraded photos
+    Analyze(analyze::AnalyzeArgs),
+    /// Check datasets
+    Data(data::DataArgs),
     /// Train a network on photos
     Train(train::TrainArgs),
     /// Pre-train a backbone on photos
     Pretrain(pretrain::PretrainArgs),
+    /// Train and measure the variants of one of the paper's ablations
+    Reproduce(reproduce::ReproduceArgs),
     /// Measure a network on a test set
     Eval(eval::EvalArgs),
     /// Measure how fast a network is on this machine
@@ -175,8 +190,13 @@ pub fn run(command: Command) -> ExitCode {
             weights::export(&args.weights, &args.output, args.dtype, args.force)
                 .map(|()| ExitCode::SUCCESS)
         }
+        Command::Import(args) => import::run(&args),
+        Command::Features(args) => features::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

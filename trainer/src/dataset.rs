@@ -1,7 +1,16 @@
 //! Photos for training: folders of clean ones and folders of pairs, decoded once and kept in memory as 8 bit.
 
+pub mod check;
+pub mod layout;
+mod overlap;
+mod side_by_side;
+
+pub use layout::{PairFiles, find_images, find_pairs};
+
 use crate::rgb::{Rgb, decode};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use layout::Half;
+use overlap::Scene;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -12,7 +21,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Folders of clean photos, searched recursively.
+    /// Folders of clean photos, searched recursively, or lists of them; of folders of pairs, the truths.
     pub clean: Vec<PathBuf>,
     /// Folders of rainy photos with their truth, in any layout of [`find_pairs`].
     pub rain_pairs: Vec<PathBuf>,
@@ -20,6 +29,8 @@ pub struct DataConfig {
     pub haze_pairs: Vec<PathBuf>,
     /// Folders of pairs with any other degradation.
     pub pairs: Vec<PathBuf>,
+    /// Folders of test sets, in any layout: training photos of their scenes are left out.
+    pub exclude: Vec<PathBuf>,
     /// Photos held out of training, chosen by a hash of their name, the same in every run. Pairs are held out by
     /// scene, at most a tenth of each kind's scenes.
     pub validation: usize,
@@ -36,6 +47,7 @@ impl Default for DataConfig {
             rain_pairs: Vec::new(),
             haze_pairs: Vec::new(),
             pairs: Vec::new(),
+            exclude: Vec::new(),
             validation: 24,
             tasks: TaskWeights::default(),
             real_share: 0.5,
@@ -103,6 +115,20 @@ impl Photo {
         })
     }
 
+    /// One half of a picture that holds two side by side.
+    fn half(self, half: Half) -> Self {
+        let width = self.width / 2;
+        let start = 3 * half.start(self.width);
+        let rows = self.samples.chunks_exact(3 * self.width);
+        Self {
+            samples: rows
+                .flat_map(|row| row[start..start + 3 * width].iter().copied())
+                .collect(),
+            width,
+            ..self
+        }
+    }
+
     /// The rectangle with its corner at (`x`, `y`), which may reach outside: there the photo continues mirrored.
     pub fn patch(&self, x: isize, y: isize, width: usize, height: usize) -> Rgb {
         use crate::degrade::blur::mirror;
@@ -164,12 +190,21 @@ impl Dataset {
     /// Reads and decodes everything in parallel. An unreadable photo, an input without a truth, a pair of unequal
     /// size or an empty folder is an error that names it.
     pub fn load(config: &DataConfig) -> Result<Self> {
-        let clean = load_clean(&config.clean)?;
-        let rain = load_pairs(&config.rain_pairs)?;
-        let haze = load_pairs(&config.haze_pairs)?;
-        let pairs = load_pairs(&config.pairs)?;
+        let mut clean = load_clean(&config.clean)?;
+        let mut rain = load_pairs(&config.rain_pairs)?;
+        let mut haze = load_pairs(&config.haze_pairs)?;
+        let mut pairs = load_pairs(&config.pairs)?;
+        if !config.exclude.is_empty() {
+            let tested = overlap::Scenes::of_folders(&config.exclude)?;
+            clean.retain(|photo| !tested.contain(photo));
+            for list in [&mut rain, &mut haze, &mut pairs] {
+                list.retain(|pair| !tested.contain(&pair.clean));
+            }
+        }
         if clean.is_empty() && rain.is_empty() && haze.is_empty() && pairs.is_empty() {
-            bail!("the configuration names no folder of photos");
+            bail!(
+                "there are no photos to train on: the configuration names no folder, or all of it is excluded"
+            );
         }
         Ok(divide(clean, [rain, haze, pairs], config.validation))
     }
@@ -190,198 +225,25 @@ impl Dataset {
     }
 }
 
-/// The files of a pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairFiles {
-    /// Path of the degraded photo inside its folder, for reports.
-    pub name: String,
-    /// The degraded photo.
-    pub degraded: PathBuf,
-    /// Its truth.
-    pub clean: PathBuf,
-}
-
-/// Image files under `folder`, recursive, sorted by path. An empty or unreadable folder is an error.
-pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    walk(folder, &mut found)?;
-    if found.is_empty() {
-        bail!("no images in {}", folder.display());
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Pairs under `folder`, sorted by the degraded file. The layouts, told apart by their folders' names:
-///
-/// - `input/` and `target/`: equal names;
-/// - `hazy/` or `synthetic/` with `gt/`, `clear/` or `original/`: the truth is named by the text before the first `_`;
-/// - `rainy/rain-001.png` with `norain-001.png` in `norain/`, in `rainy/` or beside it, or of an equal name there.
-///
-/// Extensions may differ. An input without a truth is an error; a truth without an input is left alone.
-pub fn find_pairs(folder: &Path) -> Result<Vec<PairFiles>> {
-    let layouts: [(&str, &[&str], Key); 4] = [
-        ("input", &["target"], Key::Equal),
-        ("hazy", &["gt", "clear", "original"], Key::BeforeUnderscore),
-        (
-            "synthetic",
-            &["original", "clear", "gt"],
-            Key::BeforeUnderscore,
-        ),
-        ("rainy", &["norain", "target", "gt", "."], Key::NoRain),
-    ];
-    for (degraded, truths, key) in layouts {
-        let inputs = folder.join(degraded);
-        if !inputs.is_dir() {
-            continue;
-        }
-        if let Some(truth) = truths
-            .iter()
-            .map(|name| folder.join(name))
-            .find(|path| path.is_dir())
-        {
-            return match_pairs(&inputs, &truth, key);
-        }
-    }
-    bail!(
-        "{} has no pairs: expected input/ + target/, hazy/ + gt/ or rainy/ + norain/ in it",
-        folder.display()
-    )
-}
-
-/// How a degraded file's name leads to its truth.
-#[derive(Clone, Copy, PartialEq)]
-enum Key {
-    Equal,
-    BeforeUnderscore,
-    NoRain,
-}
-
-impl Key {
-    /// Paths, without extension and inside the truth's folder, at which the truth may be; the best first.
-    fn candidates(self, stem: &Path) -> Vec<PathBuf> {
-        let name = stem
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        match self {
-            Self::Equal => vec![stem.to_path_buf()],
-            // OTS keeps its parts in subfolders and all truths in one.
-            Self::BeforeUnderscore => {
-                let key = name.split('_').next().unwrap_or(&name);
-                vec![
-                    stem.with_file_name(key),
-                    PathBuf::from(key),
-                    stem.to_path_buf(),
-                ]
-            }
-            Self::NoRain => {
-                let mut found = Vec::new();
-                if let Some(number) = name.strip_prefix("rain") {
-                    found.push(stem.with_file_name(format!("norain{number}")));
-                    found.push(
-                        Path::new("rainy")
-                            .join(stem)
-                            .with_file_name(format!("norain{number}")),
-                    );
-                }
-                found.push(stem.to_path_buf());
-                found
-            }
-        }
-    }
-}
-
-fn match_pairs(inputs: &Path, truths: &Path, key: Key) -> Result<Vec<PairFiles>> {
-    let stem_of =
-        |root: &Path, path: &Path| path.strip_prefix(root).unwrap_or(path).with_extension("");
-    let by_stem: HashMap<PathBuf, PathBuf> = find_images(truths)?
-        .into_iter()
-        .map(|path| (stem_of(truths, &path), path))
-        .collect();
-    let mut pairs = Vec::new();
-    for degraded in find_images(inputs)? {
-        let is_truth = degraded
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("norain"));
-        if key == Key::NoRain
-            && is_truth
-            && !truths.starts_with(inputs)
-            && inputs.starts_with(truths)
-        {
-            // Both kinds lie in one folder: this one is a truth.
-            continue;
-        }
-        let stem = stem_of(inputs, &degraded);
-        let clean = key
-            .candidates(&stem)
-            .iter()
-            .find_map(|candidate| by_stem.get(candidate))
-            .with_context(|| {
-                format!(
-                    "{} has no truth in {}",
-                    degraded.display(),
-                    truths.display()
-                )
-            })?;
-        let name = degraded
-            .strip_prefix(inputs)
-            .unwrap_or(&degraded)
-            .to_string_lossy()
-            .into_owned();
-        pairs.push(PairFiles {
-            name,
-            clean: clean.clone(),
-            degraded,
-        });
-    }
-    Ok(pairs)
-}
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("cannot read folder {}", folder.display()))?;
-    for entry in entries {
-        let path = entry
-            .with_context(|| format!("cannot read folder {}", folder.display()))?
-            .path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if hidden {
-            continue;
-        }
-        if path.is_dir() {
-            walk(&path, found)?;
-        } else if is_image(&path) {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn is_image(path: &Path) -> bool {
-    const KNOWN: [&str; 6] = ["png", "jpg", "jpeg", "webp", "tif", "tiff"];
-    path.extension()
-        .is_some_and(|e| KNOWN.contains(&e.to_string_lossy().to_ascii_lowercase().as_str()))
-}
-
+/// Clean photos; of a folder of pairs, the truths.
 fn load_clean(folders: &[PathBuf]) -> Result<Vec<Arc<Photo>>> {
     let mut files = Vec::new();
     for folder in folders {
-        for path in find_images(folder)? {
-            let name = path
-                .strip_prefix(folder)
-                .unwrap_or(&path)
-                .to_string_lossy()
-                .into_owned();
-            files.push((path, name));
+        for (path, half) in layout::truths(folder)? {
+            let name = path.strip_prefix(folder).unwrap_or(&path);
+            let name = name.to_string_lossy().into_owned();
+            files.push((path, half, name));
         }
     }
     files
         .into_par_iter()
-        .map(|(path, name)| Ok(Arc::new(Photo::load(&path, name)?)))
+        .map(|(path, half, name)| {
+            let photo = Photo::load(&path, name)?;
+            Ok(Arc::new(match half {
+                Some(degraded) => photo.half(degraded.other()),
+                None => photo,
+            }))
+        })
         .collect()
 }
 
@@ -390,23 +252,30 @@ fn load_pairs(folders: &[PathBuf]) -> Result<Vec<Pair>> {
     for folder in folders {
         files.extend(find_pairs(folder)?);
     }
-    let truths: BTreeSet<&PathBuf> = files.iter().map(|pair| &pair.clean).collect();
-    let truths: HashMap<&PathBuf, Arc<Photo>> = truths
+    // A truth that several pairs share is read once.
+    let truths: BTreeSet<(&PathBuf, Option<Half>)> =
+        files.iter().map(|pair| (&pair.clean, pair.half)).collect();
+    let truths: HashMap<_, Arc<Photo>> = truths
         .into_par_iter()
-        .map(|path| {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            Ok((path, Arc::new(Photo::load(path, name)?)))
+        .map(|(path, half)| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let photo = Photo::load(path, name.into_owned())?;
+            let photo = match half {
+                Some(degraded) => photo.half(degraded.other()),
+                None => photo,
+            };
+            Ok(((path, half), Arc::new(photo)))
         })
         .collect::<Result<_>>()?;
     files
         .par_iter()
         .map(|pair| {
-            let clean = Arc::clone(&truths[&pair.clean]);
-            let degraded = Arc::new(Photo::load(&pair.degraded, pair.name.clone())?);
+            let clean = Arc::clone(&truths[&(&pair.clean, pair.half)]);
+            let degraded = Photo::load(&pair.degraded, pair.name.clone())?;
+            let degraded = Arc::new(match pair.half {
+                Some(half) => degraded.half(half),
+                None => degraded,
+            });
             if (degraded.width, degraded.height) != (clean.width, clean.height) {
                 bail!(
                     "{} is {} x {}, but its truth {} is {} x {}",
@@ -503,10 +372,8 @@ fn choose<'a>(
         .collect()
 }
 
-/// A number for each scene. Two photos are one scene when their 16 x 16 thumbnails agree.
+/// A number for each scene.
 fn scenes(photos: &[&Arc<Photo>]) -> HashMap<*const Photo, usize> {
-    // Recompression moves the mean difference by less than a level; other photos differ by ten and more.
-    const SAME: i32 = 2 * SIDE as i32 * SIDE as i32;
     let unique: BTreeMap<*const Photo, usize> = photos
         .iter()
         .enumerate()
@@ -515,59 +382,21 @@ fn scenes(photos: &[&Arc<Photo>]) -> HashMap<*const Photo, usize> {
         .collect();
     let mut order: Vec<usize> = unique.into_values().collect();
     order.sort_unstable();
-    let prints: Vec<(usize, Thumbnail)> = order
+    let prints: Vec<(usize, Scene)> = order
         .par_iter()
-        .map(|&at| (at, thumbnail(photos[at])))
+        .map(|&at| (at, Scene::of(photos[at])))
         .collect();
-    let mut known: Vec<(f32, Thumbnail)> = Vec::new();
+    let mut known: Vec<Scene> = Vec::new();
     let mut found = HashMap::new();
     for (at, print) in prints {
-        let photo = photos[at];
-        let aspect = photo.width as f32 / photo.height as f32;
-        let same = |(a, p): &(f32, Thumbnail)| {
-            (a / aspect - 1.0).abs() < 0.01 && distance(p, &print) < SAME
-        };
-        let scene = known.iter().position(same).unwrap_or_else(|| {
-            known.push((aspect, print));
+        let scene = known.iter().position(|scene| scene.is(&print));
+        let scene = scene.unwrap_or_else(|| {
+            known.push(print);
             known.len() - 1
         });
-        found.insert(Arc::as_ptr(photo), scene);
+        found.insert(Arc::as_ptr(photos[at]), scene);
     }
     found
-}
-
-const SIDE: usize = 16;
-
-type Thumbnail = [[u8; SIDE]; SIDE];
-
-fn thumbnail(photo: &Photo) -> Thumbnail {
-    // At least one pixel a cell, however small the photo.
-    let span = |cell: usize, size: usize| {
-        let from = cell * size / SIDE;
-        from..((cell + 1) * size / SIDE).max(from + 1)
-    };
-    std::array::from_fn(|row| {
-        std::array::from_fn(|column| {
-            let (columns, rows) = (span(column, photo.width), span(row, photo.height));
-            let count = 3 * columns.len() * rows.len();
-            let sum: usize = rows
-                .flat_map(|y| {
-                    let at = y * photo.width;
-                    &photo.samples[(at + columns.start) * 3..(at + columns.end) * 3]
-                })
-                .map(|&v| usize::from(v))
-                .sum();
-            (sum / count) as u8
-        })
-    })
-}
-
-fn distance(a: &Thumbnail, b: &Thumbnail) -> i32 {
-    a.as_flattened()
-        .iter()
-        .zip(b.as_flattened())
-        .map(|(&a, &b)| (i32::from(a) - i32::from(b)).abs())
-        .sum()
 }
 
 /// FNV-1a with a final mix: short, and the same on every platform and in every release.

@@ -1,9 +1,13 @@
 //! Measures a network on a folder of photos: noise and blur made from clean ones, or pairs.
 
+pub mod chart;
 pub mod numpy_random;
 mod report;
+mod suite_report;
+pub mod table;
 
 pub use report::{ImageScore, Report, Row};
+pub use suite_report::{TableOptions, TableReport, evaluate_table};
 
 use crate::checkpoint::write_atomically;
 use crate::dataset::{PairFiles, find_images, find_pairs};
@@ -163,7 +167,7 @@ impl Setting {
         match *self {
             Self::Noise(sigma) => Ok(add_noise(truth, sigma, protocol, random)),
             Self::Blur(sigma) => Ok(blur::gaussian(truth, sigma as f32).quantised()),
-            Self::Pairs => protocol.crop(Rgb::load(&file.degraded)?),
+            Self::Pairs => protocol.crop(file.load_degraded()?),
         }
     }
 }
@@ -173,15 +177,7 @@ fn list(options: &EvalOptions) -> Result<Vec<PairFiles>> {
         Suite::Pairs => find_pairs(&options.data)?,
         Suite::Denoise | Suite::Blur => find_images(&options.data)?
             .into_iter()
-            .map(|path| PairFiles {
-                name: path
-                    .strip_prefix(&options.data)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .into_owned(),
-                degraded: path.clone(),
-                clean: path,
-            })
+            .map(|path| PairFiles::clean(path, &options.data))
             .collect(),
     };
     files.truncate(options.limit.unwrap_or(usize::MAX));
@@ -249,7 +245,7 @@ fn measure(
     random: &mut NumpyRandom,
     network: &dyn Fn(&Rgb) -> Result<Rgb>,
 ) -> Result<ImageScore> {
-    let mut truth = Rgb::load(&file.clean)?;
+    let mut truth = file.load_clean()?;
     if matches!(setting, Setting::Pairs) {
         truth = without_border(truth, file)?;
     }

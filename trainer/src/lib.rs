@@ -1,6 +1,8 @@
 //! Everything behind the `trainer` command: photos and their degradations, training, evaluation
 //! and restoring files.
 
+pub mod analyze;
+pub mod baselines;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
@@ -9,6 +11,8 @@ pub mod dataset;
 pub mod degrade;
 pub mod ema;
 pub mod eval;
+pub mod features;
+pub mod import;
 pub mod interrupt;
 pub mod log;
 pub mod memory;
@@ -19,6 +23,7 @@ pub mod photo;
 pub mod plot;
 pub mod pretrain;
 pub mod replicas;
+pub mod reproduce;
 pub mod restore;
 pub mod rgb;
 pub mod sample;

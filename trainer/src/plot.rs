@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Once;
 
 use anyhow::{Context, Result, anyhow};
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
@@ -28,15 +29,37 @@ type Points = Vec<(f64, f64)>;
 /// # Errors
 /// Names the file.
 pub fn write_curves(entries: &[Entry], path: &Path) -> Result<()> {
+    write_plot(path, (WIDTH, HEIGHT), |root| draw(entries, root))
+}
+
+/// Where plots are drawn.
+pub type Drawing<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+
+/// Draws a plot of that size in pixels to `path`, replacing it in one go.
+///
+/// # Errors
+/// Names the file.
+pub fn write_plot(
+    path: &Path,
+    (width, height): (u32, u32),
+    draw: impl FnOnce(&Drawing<'_>) -> Result<(), Box<dyn std::error::Error>>,
+) -> Result<()> {
     register_fonts();
-    let mut pixels = vec![0; (WIDTH * HEIGHT * 3) as usize];
-    draw(entries, &mut pixels).map_err(|error| anyhow!("cannot draw the curves: {error}"))?;
-    let picture = image::RgbImage::from_raw(WIDTH, HEIGHT, pixels)
+    let mut pixels = vec![0; (width * height * 3) as usize];
+    let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+    let drawn = || -> Result<(), Box<dyn std::error::Error>> {
+        root.fill(&WHITE)?;
+        draw(&root)?;
+        Ok(root.present()?)
+    };
+    drawn().map_err(|error| anyhow!("{}: cannot be drawn: {error}", path.display()))?;
+    drop(root);
+    let picture = image::RgbImage::from_raw(width, height, pixels)
         .context("the plot's buffer has the wrong size")?;
     let mut png = Cursor::new(Vec::new());
     picture.write_to(&mut png, image::ImageFormat::Png)?;
     write_atomically(path, png.get_ref())
-        .with_context(|| format!("{}: cannot write the curves", path.display()))
+        .with_context(|| format!("{}: cannot write the plot", path.display()))
 }
 
 /// Plotters without system fonts knows none; ours is compiled in.
@@ -49,7 +72,7 @@ fn register_fonts() {
     });
 }
 
-fn draw(entries: &[Entry], pixels: &mut [u8]) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(entries: &[Entry], root: &Drawing<'_>) -> Result<(), Box<dyn std::error::Error>> {
     let mut loss = Points::new();
     let mut mean = Points::new();
     let mut tasks: BTreeMap<&str, Points> = BTreeMap::new();
@@ -73,8 +96,6 @@ fn draw(entries: &[Entry], pixels: &mut [u8]) -> Result<(), Box<dyn std::error::
     }
     let steps = 0.0..entries.iter().map(Entry::step).max().unwrap_or(1).max(1) as f64;
 
-    let root = BitMapBackend::with_buffer(pixels, (WIDTH, HEIGHT)).into_drawing_area();
-    root.fill(&WHITE)?;
     let (upper, lower) = root.split_vertically(HEIGHT / 2);
 
     let mut chart = ChartBuilder::on(&upper)
@@ -121,7 +142,6 @@ fn draw(entries: &[Entry], pixels: &mut [u8]) -> Result<(), Box<dyn std::error::
             .label_font(("sans-serif", 14))
             .draw()?;
     }
-    root.present()?;
     Ok(())
 }
 

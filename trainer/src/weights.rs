@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use dino_ir::weights::{Dtype, Kind, Weights};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
+use crate::baselines;
 use crate::checkpoint::Checkpoint;
 use crate::restore::output;
 use crate::trainee::DinoIrTrainee;
@@ -53,15 +54,24 @@ pub fn describe(path: &Path) -> Result<Value> {
     let broken = || format!("{name}: not a weights file, or cut short; take another one");
     let (_, header) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
     let tensors = SafeTensors::deserialize(&bytes).with_context(broken)?;
-    let Some(ours) = header
-        .metadata()
-        .as_ref()
-        .and_then(|metadata| metadata.get("dino_ir"))
-    else {
-        bail!("{name}: tensors without DINO-IR's metadata; convert it with `trainer import`");
+    let metadata = header.metadata().as_ref();
+    let ours: Value = match metadata.and_then(|metadata| metadata.get("dino_ir")) {
+        Some(ours) => serde_json::from_str(ours)
+            .with_context(|| format!("{name}: its metadata are damaged; take another file"))?,
+        None => {
+            let baseline = baselines::header(&bytes).with_context(|| {
+                format!(
+                    "{name}: tensors without DINO-IR's metadata; convert it with `trainer import`"
+                )
+            })?;
+            json!({
+                "format": 1,
+                "kind": baseline["config"]["baseline"],
+                "config": baseline["config"],
+                "provenance": baseline["provenance"],
+            })
+        }
     };
-    let ours: Value = serde_json::from_str(ours)
-        .with_context(|| format!("{name}: its metadata are damaged; take another file"))?;
 
     let mut dtypes: Vec<String> = tensors
         .iter()

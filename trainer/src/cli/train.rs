@@ -12,9 +12,10 @@ use dino_ir::device::DeviceChoice;
 use dino_ir::weights::Dtype;
 
 use super::{FAILED, parse_with};
+use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
 use crate::config::TrainConfig;
-use crate::train::{RunOptions, train};
+use crate::train::{RunOptions, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
 use crate::{interrupt, terminal, weights};
 
@@ -107,20 +108,38 @@ impl RunArgs {
 /// # Errors
 /// As [`train`]; settings that cannot be, a device that cannot be opened.
 pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
-    let stop = interrupt::listen_for_stop()?;
     let config = TrainConfig::load(&run.config, &run.set)?;
+    if let Some(sizes) = BaselineConfig::of_run(&config)? {
+        let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));
+        let (trainee, ()) = run.open(make)?;
+        return finish(run, &config, trainee, |trainee, provenance| {
+            baselines::to_bytes(&trainee.net, &sizes, provenance)
+        });
+    }
     let (trainee, sizes) = run.open(|device| DinoIrTrainee::new(&config, device))?;
-    let photos = Photos::load(&config)?;
-    let outcome = train(trainee, &photos, &config, &run.options(stop))?;
+    finish(run, &config, trainee, |trainee, provenance| {
+        let bytes = dino_ir::weights::to_bytes(&trainee.net, &sizes, Dtype::F32, provenance)?;
+        Ok(bytes)
+    })
+}
+
+/// Trains to the end, and writes what `to_bytes` makes of the averaged net.
+fn finish<M: Trainee>(
+    run: &RunArgs,
+    config: &TrainConfig,
+    trainee: M,
+    to_bytes: impl FnOnce(M, serde_json::Value) -> Result<Vec<u8>>,
+) -> Result<ExitCode> {
+    let stop = interrupt::listen_for_stop()?;
+    let photos = Photos::load(config)?;
+    let outcome = train(trainee, &photos, config, &run.options(stop))?;
     if outcome.stopped {
         run.note_stop(outcome.step);
         return Ok(ExitCode::from(FAILED));
     }
     let provenance = weights::run_provenance(outcome.step, outcome.seconds, outcome.best_psnr);
-    let net = outcome.averaged.net;
-    let bytes = dino_ir::weights::to_bytes(&net, &sizes, Dtype::F32, provenance)?;
     let path = run.folder().join(WEIGHTS);
-    write_atomically(&path, &bytes)?;
+    write_atomically(&path, &to_bytes(outcome.averaged, provenance)?)?;
     if !run.quiet {
         terminal::note(&format!("weights: {}", path.display()));
     }

@@ -160,7 +160,7 @@ impl fmt::Display for Report {
 }
 
 impl Row {
-    fn mean(name: &str, values: Vec<[f64; 4]>) -> Option<Self> {
+    pub(super) fn mean(name: &str, values: Vec<[f64; 4]>) -> Option<Self> {
         let count = values.len() as f64;
         let mean = |at: usize| values.iter().map(|v| v[at]).sum::<f64>() / count;
         (!values.is_empty()).then(|| Self {

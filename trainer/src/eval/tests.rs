@@ -214,3 +214,84 @@ fn senseless_options_are_refused() {
         ..base
     }));
 }
+
+#[test]
+fn a_table_is_measured_on_the_sets_that_are_there() {
+    let folder = folder();
+    let root = folder.path().join("sets");
+    std::fs::create_dir_all(root.join("SOTS")).expect("temporary folder");
+    std::fs::rename(folder.path().join("clean"), root.join("CBSD68")).expect("moved");
+    std::fs::create_dir_all(root.join("SOTS/outdoor")).expect("temporary folder");
+    let pairs = folder.path().join("pairs");
+    std::fs::rename(pairs.join("input"), root.join("SOTS/outdoor/hazy")).expect("moved");
+    std::fs::rename(pairs.join("target"), root.join("SOTS/outdoor/gt")).expect("moved");
+    let options = TableOptions {
+        table: &table::TABLE1,
+        root: root.clone(),
+        protocol: Protocol::Airnet,
+        limit: None,
+        save: None,
+        weights: "none".to_owned(),
+    };
+    let go_on = &mut |_: EvalProgress| ControlFlow::Continue(());
+    let report = evaluate_table(&options, &untouched, go_on)
+        .expect("measurable")
+        .expect("not stopped");
+    let names: Vec<&str> = report.rows.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "input", "noise 15", "noise 25", "noise 50", "blur", "haze", "average"
+        ]
+    );
+    let missing: Vec<&str> = report.missing.iter().map(|set| set.column).collect();
+    assert_eq!(missing, ["rain H", "rain M"]);
+    let mean = report.rows[1..6].iter().map(|row| row.psnr).sum::<f64>() / 5.0;
+    assert!((report.rows[6].psnr - mean).abs() < 1e-9);
+    // The paper's average is taken over the same columns.
+    let dino_ir = report.paper.last().expect("the paper's own row");
+    let expected = (33.85 + 31.26 + 28.04 + 32.11 + 29.86) / 5.0;
+    assert!((dino_ir.average_psnr.expect("all there") - expected).abs() < 1e-9);
+    let text = report.to_string();
+    assert!(
+        text.contains("left out: rain H") && text.contains("DINO-IR (paper)"),
+        "{text}"
+    );
+    assert_eq!(report.to_csv().lines().count(), 1 + 6 + 6 + 9 * 5);
+    assert_eq!(report.images_csv.lines().count(), 1 + 3 * (3 + 3 + 1));
+
+    // Alone, a column gives what its suite gives.
+    let mut alone = self::options(Suite::Denoise, root.join("CBSD68"));
+    alone.sigmas = Some(vec![25.0]);
+    assert_eq!(report.rows[2].psnr, run(&alone, &untouched).rows[1].psnr);
+
+    let nothing = TableOptions {
+        table: &table::TABLE4,
+        root: root.join("SOTS"),
+        ..options
+    };
+    let error = evaluate_table(&nothing, &untouched, go_on).expect_err("no set");
+    assert!(format!("{error:#}").contains("rain100l"));
+}
+
+#[test]
+fn charts_are_drawn() {
+    let folder = folder();
+    let report = run(
+        &options(Suite::Blur, folder.path().join("clean")),
+        &untouched,
+    );
+    let bars = |name: &str| chart::Bars {
+        name: name.to_owned(),
+        rows: report.rows.clone(),
+    };
+    let path = folder.path().join("chart.png");
+    chart::write_chart(&[bars("a"), bars("b")], "PSNR", &path).expect("drawn");
+    let picture = image::open(&path).expect("a PNG").to_rgb8();
+    let colours: std::collections::HashSet<_> = picture.pixels().map(|pixel| pixel.0).collect();
+    assert!(
+        colours.len() > 20,
+        "bars and text: {} colours",
+        colours.len()
+    );
+}

@@ -6,7 +6,7 @@ use anyhow::Result;
 use dino_ir::device::DeviceChoice;
 use dino_ir::restore::{Network, Options, ProgressCallback, Restorer, Sink, Source, TilePlan};
 
-use crate::weights;
+use crate::{baselines, weights};
 
 /// Restores photos; made once, used for every file.
 pub trait Engine {
@@ -63,18 +63,20 @@ pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Ope
         Some(file) => file,
         None => dino_ir::embedded::nano(),
     };
-    let opened = device.open(|device| {
+    let opened = device.open(|device| -> dino_ir::Result<Box<dyn Engine>> {
+        if baselines::header(bytes).is_some() {
+            let net = baselines::load(bytes, device)
+                .map_err(|error| dino_ir::Error::Weights(format!("{error:#}")))?;
+            return Ok(Box::new(Restorer::new(net, device)));
+        }
         let net = dino_ir::weights::load(bytes, device)?;
-        Ok(Restorer::new(net, device))
+        Ok(Box::new(Restorer::new(net, device)))
     });
-    let (device, restorer) = opened.map_err(|error| match (error, weights) {
+    let (device, engine) = opened.map_err(|error| match (error, weights) {
         (error @ dino_ir::Error::Weights(_), Some(path)) => {
             anyhow::anyhow!("{}: {error}; take another file", path.display())
         }
         (error, _) => error.into(),
     })?;
-    Ok(Opened {
-        engine: Box::new(restorer),
-        device,
-    })
+    Ok(Opened { engine, device })
 }
