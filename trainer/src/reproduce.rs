@@ -21,7 +21,7 @@ use crate::metrics::Protocol;
 use crate::rgb::Rgb;
 use crate::train::{RunOptions, train};
 use crate::trainee::{DinoIrTrainee, Photos};
-use crate::weights::{self, run_provenance};
+use crate::weights::run_provenance;
 
 /// How much is spent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -175,7 +175,7 @@ pub fn reproduce(options: &ReproduceOptions, stop: &AtomicBool) -> Result<Option
         crate::terminal::note(&format!("device: {choice}"));
     }
     let mut variants = Vec::new();
-    for ((name, _), overlay) in table.rows.iter().zip(overlays) {
+    for (&(name, _), overlay) in table.rows.iter().zip(overlays) {
         let settings: Vec<String> = options.set.iter().cloned().chain(overlay.clone()).collect();
         let config = TrainConfig::parse(options.scale.config(), &settings)
             .with_context(|| format!("variant {name}"))?;

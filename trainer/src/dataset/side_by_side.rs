@@ -12,8 +12,8 @@ use crate::rgb::Rgb;
 /// Pictures looked at to tell what a folder holds.
 const SAMPLE: usize = 16;
 
-/// How alike halves must be to be the same scene: correlation of their grey thumbnails.
-const ALIKE: f64 = 0.8;
+/// How alike halves must be to be the same scene: correlation of where brightness steps from left to right.
+const ALIKE: f64 = 0.5;
 
 /// Votes on which half is degraded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -86,25 +86,34 @@ fn is_pair(path: &Path) -> bool {
         && correlation(&picture) > ALIKE
 }
 
-/// Of grey 16 x 16 thumbnails of the halves.
+/// Of the steps between neighbouring columns in thumbnails of the halves. The brightness itself would be alike in
+/// every landscape, bright above and dark below.
 fn correlation(picture: &Rgb) -> f64 {
     const SIDE: usize = 16;
     let width = picture.width / 2;
-    let thumbnail = |half: Half| {
+    let steps = |half: Half| {
         let start = half.start(picture.width);
-        let mut sums = vec![0.0f64; SIDE * SIDE];
+        let mut cells = [[0.0f64; SIDE]; SIDE];
+        let mut counts = [[0.0f64; SIDE]; SIDE];
         for y in 0..picture.height {
             for x in 0..width {
-                let cell = y * SIDE / picture.height * SIDE + x * SIDE / width;
-                sums[cell] += f64::from(picture.pixel(start + x, y)[1]);
+                let (row, column) = (y * SIDE / picture.height, x * SIDE / width);
+                cells[row][column] += f64::from(picture.pixel(start + x, y)[1]);
+                counts[row][column] += 1.0;
             }
         }
-        let mean = sums.iter().sum::<f64>() / sums.len() as f64;
-        sums.iter().map(|sum| sum - mean).collect::<Vec<f64>>()
+        let mean = |row: usize, column: usize| cells[row][column] / counts[row][column];
+        let steps: Vec<f64> = (0..SIDE)
+            .flat_map(|row| (1..SIDE).map(move |column| (row, column)))
+            .map(|(row, column)| mean(row, column) - mean(row, column - 1))
+            .collect();
+        let middle = steps.iter().sum::<f64>() / steps.len() as f64;
+        steps.into_iter().map(|step| step - middle).collect::<Vec<f64>>()
     };
-    let (left, right) = (thumbnail(Half::Left), thumbnail(Half::Right));
+    let (left, right) = (steps(Half::Left), steps(Half::Right));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    dot(&left, &right) / (dot(&left, &left) * dot(&right, &right)).sqrt().max(1e-12)
+    // A picture without any structure is no pair.
+    dot(&left, &right) / (dot(&left, &left) * dot(&right, &right)).sqrt().max(1e-9)
 }
 
 /// Mean horizontal differences of the left and right half: streaks of rain are steep.
