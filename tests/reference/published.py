@@ -97,7 +97,7 @@ def write_baselines(folder):
 
     seed("dncnn")
     net = DnCNN(in_nc=3, out_nc=3, nc=16, nb=6, act_mode="R")
-    restorer(folder, "dncnn", net, net.model[-1], [(61, 45)], save("dncnn"))
+    restorer(folder, "dncnn", net, net.model[-1], [(64, 48)], save("dncnn"))
     seed("nafnet")
     net = NAFNet(width=16, enc_blk_nums=[1, 2], middle_blk_num=2, dec_blk_nums=[2, 1])
     # It pads with zeros to multiples of 4, where ours reflects.

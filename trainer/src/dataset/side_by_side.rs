@@ -108,7 +108,10 @@ fn correlation(picture: &Rgb) -> f64 {
             .map(|(row, column)| mean(row, column) - mean(row, column - 1))
             .collect();
         let middle = steps.iter().sum::<f64>() / steps.len() as f64;
-        steps.into_iter().map(|step| step - middle).collect::<Vec<f64>>()
+        steps
+            .into_iter()
+            .map(|step| step - middle)
+            .collect::<Vec<f64>>()
     };
     let (left, right) = (steps(Half::Left), steps(Half::Right));
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
