@@ -4,6 +4,13 @@ use burn::tensor::Device;
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+/// The page's name of this module's device.
+pub(crate) const NAME: &str = if cfg!(feature = "webgpu") {
+    "webgpu"
+} else {
+    "cpu"
+};
+
 /// Opens WebGPU. When the GPU is lost or has no memory left, wgpu's error becomes a panic.
 #[cfg(feature = "webgpu")]
 pub(crate) async fn open() -> Result<Device, JsError> {

@@ -67,6 +67,12 @@ impl Restorer {
         }
     }
 
+    /// What computes here: `webgpu` or `cpu`.
+    #[wasm_bindgen(getter)]
+    pub fn backend(&self) -> String {
+        device::NAME.to_owned()
+    }
+
     /// Both sides of what the network takes are multiples of this; tiles are extended to it.
     #[wasm_bindgen(getter)]
     pub fn multiple(&self) -> usize {

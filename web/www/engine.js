@@ -111,7 +111,7 @@ export class Engine {
         this.#events.said(`Starting on ${this.#backend}`);
         this.#start();
         const opened = await this.#ask({ type: 'open', backend: this.#backend, weights: this.#weights });
-        this.#events.changed({ backend: this.#backend, ...opened });
+        this.#events.changed(opened);
         this.#events.said('Starting');
         return;
       } catch (error) {

@@ -2,7 +2,7 @@
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
 // In: { type: 'open', backend, weights? }, { type: 'restore', file, tile }, { type: 'cancel' }.
-// Out: { type: 'status', text }, { type: 'opened', device, software }, { type: 'gate', scores },
+// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'gate', scores },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'device' }.
 
@@ -39,7 +39,7 @@ const commands = {
     await restorer.check();
     const prepared = performance.now() - began;
     pool = new Pool(restorer, backend === 'cpu' && { script, module, weights: file });
-    tell('opened', { ...described, prepared });
+    tell('opened', { ...described, backend: restorer.backend, prepared });
   },
 
   async restore({ file, tile }) {
