@@ -138,7 +138,7 @@ fn restore<N: Network>(
         return Ok(());
     }
 
-    host.progress(0.0, "Loading the model");
+    host.progress(0.0, "Restoring");
     let restorer = open(settings)?;
     let region = with_context(&drawable, selection, restorer.network().multiple());
     let options = options(&restorer, region, settings)?;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use dino_ir_tests::gimp::Version;
 use dino_ir_tests::gimp::desktop::Desktop;
-use dino_ir_tests::gimp::window::{Window, wait};
+use dino_ir_tests::gimp::window::{Window, computed, wait};
 use dino_ir_tests::program;
 use image::{Rgb, RgbImage};
 
@@ -61,13 +61,19 @@ fn use_it(version: Version) {
 
     // A cancel in the middle, of a repetition with the last values, leaves everything.
     window
-        .script("(gimp-image-scale (first-image) 2400 1800)")
+        .script("(begin (gimp-image-scale (first-image) 2400 1800) (gimp-displays-flush))")
         .expect("scaled");
     let before = window.pixels();
     window.keys(&["ctrl+f"]);
-    wait("the plug-in", || window.plug_ins().len() == 1);
-    wait("the button", || {
-        look("progress");
+    // Loading the model takes a small part of that.
+    wait("the first tiles", || {
+        window
+            .plug_ins()
+            .iter()
+            .any(|plug_in| computed(*plug_in) > 5.0)
+    });
+    look("progress");
+    wait("the cancel", || {
         cancel(&window);
         window.plug_ins().is_empty()
     });

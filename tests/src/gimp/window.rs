@@ -169,6 +169,18 @@ impl Window {
     }
 }
 
+/// Seconds that a process has computed; 0 when it is gone.
+pub fn computed(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // After the name in brackets; the twelfth and thirteenth are hundredths of seconds.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
+}
+
 impl Drop for Window {
     fn drop(&mut self) {
         // GIMP and what it started are a group. SIGKILL: nothing in the profile is worth a farewell.
