@@ -18,9 +18,18 @@ export function launch({ webgpu = true } = {}) {
   return chromium.launch({ executablePath: process.env.CHROMIUM, args });
 }
 
-/** Opens the page in a profile of its own; `outside` collects what it asks of other origins. */
-export async function open(browser, url, options = {}) {
-  const context = await browser.newContext(options);
+/**
+ * Opens the page in a profile of its own; `outside` collects what it asks of other origins. `faults` are functions that
+ * run in the page's worker before its own code: the first in the first worker, and so on.
+ */
+export async function open(browser, url, { faults = [], ...options } = {}) {
+  // What a service worker serves cannot be changed on the way.
+  const context = await browser.newContext({ ...options, ...(faults.length > 0 && { serviceWorkers: 'block' }) });
+  await context.route('**/worker.js', async (route) => {
+    const fault = faults.shift();
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (fault ? `(${fault})();\n` : '') + (await response.text()) });
+  });
   context.setDefaultTimeout(600_000);
   const outside = [];
   context.on('request', (request) => {

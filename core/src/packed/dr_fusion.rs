@@ -5,53 +5,60 @@ use rayon::prelude::*;
 use super::Workspace;
 use super::matrix::Matrix;
 use super::mdta::softmax;
-use super::pointwise::{pointwise, pointwise_in_place};
+use super::pointwise::pointwise_in_place;
 use super::pool::{Map, Planes};
-use super::weights::{matrix, products, values};
+use super::weights::values;
 use crate::kernels::gemm::{Product, RowProducts, multiply, multiply_rows};
 use crate::kernels::simd::{Simd, simd_fn};
 use crate::model::dr_fusion;
 use crate::model::resize::Axis;
 
-/// The fusion of one stage.
+/// The fusion of one stage. The products of all keys with all queries, summed over patches, are
+/// `(W_k F) (W_q Q)^T = W_k (F Q^T) W_q^T`: the weights are multiplied with one small matrix instead of
+/// with every patch.
 #[derive(Debug)]
 pub(crate) struct DrFusion {
-    /// `W_k` after the adaption in channels.
-    key: Matrix,
-    /// `W_q`.
-    query: Matrix,
+    /// `W_k` after the adaption in channels, row by row; its bias is the weight of one more feature,
+    /// which is one everywhere.
+    key: Vec<f32>,
+    /// `W_q`, row by row.
+    query: Vec<f32>,
+    channels: usize,
+    /// Fused features and the one for the bias.
+    features: usize,
     pixel_mean: bool,
 }
 
 impl DrFusion {
     pub(crate) fn new(fusion: &dr_fusion::DrFusion) -> Self {
         let [channels, fused, _, _] = fusion.adapt.weight.dims();
-        let key = values(&fusion.key.weight);
         let adapt = values(&fusion.adapt.weight);
-        let adapted = Matrix::from_fn(channels, fused, |row, column| {
-            let key = &key[row * channels..][..channels];
-            key.iter()
-                .zip(adapt[column..].iter().step_by(fused))
-                .map(|(key, adapt)| key * adapt)
-                .sum()
-        });
-        let bias = fusion.adapt.bias.as_ref().map(values).unwrap_or_default();
+        let bias = match &fusion.adapt.bias {
+            Some(bias) => values(bias),
+            None => vec![0.0; channels],
+        };
+        let mut key = Vec::with_capacity(channels * (fused + 1));
+        for row in values(&fusion.key.weight).chunks_exact(channels) {
+            let product = |column: &mut dyn Iterator<Item = &f32>| -> f32 {
+                row.iter().zip(column).map(|(a, b)| a * b).sum()
+            };
+            key.extend((0..fused).map(|f| product(&mut adapt[f..].iter().step_by(fused))));
+            key.push(product(&mut bias.iter()));
+        }
         Self {
-            key: if bias.is_empty() {
-                adapted
-            } else {
-                adapted.with_bias(products(&key, channels, &bias))
-            },
-            query: matrix(&fusion.query),
+            key,
+            query: values(&fusion.query.weight),
+            channels,
+            features: fused + 1,
             pixel_mean: fusion.pixel_mean,
         }
     }
 
     /// Operations on features of this size with a grid of so many patches.
     pub(crate) fn flops(&self, pixels: usize, patches: usize) -> u64 {
-        let channels = self.query.rows() as u64;
-        let small = self.key.flops() + 2 * self.query.flops();
-        small * patches as u64 + (4 * channels + self.query.flops()) * pixels as u64
+        let [channels, features] = [self.channels as u64, self.features as u64];
+        let products = 2 * channels * features * (patches as u64 + 2 * channels);
+        products + (4 * channels + 2 * channels * channels) * pixels as u64
     }
 
     /// Replaces the features of the stage.
@@ -59,17 +66,25 @@ impl DrFusion {
     /// # Safety
     /// `fused` is not written to meanwhile; `x` is this call's alone.
     pub(crate) unsafe fn forward(&self, workspace: &Workspace, fused: Planes<'_>, x: Planes<'_>) {
-        let channels = x.channels;
-        let grid = fused.size();
-        let map = || Map::new(&workspace.maps, channels, grid);
-        let (small, key, query) = (map(), map(), map());
-        // SAFETY: the maps are this function's, `x` and `fused` the caller's.
-        let mut attention = unsafe {
+        let channels = self.channels;
+        assert_eq!([x.channels, fused.channels + 1], [channels, self.features]);
+        let small = Map::new(&workspace.maps, channels, fused.size());
+        // SAFETY: the map is this function's, `x` and `fused` the caller's.
+        let mut products = unsafe {
             shrink(x, small.planes());
-            pointwise(&self.key, fused, None, key.planes());
-            pointwise(&self.query, small.planes(), None, query.planes());
-            outer_products(key.planes(), query.planes())
+            outer_products(RowMajor::of(fused), RowMajor::of(small.planes()))
         };
+        // SAFETY: nobody writes to the map.
+        let one = (0..channels).map(|c| unsafe { small.planes().channel(c) }.iter().sum::<f32>());
+        products.extend(one);
+        let queries = outer_products(
+            RowMajor::new(&self.query, channels),
+            RowMajor::new(&products, channels),
+        );
+        let mut attention = outer_products(
+            RowMajor::new(&self.key, self.features),
+            RowMajor::new(&queries, self.features),
+        );
         let pixels = if self.pixel_mean { x.pixels() } else { 1 };
         let scale = (1.0 / ((channels as f64).sqrt() * pixels as f64)) as f32;
         for (channel, row) in attention.chunks_exact_mut(channels).enumerate() {
@@ -84,28 +99,57 @@ impl DrFusion {
     }
 }
 
-/// The products of all channels of `a` with all of `b`, summed over pixels.
-///
-/// # Safety
-/// Neither is written to meanwhile.
-unsafe fn outer_products(a: Planes<'_>, b: Planes<'_>) -> Vec<f32> {
+/// A matrix row by row.
+#[derive(Clone, Copy)]
+struct RowMajor<'a> {
+    values: &'a [f32],
+    rows: usize,
+    len: usize,
+    stride: usize,
+}
+
+impl<'a> RowMajor<'a> {
+    /// Rows without gaps.
+    fn new(values: &'a [f32], len: usize) -> Self {
+        Self {
+            values,
+            rows: values.len() / len,
+            len,
+            stride: len,
+        }
+    }
+
+    /// The channels of an image.
+    ///
+    /// # Safety
+    /// Nobody writes to it while these rows are used.
+    unsafe fn of(planes: Planes<'a>) -> Self {
+        Self {
+            // SAFETY: the caller's.
+            values: unsafe { planes.all() },
+            rows: planes.channels,
+            len: planes.pixels(),
+            stride: planes.stride,
+        }
+    }
+}
+
+/// `A B^T`, the inner products of all rows of `a` with all of `b`.
+fn outer_products(a: RowMajor<'_>, b: RowMajor<'_>) -> Vec<f32> {
     /// Rows in one task.
     const ROWS: usize = 16;
-    let mut products = vec![0.0; a.channels * b.channels];
+    let mut products = vec![0.0; a.rows * b.rows];
     products
-        .par_chunks_mut(ROWS * b.channels)
+        .par_chunks_mut(ROWS * b.rows)
         .enumerate()
         .for_each(|(task, products)| {
-            let rows = products.len() / b.channels;
-            // SAFETY: the caller's.
-            let (left, right) = unsafe { (a.narrow(task * ROWS, rows).all(), b.all()) };
             let product = RowProducts {
-                rows,
-                columns: b.channels,
-                inner: a.pixels(),
-                a: left,
+                rows: products.len() / b.rows,
+                columns: b.rows,
+                inner: a.len,
+                a: &a.values[task * ROWS * a.stride..],
                 a_stride: a.stride,
-                b: right,
+                b: b.values,
                 b_stride: b.stride,
             };
             multiply_rows(&product, products);
