@@ -22,6 +22,7 @@ pub(crate) mod gemm;
 mod layer_norm;
 mod mdta;
 mod pointwise;
+mod record;
 pub(crate) mod simd;
 #[cfg(test)]
 mod testing;

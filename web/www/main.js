@@ -198,8 +198,9 @@ async function changeWeights(file) {
 
 function showDevice({ backend, device, software, prepared }) {
   element('backend').textContent = backend;
-  element('device').textContent = `(${device}, ready in ${duration(prepared)})`;
-  if (software) element('note').textContent = 'This GPU is emulated in software and very slow; add ?backend=cpu to the address to use the CPU.';
+  // Not in the note: that says what went wrong on the way here.
+  const slow = software ? ', emulated in software and very slow: add ?backend=cpu to the address to use the CPU' : '';
+  element('device').textContent = `(${device}${slow}, ready in ${duration(prepared)})`;
 }
 
 function explain(scores) {

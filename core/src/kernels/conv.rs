@@ -5,13 +5,14 @@ use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::{RowProducts, add, multiply_rows},
     on_cpu,
+    record::record,
     simd::{MAX_LANES, Simd, simd_fn},
 };
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
+    ops::{Backward, Ops},
 };
 use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
@@ -61,19 +62,7 @@ impl ConvOps for Flex {
 
 impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
     fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = ConvBackward
-            .prepare::<C>([x.node(), weight.node()])
-            .compute_bound()
-            .stateful();
-        let x = contiguous(x.into_primitive());
-        let weight = contiguous(weight.into_primitive());
-        match step {
-            OpsKind::Tracked(step) => {
-                let y = Flex::conv3x3(x.clone(), weight.clone());
-                step.finish((x, weight), y)
-            }
-            OpsKind::UnTracked(step) => step.finish(Flex::conv3x3(x, weight)),
-        }
+        record::<C, _>(ConvBackward, x, weight, Flex::conv3x3)
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::add,
     on_cpu,
+    record::record,
     simd::{Simd, dot, simd_fn},
 };
 use burn::backend::autodiff::{
@@ -105,19 +106,7 @@ impl<C: CheckpointStrategy> LayerNormOps for Autodiff<Flex, C> {
     }
 
     fn bias_free_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = BiasFreeBackward
-            .prepare::<C>([x.node(), gamma.node()])
-            .compute_bound()
-            .stateful();
-        let x = contiguous(x.into_primitive());
-        let gamma = contiguous(gamma.into_primitive());
-        match step {
-            OpsKind::Tracked(step) => {
-                let y = Flex::bias_free_norm(x.clone(), gamma.clone());
-                step.finish((x, gamma), y)
-            }
-            OpsKind::UnTracked(step) => step.finish(Flex::bias_free_norm(x, gamma)),
-        }
+        record::<C, _>(BiasFreeBackward, x, gamma, Flex::bias_free_norm)
     }
 }
 

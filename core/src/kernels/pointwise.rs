@@ -4,12 +4,13 @@ use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::{Product, add, for_each_chunk, multiply, row_products},
     on_cpu,
+    record::record,
 };
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
+    ops::{Backward, Ops},
 };
 use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
@@ -72,19 +73,7 @@ impl PointwiseOps for Flex {
 
 impl<C: CheckpointStrategy> PointwiseOps for Autodiff<Flex, C> {
     fn pointwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = PointwiseBackward
-            .prepare::<C>([x.node(), weight.node()])
-            .compute_bound()
-            .stateful();
-        let x = contiguous(x.into_primitive());
-        let weight = contiguous(weight.into_primitive());
-        match step {
-            OpsKind::Tracked(step) => {
-                let y = Flex::pointwise(x.clone(), weight.clone());
-                step.finish((x, weight), y)
-            }
-            OpsKind::UnTracked(step) => step.finish(Flex::pointwise(x, weight)),
-        }
+        record::<C, _>(PointwiseBackward, x, weight, Flex::pointwise)
     }
 }
 
