@@ -9,7 +9,7 @@ use super::pointwise::pointwise_in_place;
 use super::pool::{Map, Planes};
 use super::weights::values;
 use crate::kernels::gemm::{Product, RowProducts, multiply, multiply_rows};
-use crate::kernels::simd::{Simd, simd_fn};
+use crate::kernels::simd::{MAX_LANES, Simd, simd_fn};
 use crate::model::dr_fusion;
 use crate::model::resize::Axis;
 
@@ -24,7 +24,8 @@ pub(crate) struct DrFusion {
     /// `W_q`, row by row.
     query: Vec<f32>,
     channels: usize,
-    /// Fused features and the one for the bias.
+    fused: usize,
+    /// Fused features, the one for the bias, and zeros up to whole vectors.
     features: usize,
     pixel_mean: bool,
 }
@@ -37,19 +38,27 @@ impl DrFusion {
             Some(bias) => values(bias),
             None => vec![0.0; channels],
         };
-        let mut key = Vec::with_capacity(channels * (fused + 1));
-        for row in values(&fusion.key.weight).chunks_exact(channels) {
+        let features = (fused + 1).next_multiple_of(MAX_LANES);
+        let mut key = vec![0.0; channels * features];
+        let rows = values(&fusion.key.weight);
+        for (row, key) in rows
+            .chunks_exact(channels)
+            .zip(key.chunks_exact_mut(features))
+        {
             let product = |column: &mut dyn Iterator<Item = &f32>| -> f32 {
                 row.iter().zip(column).map(|(a, b)| a * b).sum()
             };
-            key.extend((0..fused).map(|f| product(&mut adapt[f..].iter().step_by(fused))));
-            key.push(product(&mut bias.iter()));
+            for (f, key) in key[..fused].iter_mut().enumerate() {
+                *key = product(&mut adapt[f..].iter().step_by(fused));
+            }
+            key[fused] = product(&mut bias.iter());
         }
         Self {
             key,
             query: values(&fusion.query.weight),
             channels,
-            features: fused + 1,
+            fused,
+            features,
             pixel_mean: fusion.pixel_mean,
         }
     }
@@ -67,16 +76,17 @@ impl DrFusion {
     /// `fused` is not written to meanwhile; `x` is this call's alone.
     pub(crate) unsafe fn forward(&self, workspace: &Workspace, fused: Planes<'_>, x: Planes<'_>) {
         let channels = self.channels;
-        assert_eq!([x.channels, fused.channels + 1], [channels, self.features]);
+        assert_eq!([x.channels, fused.channels], [channels, self.fused]);
         let small = Map::new(&workspace.maps, channels, fused.size());
         // SAFETY: the map is this function's, `x` and `fused` the caller's.
-        let mut products = unsafe {
+        let (fused, small) = unsafe {
             shrink(x, small.planes());
-            outer_products(RowMajor::of(fused), RowMajor::of(small.planes()))
+            (RowMajor::of(fused), RowMajor::of(small.planes()))
         };
-        // SAFETY: nobody writes to the map.
-        let one = (0..channels).map(|c| unsafe { small.planes().channel(c) }.iter().sum::<f32>());
-        products.extend(one);
+        let one = vec![1.0; small.len];
+        let mut products = outer_products(fused, small);
+        products.extend(outer_products(RowMajor::new(&one, small.len), small));
+        products.resize(self.features * channels, 0.0);
         let queries = outer_products(
             RowMajor::new(&self.query, channels),
             RowMajor::new(&products, channels),
@@ -87,12 +97,13 @@ impl DrFusion {
         );
         let pixels = if self.pixel_mean { x.pixels() } else { 1 };
         let scale = (1.0 / ((channels as f64).sqrt() * pixels as f64)) as f32;
-        for (channel, row) in attention.chunks_exact_mut(channels).enumerate() {
+        let rows = attention.par_chunks_exact_mut(channels).with_min_len(32);
+        rows.enumerate().for_each(|(channel, row)| {
             row.iter_mut().for_each(|value| *value *= scale);
             softmax(row);
             // The features themselves are added.
             row[channel] += 1.0;
-        }
+        });
         let attention = Matrix::new(&attention, channels, channels);
         // SAFETY: the caller's.
         unsafe { pointwise_in_place(&attention, workspace, x) };
