@@ -40,7 +40,7 @@ function addModule(name) {
 function optimised(name) {
   const input = join(modulesFolder, name, 'dino_ir_web_bg.wasm');
   if (!wasmOpt) return input;
-  const level = name === 'cpu' ? '-O3' : '-Os';
+  const level = name === 'cpu' ? '-O2' : '-O1'; // higher ones take many minutes
   const output = join(modulesFolder, `${name}-${hash(readFileSync(input))}${level}.wasm`);
   if (existsSync(output)) return output;
   const features = ['simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
