@@ -23,21 +23,24 @@ pub fn keep_freed() {
     mi_option_set(PURGE_DELAY, -1);
 }
 
-/// Kept free of the plan: the allocator's own pages, thread stacks, what the estimates miss.
-const RESERVE: u64 = 64 * MIB;
+/// Kept free of the plan: the allocator's own pages, thread stacks, what the estimates miss; and one part in
+/// 24 of the budget, for what grows with the photo.
+fn reserve(budget: u64) -> u64 {
+    64 * MIB + budget / 24
+}
 
 /// The bound when `--memory` is not given: half of what the machine has free, between 1 and 8 GiB.
 pub fn default_budget() -> u64 {
     available().map_or(2 << 30, |free| (free / 2).clamp(1 << 30, 8 << 30))
 }
 
-/// What is left of `budget` for the network once everything that is resident now, and a reserve
-/// of 64 MiB, is taken off; zero when nothing is left.
+/// What is left of `budget` for the network once everything that is resident now, and a reserve, is
+/// taken off; zero when nothing is left.
 pub fn left_of(budget: u64, own_buffers: u64) -> u64 {
     let held = resident()
         .unwrap_or(own_buffers + 64 * MIB)
         .max(own_buffers);
-    budget.saturating_sub(held + RESERVE)
+    budget.saturating_sub(held + reserve(budget))
 }
 
 /// The most bytes that this process ever had in memory, where the system tells.

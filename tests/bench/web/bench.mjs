@@ -6,8 +6,10 @@ import { serve } from '../../browser/server.mjs';
 const [folder, ...sides] = process.argv.slice(2);
 const server = await serve(folder);
 const browser = await launch();
-const { page } = await open(browser, `${server.origin}/bench.html`);
-await page.waitForFunction(() => window.ready);
+const { page, errors } = await open(browser, `${server.origin}/bench.html`);
+await page.waitForFunction(() => window.ready, undefined, { timeout: 60_000 }).catch((error) => {
+  throw new Error(`the page does not start: ${errors.join('; ') || error.message}`);
+});
 for (const [backend, provider, side, runs] of [
   ['cpu', 'wasm', Number(sides[1]), 9],
   ['webgpu', 'webgpu', Number(sides[0]), 5],

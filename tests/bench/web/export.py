@@ -1,11 +1,13 @@
 """Writes the embedded network as ONNX: export.py SIDE OUTPUT"""
 
+import io
 import json
 import pathlib
 import re
 import struct
 import sys
 
+import onnxruntime
 import torch
 from safetensors.torch import load
 
@@ -80,15 +82,21 @@ def options(restormer):
 def main():
     side, output = int(sys.argv[1]), sys.argv[2]
     model = network(ROOT / "core/weights/nano.safetensors")
+    traced = io.BytesIO()
     torch.onnx.export(
         model,
         (torch.rand(1, 3, side, side),),  # the shape becomes fixed
-        output,
+        traced,
         input_names=["image"],
         output_names=["restored"],
         opset_version=17,
         dynamo=False,
     )
+    # How the constants of the resizes are made was traced too: folded here, or the browser would have to.
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    settings.optimized_model_filepath = output
+    onnxruntime.InferenceSession(traced.getvalue(), settings, providers=["CPUExecutionProvider"])
 
 
 if __name__ == "__main__":
