@@ -12,7 +12,7 @@ await page.waitForFunction(() => window.ready, undefined, { timeout: 60_000 }).c
 });
 for (const [backend, provider, side, runs] of [
   ['cpu', 'wasm', Number(sides[1]), 9],
-  ['webgpu', 'webgpu', Number(sides[0]), 5],
+  ['webgpu', 'webgpu', Number(sides[0]), 3],
 ]) {
   // Taken in turns, so that a busy machine slows both.
   const measured = { ours: [], onnx: [] };
