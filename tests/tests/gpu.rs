@@ -1,0 +1,288 @@
+//! The same network on the GPU and on the CPU. `tests/gpu/run` builds and runs this.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use dino_ir::Error;
+use dino_ir::device::DeviceChoice;
+use dino_ir::image::Image;
+use dino_ir::restore::{Options, Restorer};
+use dino_ir::weights::{self, Dtype};
+use dino_ir_tests::program::{program, stderr};
+use dino_ir_trainer::config::TrainConfig;
+use dino_ir_trainer::parameters::{NamedTensors, load_tensors, named_tensors};
+use dino_ir_trainer::replicas::Replicas;
+use dino_ir_trainer::train::{Batch, BatchRequest, BatchSource, RunOptions, train};
+use dino_ir_trainer::trainee::DinoIrTrainee;
+
+/// Sums in another order differ by 1e-5; a wrong kernel by far more.
+const LIMIT: f32 = 1e-3;
+const SIDE: usize = 32;
+const SAMPLES: usize = 2;
+
+/// A guided net with every part of the large ones. Adam with this epsilon is nearly plain gradient
+/// descent: a tiny gradient's sign, which is rounding, does not decide a step.
+const CONFIG: &str = r#"
+    seed = 7
+    frozen = ["net.guidance.backbone."]
+    [model.restormer]
+    dim = 8
+    blocks = [1, 1, 1, 1]
+    heads = [1, 1, 2, 2]
+    refinement = 1
+    [model.guidance]
+    backbone = { width = 16, depth = 3, heads = 2, grid = 4 }
+    depths = [1, 2, 3]
+    fused = 8
+    gate_hidden = 8
+    stages = [1, 2, 3, 4]
+    [loss]
+    blocks = [1]
+    [optimizer]
+    epsilon = 1.0
+    [validation]
+    samples = 0
+    patch = 32
+    [[stage]]
+    steps = 1
+    batch = 2
+    patch = 32
+    lr = 1.0
+"#;
+
+fn gpu() -> Device {
+    let device = DeviceChoice::Wgpu.device();
+    device.expect("a Vulkan driver; tests/run installs one")
+}
+
+fn config() -> TrainConfig {
+    TrainConfig::parse(CONFIG, &[]).expect("valid")
+}
+
+/// The net of the tests; random numbers differ between devices, so that they come from the CPU.
+fn trainee(device: &Device) -> DinoIrTrainee {
+    let make = |device: &Device| {
+        let made = DinoIrTrainee::new(&config(), &device.clone().autodiff());
+        made.expect("a net").0
+    };
+    let tensors = named_tensors(&make(&Device::flex()));
+    load_tensors(make(device), &tensors).expect("the same net")
+}
+
+fn weights_file() -> Vec<u8> {
+    let (trainee, sizes) = DinoIrTrainee::new(&config(), &Device::flex()).expect("a net");
+    let provenance = serde_json::Value::Null;
+    weights::to_bytes(&trainee.net, &sizes, Dtype::F32, provenance).expect("weights")
+}
+
+/// The weights with another seed of the golden image, as if the device had computed wrongly.
+fn tampered() -> Vec<u8> {
+    let mut bytes = weights_file();
+    let seed = br#"\"seed\":2024"#;
+    let place = bytes.windows(seed.len()).position(|window| window == seed);
+    bytes[place.expect("the header has a seed") + seed.len() - 1] = b'5';
+    bytes
+}
+
+/// Ramps with noise, 0..1, planar.
+fn pixels(seed: usize) -> Vec<f32> {
+    let value = |i: usize| {
+        let (channel, y, x) = (i / (SIDE * SIDE), i / SIDE % SIDE, i % SIDE);
+        let ramp = (x * (channel + 1) + y * (seed + 1)) % 97;
+        let noise = (i * 7919 + seed * 104_729) % 41;
+        ramp as f32 / 140.0 + noise as f32 / 140.0
+    };
+    (0..3 * SIDE * SIDE).map(value).collect()
+}
+
+struct OneBatch;
+
+impl BatchSource for OneBatch {
+    fn batch(&self, request: BatchRequest) -> Result<Batch> {
+        assert_eq!((request.count, request.patch), (SAMPLES, SIDE));
+        Ok(Batch {
+            degraded: (0..SAMPLES).flat_map(pixels).collect(),
+            clean: (0..SAMPLES).flat_map(|i| pixels(i + SAMPLES)).collect(),
+            count: SAMPLES,
+            patch: SIDE,
+            names: vec!["made".to_owned(); SAMPLES],
+            tasks: vec!["noise".to_owned(); SAMPLES],
+        })
+    }
+
+    fn validation(&self, _samples: usize, _patch: usize) -> Result<Vec<Batch>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Largest difference; NaN if one of them is.
+fn difference(one: &[f32], other: &[f32]) -> f32 {
+    assert_eq!(one.len(), other.len());
+    let differences = one.iter().zip(other).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |most, d| if d <= most { most } else { d })
+}
+
+fn assert_near(what: &str, difference: f32, limit: f32) {
+    println!("{what} differs by {difference:.1e}, allowed {limit:.1e}");
+    assert!(difference <= limit, "{what}");
+}
+
+#[test]
+fn a_photo_is_restored_as_on_the_cpu() {
+    let file = weights_file();
+    let planar = pixels(0);
+    let interleaved = (0..3 * SIDE * SIDE).map(|i| planar[i % 3 * SIDE * SIDE + i / 3]);
+    let image = Image::new(SIDE, SIDE, interleaved.collect()).expect("an image");
+    let restore = |device: &Device| {
+        let net = weights::load(&file, device).expect("passes its golden check");
+        let restored = Restorer::new(net, device).restore_image(&image, &Options::default());
+        restored.expect("restored").into_pixels()
+    };
+    let (cpu, gpu) = (restore(&Device::flex()), restore(&gpu()));
+    assert_near("the photo", difference(&cpu, &gpu), LIMIT);
+    let work = difference(&cpu, image.pixels());
+    assert!(work > 10.0 * LIMIT, "the net changed the photo by {work}");
+}
+
+#[test]
+fn gradients_are_those_of_the_cpu() {
+    let request = BatchRequest {
+        step: 0,
+        count: SAMPLES,
+        patch: SIDE,
+    };
+    let batch = OneBatch.batch(request).expect("made");
+    let descend = |device: &Device| {
+        let replicas = Replicas::new(1).expect("no threads");
+        let found = replicas.descend(&trainee(device), &batch, device);
+        found.expect("gradients")
+    };
+    let (cpu, gpu) = (descend(&Device::flex()), descend(&gpu()));
+    assert_near("the loss", (cpu.loss - gpu.loss).abs() as f32, LIMIT);
+    assert!(cpu.gradients.keys().eq(gpu.gradients.keys()));
+    let values = |tensor: &burn::tensor::Tensor<1>| -> Vec<f32> {
+        tensor.clone().into_data().try_into_vec().expect("f32")
+    };
+    let (mut worst, mut where_worst, mut largest) = (0f32, "", 0f32);
+    for (name, gradient) in &cpu.gradients {
+        let (cpu, gpu) = (values(gradient), values(&gpu.gradients[name]));
+        let most = cpu.iter().fold(0f32, |most, v| most.max(v.abs()));
+        let error = difference(&cpu, &gpu) / most.max(1e-3);
+        assert!(error <= LIMIT, "{name}: {error:e} of the largest, {most:e}");
+        if error > worst {
+            (worst, where_worst) = (error, name);
+        }
+        largest = largest.max(most);
+    }
+    let what = format!("the gradient of {where_worst}, of its largest value,");
+    assert_near(&what, worst, LIMIT);
+    assert!(largest > 0.01, "there are gradients worth comparing");
+}
+
+#[test]
+fn a_training_step_leads_where_it_leads_on_the_cpu() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stop = AtomicBool::new(false);
+    let step = |name: &str, device: &Device| -> NamedTensors {
+        let options = RunOptions {
+            out: folder.path().join(name),
+            resume: None,
+            stop: &stop,
+            quiet: true,
+        };
+        let outcome = train(trainee(device), &OneBatch, &config(), &options);
+        named_tensors(&outcome.expect("one step").model)
+    };
+    let (cpu, gpu) = (step("cpu", &Device::flex()), step("gpu", &gpu()));
+    let before = named_tensors(&trainee(&Device::flex()));
+    let values = |tensors: &NamedTensors, name| tensors[name].try_to_vec::<f32>().expect("f32");
+    let (mut worst, mut moved) = (0f32, 0f32);
+    for name in cpu.keys() {
+        let after = values(&cpu, name);
+        let error = difference(&after, &values(&gpu, name));
+        assert!(error <= LIMIT, "{name}: {error:e}");
+        worst = worst.max(error);
+        moved = moved.max(difference(&after, &values(&before, name)));
+    }
+    assert_near("a weight after one step", worst, LIMIT);
+    assert!(moved > 10.0 * LIMIT, "the step moved weights by {moved}");
+}
+
+#[test]
+fn a_device_that_computes_something_else_is_refused() {
+    let (good, bad) = (weights_file(), tampered());
+    let wrong = DeviceChoice::Wgpu.open(|device| weights::load(&bad, device));
+    assert!(matches!(wrong, Err(Error::Golden(_))), "{wrong:?}");
+    let (chosen, _) = DeviceChoice::Auto
+        .open(|device| weights::load(&good, device))
+        .expect("the GPU works");
+    assert_eq!(chosen, DeviceChoice::Wgpu);
+    // As if only the GPU were wrong: the CPU computes.
+    let (chosen, _) = DeviceChoice::Auto
+        .open(|device| {
+            let on_cpu = *device == Device::flex();
+            weights::load(if on_cpu { &good } else { &bad }, device)
+        })
+        .expect("the CPU works");
+    assert_eq!(chosen, DeviceChoice::Cpu);
+}
+
+/// `trainer restore a.png --force`, in a folder that has it; `hidden` drivers cannot be found.
+fn restore(folder: &Path, device: &str, hidden: bool) -> Output {
+    let mut command = Command::new(program());
+    command.current_dir(folder);
+    command.args(["restore", "a.png", "--force", "--weights", "w.safetensors"]);
+    command.args(["--device", device]);
+    if hidden {
+        for list in [
+            "VK_DRIVER_FILES",
+            "VK_ICD_FILENAMES",
+            "__EGL_VENDOR_LIBRARY_FILENAMES",
+        ] {
+            command.env(list, "/nonexistent.json");
+        }
+    }
+    command.output().expect("the program starts")
+}
+
+#[test]
+fn the_program_says_what_it_computes_on_and_what_to_do_without_a_driver() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let photo = image::RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        image::Rgb([x, y, x + y].map(|v| (v * 4) as u8))
+    });
+    photo.save(at.join("a.png")).expect("written");
+    std::fs::write(at.join("w.safetensors"), weights_file()).expect("written");
+
+    let worked = restore(at, "auto", false);
+    assert!(worked.status.success(), "{}", stderr(&worked));
+    assert!(
+        stderr(&worked).contains("device: wgpu"),
+        "{}",
+        stderr(&worked)
+    );
+
+    let refused = restore(at, "wgpu", true);
+    assert_eq!(refused.status.code(), Some(1));
+    let complaint = stderr(&refused);
+    println!("{}", complaint.trim());
+    assert!(complaint.contains("--device cpu"), "{complaint}");
+    assert_eq!(complaint.trim().lines().count(), 1, "{complaint}");
+
+    let fallen_back = restore(at, "auto", true);
+    assert!(fallen_back.status.success(), "{}", stderr(&fallen_back));
+    assert!(
+        stderr(&fallen_back).contains("device: cpu"),
+        "{}",
+        stderr(&fallen_back)
+    );
+
+    std::fs::write(at.join("w.safetensors"), tampered()).expect("written");
+    let damaged = restore(at, "auto", false);
+    assert_eq!(damaged.status.code(), Some(1));
+    assert!(stderr(&damaged).contains("golden") || stderr(&damaged).contains("off by"));
+}
