@@ -156,8 +156,8 @@ fn gradients_are_those_of_the_cpu() {
     };
     let batch = OneBatch.batch(request).expect("made");
     let descend = |device: &Device| {
-        let replicas = Replicas::new(1).expect("no threads");
-        let found = replicas.descend(&trainee(device), &batch, device);
+        let replicas = Replicas::new(std::slice::from_ref(device), 1, 1).expect("no threads");
+        let found = replicas.descend(&trainee(device), &batch);
         found.expect("gradients")
     };
     let (cpu, gpu) = (descend(&Device::flex()), descend(&gpu()));
@@ -191,6 +191,7 @@ fn a_training_step_leads_where_it_leads_on_the_cpu() {
             out: folder.path().join(name),
             resume: None,
             stop: &stop,
+            others: Vec::new(),
             quiet: true,
         };
         let outcome = train(trainee(device), &OneBatch, &config(), &options);

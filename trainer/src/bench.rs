@@ -221,7 +221,7 @@ fn train(config: &DinoIrConfig, device: &Device, options: &BenchOptions<'_>) -> 
     let settings = TrainConfig::parse(&text, &[])?;
     let (mut model, _) = DinoIrTrainee::new(&settings, &device.clone().autodiff())?;
     let mut optimizer = Optimizer::new(&settings.optimizer);
-    let replicas = Replicas::new(options.replicas)?;
+    let replicas = Replicas::new(std::slice::from_ref(device), options.replicas, 1)?;
     let images = |seed| {
         let mut rng = StdRng::seed_from_u64(seed);
         (0..BATCH * 3 * SIDE * SIDE).map(|_| rng.random()).collect()
@@ -238,7 +238,7 @@ fn train(config: &DinoIrConfig, device: &Device, options: &BenchOptions<'_>) -> 
     for step in 0..=options.train {
         let start = Instant::now();
         // Waits for the device, to read the loss.
-        let descent = replicas.descend(&model, &batch, device)?;
+        let descent = replicas.descend(&model, &batch)?;
         model = optimizer.step(model, descent.gradients, 1.0, 2e-4);
         device.sync().context("the device")?;
         if step > 0 {

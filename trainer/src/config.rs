@@ -126,9 +126,14 @@ pub struct TrainConfig {
     /// Batches prepared ahead of the step.
     #[serde(default = "default_prefetch")]
     pub prefetch: usize,
-    /// Parts of each batch that are computed side by side, each with its share of the threads.
-    #[serde(default = "default_replicas")]
+    /// Parts of each batch that are computed side by side on each device, each with its share of
+    /// the threads.
+    #[serde(default = "default_one")]
     pub replicas: usize,
+    /// Parts of each batch that are computed one after the other, for less memory: the step is
+    /// that of the whole batch.
+    #[serde(default = "default_one")]
+    pub accumulate: usize,
     /// The settings as TOML, overrides included; stored in checkpoints.
     #[serde(skip)]
     pub text: String,
@@ -150,7 +155,7 @@ fn default_prefetch() -> usize {
     2
 }
 
-fn default_replicas() -> usize {
+fn default_one() -> usize {
     1
 }
 
@@ -274,6 +279,8 @@ impl TrainConfig {
             "checkpoint_minutes must be positive"
         );
         ensure!(self.log_every > 0, "log_every must be at least 1");
+        ensure!(self.replicas > 0, "replicas must be at least 1");
+        ensure!(self.accumulate > 0, "accumulate must be at least 1");
         Ok(())
     }
 }

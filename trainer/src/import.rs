@@ -99,7 +99,7 @@ pub struct ImportOptions {
 pub fn import(input: &Path, output: &Path, options: &ImportOptions) -> Result<String> {
     output::check(output, options.force)?;
     let bytes = weights::read(input)?;
-    let imported = converted(&bytes, options)
+    let imported = convert(&bytes, options)
         .with_context(|| format!("{}: cannot be imported", input.display()))?;
     output::write(output, options.force, |out| {
         Ok(out.write_all(&imported.bytes)?)
@@ -108,13 +108,19 @@ pub fn import(input: &Path, output: &Path, options: &ImportOptions) -> Result<St
 }
 
 /// A converted file.
-struct Imported {
-    bytes: Vec<u8>,
-    /// In a line, for people.
-    what: String,
+#[derive(Debug)]
+pub struct Imported {
+    /// A weights file.
+    pub bytes: Vec<u8>,
+    /// What it is, in a line, for people.
+    pub what: String,
 }
 
-fn converted(bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
+/// As [`import`], in memory.
+///
+/// # Errors
+/// As [`import`], without the file's name.
+pub fn convert(bytes: &[u8], options: &ImportOptions) -> Result<Imported> {
     let mut checkpoint = Checkpoint::from_bytes(bytes)?;
     let digest: String = Sha256::digest(bytes)
         .iter()

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod dataset;
 pub mod degrade;
+pub mod devices;
 pub mod ema;
 pub mod eval;
 pub mod features;

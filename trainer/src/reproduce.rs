@@ -224,6 +224,7 @@ fn finished(
         out: folder.to_owned(),
         resume: folder.join(LAST).is_file().then(|| folder.to_owned()),
         stop,
+        others: Vec::new(),
         quiet,
     };
     let outcome = train(trainee, &Photos::load(config)?, config, &run)?;

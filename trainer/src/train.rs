@@ -164,6 +164,8 @@ pub struct RunOptions<'a> {
     pub resume: Option<PathBuf>,
     /// Set from elsewhere (Ctrl-C) to stop after the present step, with a checkpoint.
     pub stop: &'a AtomicBool,
+    /// Devices (without autodiff) that share each batch with the model's own; usually none.
+    pub others: Vec<Device>,
     /// No progress bar even on a terminal.
     pub quiet: bool,
 }
@@ -327,12 +329,13 @@ impl<'a, M: Trainee> Run<'a, M> {
             .rfind(|entry| validated(entry))
             .map(Entry::step);
         let bar = progress_bar(config.total_steps(), state.step, options.quiet);
+        let devices = [std::slice::from_ref(&device), &options.others].concat();
         Ok(Self {
             config,
             options,
             model,
             device,
-            replicas: Replicas::new(config.replicas)?,
+            replicas: Replicas::new(&devices, config.replicas, config.accumulate)?,
             optimizer,
             ema,
             checkpoint_step: checkpoint.as_ref().map(|_| state.step),
@@ -392,7 +395,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             errors,
             statistics,
             gradients,
-        } = self.replicas.descend(&self.model, batch, &self.device)?;
+        } = self.replicas.descend(&self.model, batch)?;
         let squares = gradients
             .values()
             .map(|gradient| gradient.clone().square().sum());

@@ -109,8 +109,8 @@ impl Conv {
     }
 
     /// 3x3 over all channels.
-    pub fn full(inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self::new([outputs, inputs, 3, 3], false, false, device)
+    pub fn full(inputs: usize, outputs: usize, bias: bool, device: &Device) -> Self {
+        Self::new([outputs, inputs, 3, 3], bias, false, device)
     }
 
     /// # Shapes

@@ -108,7 +108,7 @@ impl RestormerConfig {
         let [h1, h2, h3, h4] = self.heads;
         let colours = 3 * self.unshuffle * self.unshuffle;
         Restormer {
-            patch_embed: Conv::full(colours, d1, device),
+            patch_embed: Conv::full(colours, d1, false, device),
             encoder: vec![level(b1, d1, h1), level(b2, d2, h2), level(b3, d3, h3)],
             down: [d1, d2, d3].map(|d| Downsample::new(d, device)).into(),
             latent: level(b4, d4, h4),
@@ -118,7 +118,7 @@ impl RestormerConfig {
                 .into(),
             decoder: vec![level(b3, d3, h3), level(b2, d2, h2), level(b1, d2, h1)],
             refinement: level(self.refinement, d2, h1),
-            output: Conv::full(d2, colours, device),
+            output: Conv::full(d2, colours, false, device),
             unshuffle: self.unshuffle,
         }
     }

@@ -165,7 +165,7 @@ fn changes_of_level() {
         for channels in [2, 6, 32] {
             for [height, width] in SIZES {
                 let x = random([1, channels, height, width], 5);
-                let same = Conv::full(channels, 7, &device);
+                let same = Conv::full(channels, 7, false, &device);
                 check(
                     "3x3",
                     &same,

@@ -3,12 +3,10 @@
 
 use anyhow::{Result, ensure};
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use dino_ir::model::layers::Conv;
 use serde::{Deserialize, Serialize};
-
-use super::layers::conv3x3;
 
 /// Sizes of a [`DnCnn`]; the default is the published one for colour photos of unknown noise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +45,7 @@ impl DnCnnConfig {
             } else {
                 self.width
             };
-            conv3x3(inputs, outputs, device)
+            Conv::full(inputs, outputs, true, device)
         });
         DnCnn {
             convs: convs.collect(),
@@ -59,7 +57,7 @@ impl DnCnnConfig {
 #[derive(Module, Debug)]
 pub struct DnCnn {
     /// 3x3 with bias; ReLU between them.
-    pub convs: Vec<Conv2d>,
+    pub convs: Vec<Conv>,
 }
 
 impl DnCnn {

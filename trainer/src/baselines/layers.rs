@@ -1,16 +1,8 @@
 //! Layers that the baselines have and ours does not.
 
 use burn::module::{Initializer, Module, Param};
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
-
-/// A 3x3 convolution with bias that keeps height and width.
-pub fn conv3x3(inputs: usize, outputs: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([inputs, outputs], [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init(device)
-}
 
 /// A 2x2 convolution with bias and stride 2: half the height and width.
 pub fn halve(inputs: usize, outputs: usize, device: &Device) -> Conv2d {

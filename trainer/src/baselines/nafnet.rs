@@ -8,7 +8,7 @@ use dino_ir::model::layers::Conv;
 use dino_ir::model::restormer::resample::pixel_shuffle;
 use serde::{Deserialize, Serialize};
 
-use super::layers::{LayerNorm2d, conv3x3, halve};
+use super::layers::{LayerNorm2d, halve};
 
 /// Sizes of a [`NafNet`]; the default is the published one for noise (SIDD) at width 32.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl NafNetConfig {
         let levels = self.encoder.len();
         let channels = |level: usize| self.width << level;
         NafNet {
-            intro: conv3x3(3, self.width, device),
+            intro: Conv::full(3, self.width, true, device),
             encoders: (0..levels)
                 .map(|level| blocks(self.encoder[level], channels(level)))
                 .collect(),
@@ -82,7 +82,7 @@ impl NafNetConfig {
                 .zip(&self.decoder)
                 .map(|(level, count)| blocks(*count, channels(level)))
                 .collect(),
-            ending: conv3x3(self.width, 3, device),
+            ending: Conv::full(self.width, 3, true, device),
         }
     }
 }
@@ -91,7 +91,7 @@ impl NafNetConfig {
 #[derive(Module, Debug)]
 pub struct NafNet {
     /// 3x3, `3 -> width`.
-    pub intro: Conv2d,
+    pub intro: Conv,
     /// Blocks on the way down.
     pub encoders: Vec<Vec<Block>>,
     /// To the next level.
@@ -103,7 +103,7 @@ pub struct NafNet {
     /// Blocks on the way up.
     pub decoders: Vec<Vec<Block>>,
     /// 3x3, `width -> 3`.
-    pub ending: Conv2d,
+    pub ending: Conv,
 }
 
 impl NafNet {

@@ -4,7 +4,6 @@
 
 use anyhow::{Result, ensure};
 use burn::module::{Initializer, Module, Param};
-use burn::nn::conv::Conv2d;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use dino_ir::model::layers::{Conv, Linear};
@@ -12,8 +11,6 @@ use dino_ir::model::resize::{Axis, resize};
 use dino_ir::model::restormer::block::Block;
 use dino_ir::model::restormer::{LEVELS, Restormer, RestormerConfig};
 use serde::{Deserialize, Serialize};
-
-use super::layers::conv3x3;
 
 /// Sizes of a [`PromptIr`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,7 +108,7 @@ pub struct PromptBlock {
     /// Mean features to a weight for each component.
     pub weigh: Linear,
     /// 3x3 on the mixed prompt.
-    pub conv: Conv2d,
+    pub conv: Conv,
     /// On features and prompt together.
     pub block: Block,
     /// 1x1 back to the features' width.
@@ -127,7 +124,7 @@ impl PromptBlock {
         Self {
             components: init.init([config.prompts, channels, side, side], device),
             weigh: Linear::new(channels, config.prompts, device),
-            conv: conv3x3(channels, channels, device),
+            conv: Conv::full(channels, channels, true, device),
             block: Block::new(
                 2 * channels,
                 heads,

@@ -96,6 +96,7 @@ fn baselines_are_trained_by_the_same_loop() {
         out: folder.path().join("run"),
         resume: None,
         stop: &stop,
+        others: Vec::new(),
         quiet: true,
     };
     let batch = crate::sample::Sampler::new(&read_section("data", &config.data).expect("valid"), 1)

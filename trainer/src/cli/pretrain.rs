@@ -101,7 +101,7 @@ fn descend<M: Trainee + Module>(
     config: &TrainConfig,
 ) -> Result<Outcome<M>> {
     let stop = interrupt::listen_for_stop()?;
-    train(model, views, config, &args.run.options(stop))
+    train(model, views, config, &args.run.options(stop)?)
 }
 
 fn finish<M>(

@@ -8,13 +8,13 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
-use dino_ir::device::DeviceChoice;
 use dino_ir::weights::Dtype;
 
 use super::{FAILED, parse_with};
 use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
 use crate::config::TrainConfig;
+use crate::devices::Devices;
 use crate::train::{RunOptions, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
 use crate::{interrupt, terminal, weights};
@@ -51,9 +51,9 @@ pub struct RunArgs {
     /// Continues the run in this folder
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
-    /// Where to compute: auto, cpu, wgpu, cuda or cuda:N
-    #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
-    pub device: DeviceChoice,
+    /// Where to compute: auto, cpu, wgpu, cuda, cuda:N, or several: cuda:0,1
+    #[arg(long, default_value = "auto", value_parser = parse_with::<Devices>)]
+    pub device: Devices,
     /// No progress bar
     #[arg(short, long)]
     pub quiet: bool,
@@ -71,13 +71,15 @@ impl RunArgs {
     /// # Errors
     /// If the device cannot be opened, or the model not be made.
     pub fn open<M: Module, C>(&self, make: impl Fn(&Device) -> Result<(M, C)>) -> Result<(M, C)> {
-        let (device, (model, sizes)) = self.device.open(|device| {
+        let (first, (model, sizes)) = self.device.first.open(|device| {
             make(&device.clone().autodiff())
                 .map_err(|error| dino_ir::Error::InvalidOption(format!("{error:#}")))
         })?;
         if !self.quiet {
+            let others = self.device.others.clone();
+            let devices = Devices { first, others };
             terminal::note(&format!(
-                "device: {device}; {} parameters",
+                "device: {devices}; {} parameters",
                 model.num_params()
             ));
         }
@@ -85,13 +87,17 @@ impl RunArgs {
     }
 
     /// For [`train`].
-    pub fn options<'a>(&self, stop: &'a AtomicBool) -> RunOptions<'a> {
-        RunOptions {
+    ///
+    /// # Errors
+    /// If one of several devices cannot be opened.
+    pub fn options<'a>(&self, stop: &'a AtomicBool) -> Result<RunOptions<'a>> {
+        Ok(RunOptions {
             out: self.folder(),
             resume: self.resume.clone(),
             stop,
+            others: self.device.open_others()?,
             quiet: self.quiet,
-        }
+        })
     }
 
     /// Says how to go on.
@@ -132,7 +138,7 @@ fn finish<M: Trainee>(
 ) -> Result<ExitCode> {
     let stop = interrupt::listen_for_stop()?;
     let photos = Photos::load(config)?;
-    let outcome = train(trainee, &photos, config, &run.options(stop))?;
+    let outcome = train(trainee, &photos, config, &run.options(stop)?)?;
     if outcome.stopped {
         run.note_stop(outcome.step);
         return Ok(ExitCode::from(FAILED));

@@ -133,7 +133,7 @@ fn options(from: Published) -> ImportOptions {
 /// The complaint about hostile bytes, which must come at once.
 fn refusal(bytes: &[u8]) -> String {
     let start = Instant::now();
-    let complaint = match converted(bytes, &options(Published::Restormer)) {
+    let complaint = match convert(bytes, &options(Published::Restormer)) {
         Ok(imported) => panic!("imported: {}", imported.what),
         Err(error) => format!("{error:#}"),
     };
@@ -145,7 +145,7 @@ fn refusal(bytes: &[u8]) -> String {
 #[test]
 fn both_formats_give_the_same_network() {
     let tensors = published();
-    let from_zip = converted(&Torch::new(&tensors).zip(), &options(Published::Restormer));
+    let from_zip = convert(&Torch::new(&tensors).zip(), &options(Published::Restormer));
     let from_zip = from_zip.expect("imported").bytes;
     let stored: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .iter()
@@ -160,7 +160,7 @@ fn both_formats_give_the_same_network() {
         (name.as_str(), view.expect("a view"))
     });
     let file = safetensors::serialize(views, None).expect("written");
-    let from_safetensors = converted(&file, &options(Published::Restormer)).expect("imported");
+    let from_safetensors = convert(&file, &options(Published::Restormer)).expect("imported");
     let cpu = Device::flex();
     let model = |bytes: &[u8]| {
         let weights = Weights::from_bytes(bytes).expect("ours");

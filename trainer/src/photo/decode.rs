@@ -142,10 +142,11 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         budget,
     )?;
     decoder.set_limits(limits)?;
-    let icc = decoder
-        .icc_profile()
-        .unwrap_or_default()
-        .filter(|icc| !icc.is_empty());
+    let icc = match format {
+        Format::WebP => webp_chunks(bytes).and_then(|mut file| file.icc_profile().ok()),
+        _ => decoder.icc_profile().ok(),
+    };
+    let icc = icc.flatten().filter(|icc| !icc.is_empty());
 
     let mut samples = zeroed(decoder.total_bytes())?;
     decoder.read_image_boxed(&mut samples)?;
@@ -209,16 +210,24 @@ fn check_size(width: u32, height: u32, decoded: u64, file: u64, budget: u64) -> 
 
 fn webp_metadata(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
-    if let Ok(mut decoder) = WebPDecoder::new(Cursor::new(bytes)) {
-        metadata.exif = decoder.exif_metadata().unwrap_or_default().map(|exif| {
+    if let Some(mut file) = webp_chunks(bytes) {
+        metadata.exif = file.exif_metadata().unwrap_or_default().map(|exif| {
             // Some writers keep JPEG's prefix.
             exif.strip_prefix(b"Exif\0\0")
                 .map(<[u8]>::to_vec)
                 .unwrap_or(exif)
         });
-        metadata.xmp = decoder.xmp_metadata().unwrap_or_default();
+        metadata.xmp = file.xmp_metadata().unwrap_or_default();
     }
     metadata
+}
+
+/// Reads chunks of metadata that claim no more than the file's size: the image crate's decoder takes
+/// memory for whatever size a chunk claims, up to 4 GiB, before it looks for the bytes.
+fn webp_chunks(bytes: &[u8]) -> Option<image_webp::WebPDecoder<Cursor<&[u8]>>> {
+    let mut file = image_webp::WebPDecoder::new(Cursor::new(bytes)).ok()?;
+    file.set_memory_limit(bytes.len());
+    Some(file)
 }
 
 /// Adds to a decoder's words what the user can do.

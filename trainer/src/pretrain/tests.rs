@@ -41,6 +41,7 @@ fn options<'a>(out: &Path, resume: bool, stop: &'a AtomicBool) -> RunOptions<'a>
         out: out.to_owned(),
         resume: resume.then(|| out.to_owned()),
         stop,
+        others: Vec::new(),
         quiet: true,
     }
 }

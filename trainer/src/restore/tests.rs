@@ -324,6 +324,33 @@ fn bad_files_fail_alone_and_leave_nothing() {
     }
 }
 
+/// Address space that this process ever had, in bytes.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("the process's state");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    1024 * number.and_then(|kb| kb.parse::<u64>().ok()).expect("kB")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn chunks_that_claim_more_than_the_file_take_no_memory() {
+    let mut webp = photo(Format::WebP, 3, Depth::Eight);
+    webp.metadata.icc = Some(profile(b"RGB "));
+    webp.metadata.xmp = Some(b"<x:xmpmeta/>".to_vec());
+    let good = encoded(&webp);
+    for chunk in [b"ICCP", b"XMP "] {
+        let mut bytes = good.clone();
+        let at = bytes.windows(4).position(|window| window == chunk);
+        let size = at.expect("the chunk") + 4;
+        bytes[size..size + 4].copy_from_slice(&0xf000_0000u32.to_le_bytes());
+        let before = peak();
+        let _ = Photo::decode(&bytes, 1 << 30);
+        assert!(peak() - before < 2 << 30, "{} bytes more", peak() - before);
+    }
+}
+
 /// The header of a hundred megapixels, and no pixels.
 fn bomb() -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -169,6 +169,7 @@ fn options<'a>(out: &Path, resume: Option<&Path>, stop: &'a AtomicBool) -> RunOp
         out: out.to_owned(),
         resume: resume.map(Path::to_owned),
         stop,
+        others: Vec::new(),
         quiet: true,
     }
 }
@@ -310,12 +311,31 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
     };
     let batch = source.batch(request).expect("synthetic");
     let model = Tiny::new(&device()).train();
-    let descend = |replicas| {
-        let replicas = crate::replicas::Replicas::new(replicas).expect("threads");
-        let found = replicas.descend(&model, &batch, &Device::flex());
+    let descend = |devices, replicas, accumulate| {
+        let devices = vec![Device::flex(); devices];
+        let replicas = crate::replicas::Replicas::new(&devices, replicas, accumulate);
+        let found = replicas.expect("threads").descend(&model, &batch);
         found.expect("not frozen")
     };
-    let (whole, parts) = (descend(1), descend(2));
+    let whole = descend(1, 1, 1);
+    // Side by side, on two devices, on two in two parts each, one after the other, and more parts
+    // than there are samples.
+    for (devices, replicas, accumulate) in [
+        (1, 2, 1),
+        (2, 1, 1),
+        (2, 2, 1),
+        (2, 1, 2),
+        (1, 1, 3),
+        (1, 1, 9),
+        (3, 3, 3),
+    ] {
+        let parts = descend(devices, replicas, accumulate);
+        assert_alike(&whole, &parts);
+    }
+}
+
+/// Of the same batch, summed in another order.
+fn assert_alike(whole: &Descent, parts: &Descent) {
     assert!((whole.loss - parts.loss).abs() < 1e-6);
     assert_eq!(whole.errors.len(), 5);
     for (one, other) in whole.errors.iter().zip(&parts.errors) {
@@ -331,6 +351,50 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
             largest > 0.0 && difference < 1e-5 * largest.max(1e-2),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn several_devices_and_smaller_parts_train_the_same_model() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let stop = AtomicBool::new(false);
+    let run = |name: &str, others: Vec<Device>, accumulate| {
+        let mut config = config([5, 3]);
+        config.accumulate = accumulate;
+        let options = RunOptions {
+            others,
+            ..options(&folder.path().join(name), None, &stop)
+        };
+        let source = Synthetic::new(&stop);
+        let outcome = train(Tiny::new(&device()), &source, &config, &options);
+        let model = outcome.expect("8 steps").model;
+        let losses: Vec<f64> = read(&folder.path().join(name).join(LOG))
+            .expect("the log")
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Train { loss, .. } => Some(*loss),
+                Entry::Validation { .. } => None,
+            })
+            .collect();
+        assert_eq!(losses.len(), 2);
+        (losses, named_tensors(&model))
+    };
+    let (losses, weights) = run("one", Vec::new(), 1);
+    for (name, others, accumulate) in [
+        ("two", vec![Device::flex()], 1),
+        ("parts", Vec::new(), 2),
+        ("both", vec![Device::flex()], 2),
+    ] {
+        let (same, found) = run(name, others, accumulate);
+        for (loss, same) in losses.iter().zip(&same) {
+            assert!((loss - same).abs() < 1e-5, "{name}: {loss}, {same}");
+        }
+        for (parameter, data) in &weights {
+            let values = |data: &TensorData| data.try_to_vec::<f32>().expect("f32");
+            let pairs = values(data).into_iter().zip(values(&found[parameter]));
+            let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-3, "{name}: {parameter} differs by {worst}");
+        }
     }
 }
 

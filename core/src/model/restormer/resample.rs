@@ -16,7 +16,7 @@ impl Downsample {
     /// A randomly initialised layer.
     pub fn new(channels: usize, device: &Device) -> Self {
         Self {
-            conv: Conv::full(channels, channels / 2, device),
+            conv: Conv::full(channels, channels / 2, false, device),
         }
     }
 
@@ -39,7 +39,7 @@ impl Upsample {
     /// A randomly initialised layer.
     pub fn new(channels: usize, device: &Device) -> Self {
         Self {
-            conv: Conv::full(channels, 2 * channels, device),
+            conv: Conv::full(channels, 2 * channels, false, device),
         }
     }
 
