@@ -19,8 +19,11 @@ mod depthwise;
 mod flex;
 pub(crate) mod gelu;
 pub(crate) mod gemm;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod layer_norm;
 mod mdta;
+mod plain;
 mod pointwise;
 mod record;
 pub(crate) mod simd;
@@ -32,6 +35,7 @@ pub use depthwise::depthwise3x3;
 pub use gelu::gated_gelu;
 pub use layer_norm::channel_layer_norm;
 pub use mdta::mdta;
+pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 
 use burn::backend::DispatchDevice;

@@ -5,10 +5,11 @@ use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use dino_ir::Error;
 use dino_ir::device::DeviceChoice;
 use dino_ir::image::Image;
+use dino_ir::kernels;
 use dino_ir::restore::{Options, Restorer};
 use dino_ir::weights::{self, Dtype};
 use dino_ir_tests::program::{program, stderr};
@@ -147,6 +148,91 @@ fn a_photo_is_restored_as_on_the_cpu() {
     assert!(work > 10.0 * LIMIT, "the net changed the photo by {work}");
 }
 
+/// Values in -1..1.
+fn random<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+    let value = |i: usize| ((i * 7919 + seed * 104_729) % 1999) as f32 / 999.5 - 1.0;
+    let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// What `operation` computes on the GPU, without gradients (its own kernel) and with them (burn's),
+/// against the CPU.
+fn assert_same<const D: usize>(what: &str, operation: impl Fn(&Device) -> Tensor<D>) {
+    let values = |device: &Device| -> Vec<f32> {
+        let found = operation(device).into_data();
+        found.try_into_vec().expect("f32")
+    };
+    let cpu = values(&Device::flex());
+    let most = cpu.iter().fold(1.0f32, |most, v| most.max(v.abs()));
+    for (device, kernel) in [(gpu(), "own"), (gpu().autodiff(), "burn's")] {
+        let error = difference(&cpu, &values(&device)) / most;
+        assert!(error <= 1e-5, "{what}, {kernel} kernel: {error:e}");
+    }
+}
+
+#[test]
+fn kernels_compute_what_the_cpus_do() {
+    // With every kind of remainder of the blocks and vectors.
+    for [height, width] in [[1, 1], [3, 5], [16, 64], [2, 130], [35, 20]] {
+        for [channels, heads] in [[2, 1], [6, 2], [8, 1], [85, 5]] {
+            let what = |name| format!("{name}, {channels} x {height} x {width}");
+            let x = |times: usize, device: &_| {
+                random([2, times * channels, height, width], times, device)
+            };
+            let weights =
+                |inputs, side, device: &_| random([channels, inputs, side, side], inputs, device);
+            let gamma = |seed, device: &_| random([channels], seed, device);
+            assert_same(&what("pointwise"), |d| {
+                kernels::pointwise(x(2, d), weights(2 * channels, 1, d))
+            });
+            assert_same(&what("depthwise"), |d| {
+                kernels::depthwise3x3(x(1, d), weights(1, 3, d))
+            });
+            assert_same(&what("3x3"), |d| {
+                kernels::conv3x3(x(2, d), weights(2 * channels, 3, d))
+            });
+            assert_same(&what("gate"), |d| kernels::gated_gelu(x(2, d)));
+            assert_same(&what("norm"), |d| {
+                kernels::channel_layer_norm(x(1, d), gamma(1, d), Some(gamma(2, d)))
+            });
+            assert_same(&what("bias-free norm"), |d| {
+                kernels::channel_layer_norm(x(1, d), gamma(1, d), None)
+            });
+            assert_same(&what("mdta"), |d| {
+                kernels::mdta(x(3, d), random([heads, 1, 1], 4, d) + 2.0)
+            });
+        }
+    }
+    // More pixels than one thread sums over.
+    assert_same("mdta, in pieces", |d| {
+        kernels::mdta(random([1, 12, 61, 67], 5, d), random([2, 1, 1], 4, d))
+    });
+    for [tokens, width, heads] in [[1, 2, 1], [26, 24, 3], [37, 10, 2]] {
+        let what = |name| format!("{name}, {tokens} x {width}");
+        let x = |times: usize, device: &_| random([2, tokens, times * width], times, device);
+        assert_same(&what("linear"), |d| {
+            let weight = random([13, width], 1, d);
+            kernels::linear(x(1, d), weight, random([13], 2, d))
+        });
+        assert_same(&what("layer norm"), |d| {
+            let gamma = random([width], 1, d);
+            kernels::layer_norm(x(1, d), gamma, random([width], 2, d), 1e-6)
+        });
+        assert_same(&what("attention"), |d| kernels::attention(x(3, d), heads));
+        assert_same(&what("gelu"), |d| kernels::gelu(x(1, d) * 6.0));
+        for [one, other] in [[1, 2], [2, 1], [2, 2]] {
+            assert_same(&what("matrices"), |d| {
+                let a = random([one, 9, tokens], 1, d);
+                kernels::matmul(a, random([other, tokens, width], 2, d))
+            });
+        }
+    }
+    // Views lie in memory otherwise than their elements' order.
+    assert_same("a view", |d| {
+        kernels::gated_gelu(random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4))
+    });
+}
+
 #[test]
 fn gradients_are_those_of_the_cpu() {
     let request = BatchRequest {
@@ -163,7 +249,7 @@ fn gradients_are_those_of_the_cpu() {
     let (cpu, gpu) = (descend(&Device::flex()), descend(&gpu()));
     assert_near("the loss", (cpu.loss - gpu.loss).abs() as f32, LIMIT);
     assert!(cpu.gradients.keys().eq(gpu.gradients.keys()));
-    let values = |tensor: &burn::tensor::Tensor<1>| -> Vec<f32> {
+    let values = |tensor: &Tensor<1>| -> Vec<f32> {
         tensor.clone().into_data().try_into_vec().expect("f32")
     };
     let (mut worst, mut where_worst, mut largest) = (0f32, "", 0f32);

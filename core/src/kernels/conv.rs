@@ -1,6 +1,8 @@
 //! Dense 3x3 convolution, as a matrix product whose right factor is never written down: row
 //! `9 i + t` of it is channel `i` of the padded image, moved by tap `t`.
 
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::{RowProducts, add, multiply_rows},
@@ -37,6 +39,10 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
             weight.into_dispatch(),
         ))
     } else {
+        #[cfg(feature = "gpu")]
+        if gpu::takes(&x) && gpu::takes(&weight) {
+            return gpu::conv3x3(x, weight);
+        }
         plain(x, weight)
     }
 }

@@ -1,5 +1,7 @@
 //! Depthwise 3x3 convolution: each channel with its own filter.
 
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     on_cpu,
@@ -35,6 +37,10 @@ pub fn depthwise3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
             weight.into_dispatch(),
         ))
     } else {
+        #[cfg(feature = "gpu")]
+        if gpu::takes(&x) && gpu::takes(&weight) {
+            return gpu::depthwise3x3(x, weight);
+        }
         plain(x, weight)
     }
 }

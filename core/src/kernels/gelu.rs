@@ -1,6 +1,8 @@
 //! The gate of Restormer's feed-forward network: one half of the channels, through GELU, times the
 //! other half.
 
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     on_cpu,
@@ -32,6 +34,10 @@ pub fn gated_gelu(x: Tensor<4>) -> Tensor<4> {
     if on_cpu(&x) {
         Tensor::from_dispatch(<Dispatch as GatedGeluOps>::gated_gelu(x.into_dispatch()))
     } else {
+        #[cfg(feature = "gpu")]
+        if gpu::takes(&x) {
+            return gpu::gated_gelu(x);
+        }
         plain(x)
     }
 }

@@ -1,5 +1,7 @@
 //! Layer norm over the channels of every pixel.
 
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::add,
@@ -36,6 +38,10 @@ pub fn channel_layer_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Option<Tensor<1>
     assert_eq!(gamma.dims(), [channels], "one gamma per channel");
     if let Some(beta) = &beta {
         assert_eq!(beta.dims(), [channels], "one beta per channel");
+    }
+    #[cfg(feature = "gpu")]
+    if gpu::takes(&x) && gpu::takes(&gamma) && beta.as_ref().is_none_or(gpu::takes) {
+        return gpu::channel_norm(x, gamma, beta);
     }
     if !on_cpu(&x) || !on_cpu(&gamma) || !beta.as_ref().is_none_or(on_cpu) {
         return plain(x, gamma, beta);

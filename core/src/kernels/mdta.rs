@@ -1,6 +1,8 @@
 //! The core of Restormer's "multi-Dconv head transposed attention": attention between channels,
 //! whose map is as small as a head has channels, whatever the size of the image.
 
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::{Product, for_each_chunk, multiply, row_products},
@@ -20,7 +22,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 /// The least norm that q and k are divided by.
-const LEAST_NORM: f32 = 1e-12;
+pub(super) const LEAST_NORM: f32 = 1e-12;
 
 /// Attention between the channels of each head: `softmax(q k^T * temperature) v`, where every
 /// channel of q and k is first divided by its L2 norm over the pixels (at least 1e-12).
@@ -48,6 +50,10 @@ pub fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
             temperature.into_dispatch(),
         ))
     } else {
+        #[cfg(feature = "gpu")]
+        if gpu::takes(&qkv) && gpu::takes(&temperature) {
+            return gpu::mdta(qkv, temperature);
+        }
         plain(qkv, temperature)
     }
 }

@@ -1,5 +1,7 @@
 //! 1x1 convolution: the same matrix for every pixel.
 
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::{Product, add, for_each_chunk, multiply, row_products},
@@ -35,6 +37,10 @@ pub fn pointwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
             weight.into_dispatch(),
         ))
     } else {
+        #[cfg(feature = "gpu")]
+        if gpu::takes(&x) && gpu::takes(&weight) && gpu::narrow(channels_in) {
+            return gpu::pointwise(x, weight);
+        }
         plain(x, weight)
     }
 }

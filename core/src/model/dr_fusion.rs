@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels;
 use crate::model::layers::Conv;
 use crate::model::resize::{Axis, resize_adjoint};
 
@@ -41,7 +42,8 @@ impl DrFusion {
     pub fn forward(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = features.dims();
         let map = self.map(fused, features.clone());
-        let mixed = map.matmul(features.clone().reshape([batch, channels, height * width]));
+        let pixels = features.clone().reshape([batch, channels, height * width]);
+        let mixed = kernels::matmul(map, pixels);
         mixed.reshape([batch, channels, height, width]) + features
     }
 
@@ -66,9 +68,8 @@ impl DrFusion {
         ));
         let pixels = if self.pixel_mean { height * width } else { 1 };
         let scale = 1.0 / ((channels as f64).sqrt() * pixels as f64);
-        let products = key
-            .flatten::<3>(2, 3)
-            .matmul(query.flatten::<3>(2, 3).swap_dims(1, 2));
+        let query = query.flatten::<3>(2, 3).swap_dims(1, 2);
+        let products = kernels::matmul(key.flatten(2, 3), query);
         softmax(products * scale, 2)
     }
 }

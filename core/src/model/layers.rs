@@ -2,7 +2,6 @@
 //! weights load without reshaping.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor};
 
 use crate::kernels;
@@ -39,14 +38,7 @@ impl Linear {
     /// - `x`: `[batch, tokens, inputs]`
     /// - output: `[batch, tokens, outputs]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, inputs] = x.dims();
-        let weight = self.weight.val();
-        let [outputs, _] = weight.dims();
-        // One flat product: a batched one would repeat the weight for each item.
-        x.reshape([batch * tokens, inputs])
-            .matmul(weight.transpose())
-            .reshape([batch, tokens, outputs])
-            + self.bias.val().unsqueeze()
+        kernels::linear(x, self.weight.val(), self.bias.val())
     }
 }
 
@@ -73,7 +65,7 @@ impl LayerNorm {
     /// # Shapes
     /// - `x`, output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        layer_norm(x, self.weight.val(), Some(self.bias.val()), self.epsilon)
+        kernels::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }
 

@@ -4,6 +4,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::kernels;
+
 /// How one axis is resampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
@@ -176,17 +178,13 @@ fn matrix(axis: Axis, device: &Device) -> Tensor<2> {
 fn times_columns(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let [_, columns] = matrix.dims();
-    x.reshape([batch * channels * height, width])
-        .matmul(matrix)
-        .reshape([batch, channels, height, columns])
+    let x = x.reshape([1, batch * channels * height, width]);
+    kernels::matmul(x, matrix.unsqueeze()).reshape([batch, channels, height, columns])
 }
 
 fn times_rows(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let [rows, _] = matrix.dims();
-    matrix
-        .unsqueeze::<3>()
-        .expand([batch * channels, rows, height])
-        .matmul(x.reshape([batch * channels, height, width]))
-        .reshape([batch, channels, rows, width])
+    let x = x.reshape([batch * channels, height, width]);
+    kernels::matmul(matrix.unsqueeze(), x).reshape([batch, channels, rows, width])
 }

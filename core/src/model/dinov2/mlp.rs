@@ -1,9 +1,10 @@
 //! Feed-forward networks of the backbone's blocks.
 
 use burn::module::Module;
-use burn::tensor::activation::{gelu, silu};
+use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels;
 use crate::model::layers::Linear;
 
 /// `fc2(gelu(fc1(x)))`, four times as wide inside.
@@ -55,7 +56,7 @@ impl FeedForward {
     /// - `x`, output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::Mlp(Mlp { fc1, fc2 }) => fc2.forward(gelu(fc1.forward(x))),
+            Self::Mlp(Mlp { fc1, fc2 }) => fc2.forward(kernels::gelu(fc1.forward(x))),
             Self::SwiGlu(SwiGlu { w12, w3 }) => {
                 let both = w12.forward(x);
                 let hidden = both.dims()[2] / 2;

@@ -1,0 +1,190 @@
+//! Kernels for GPUs (Vulkan, Metal, DirectX 12, WebGPU, CUDA), for f32 tensors without gradients; a
+//! training step takes the `plain` compositions.
+//!
+//! Burn's own kernels are made for large matrices and stage them in shared memory. This network's are
+//! narrow (tens to hundreds of channels) and long (an image's pixels): here each thread keeps a block
+//! of results in registers and no thread waits for another. That is fewer launches, less to compile,
+//! and many times faster where barriers are slow.
+//!
+//! | file | what |
+//! |---|---|
+//! | `product` | matrix x matrix: 1x1 convolution, attention's map x values |
+//! | `dots` | rows with rows: linear layers, attention's products |
+//! | `conv`, `depthwise` | 3x3 convolutions |
+//! | `norm` | layer norms over channels and over rows |
+//! | `gelu`, `mdta`, `attention` | what stands between them |
+
+mod attention;
+mod conv;
+mod depthwise;
+mod dots;
+mod gelu;
+mod launch;
+mod mdta;
+mod norm;
+mod product;
+
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
+use burn::tensor::{DType, Tensor};
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+
+/// Whether a kernel of this module can take it: f32, on a GPU, no gradient to be recorded, and
+/// something in it.
+pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.device().as_dispatch(), DispatchDevice::Cube(_))
+        && x.dtype() == DType::F32
+        && x.shape().num_elements() > 0
+}
+
+/// Products that sum over more than this are left to burn's kernels: staging in shared memory pays there.
+const WIDEST: usize = 512;
+
+/// Whether the kernels of this module are made for a sum over so many.
+pub(super) fn narrow(inner: usize) -> bool {
+    inner <= WIDEST
+}
+
+pub(super) fn pointwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::pointwise(x, weight))
+}
+
+pub(super) fn depthwise3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::depthwise3x3(x, weight))
+}
+
+pub(super) fn conv3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::conv3x3(x, weight))
+}
+
+pub(super) fn gated_gelu(x: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as GpuOps>::gated_gelu(x.into_dispatch()))
+}
+
+pub(super) fn channel_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Option<Tensor<1>>) -> Tensor<4> {
+    let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
+    Tensor::from_dispatch(match beta {
+        Some(beta) => <Dispatch as GpuOps>::channel_norm(x, gamma, beta.into_dispatch()),
+        None => <Dispatch as GpuOps>::bias_free_norm(x, gamma),
+    })
+}
+
+pub(super) fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
+    let (qkv, temperature) = (qkv.into_dispatch(), temperature.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::mdta(qkv, temperature))
+}
+
+pub(super) fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::linear(
+        x,
+        weight,
+        bias.into_dispatch(),
+    ))
+}
+
+pub(super) fn row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<3> {
+    let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::row_norm(
+        x,
+        gamma,
+        beta.into_dispatch(),
+        epsilon as f32,
+    ))
+}
+
+pub(super) fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as GpuOps>::attention(qkv.into_dispatch(), heads))
+}
+
+pub(super) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as GpuOps>::gelu(x.into_dispatch()))
+}
+
+pub(super) fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+    let (a, b) = (a.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuOps>::matmul(a, b))
+}
+
+/// The operations with a kernel; each is described where the tensor function is.
+#[backend_extension(Cube)]
+trait GpuOps: Backend {
+    fn pointwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn depthwise3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn bias_free_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn channel_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn mdta(qkv: FloatTensor<Self>, temperature: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn row_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+    fn attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+    fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl GpuOps for CubeBackend {
+    fn pointwise(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+        product::pointwise(x, weight)
+    }
+
+    fn depthwise3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+        depthwise::depthwise3x3(x, weight)
+    }
+
+    fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+        conv::conv3x3(x, weight)
+    }
+
+    fn gated_gelu(x: CubeTensor) -> CubeTensor {
+        gelu::gated_gelu(x)
+    }
+
+    fn bias_free_norm(x: CubeTensor, gamma: CubeTensor) -> CubeTensor {
+        norm::channel_norm(x, gamma, None)
+    }
+
+    fn channel_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor) -> CubeTensor {
+        norm::channel_norm(x, gamma, Some(beta))
+    }
+
+    fn mdta(qkv: CubeTensor, temperature: CubeTensor) -> CubeTensor {
+        mdta::mdta(qkv, temperature)
+    }
+
+    fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {
+        dots::linear(x, weight, bias)
+    }
+
+    fn row_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f32) -> CubeTensor {
+        norm::row_norm(x, gamma, beta, epsilon)
+    }
+
+    fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
+        attention::attention(qkv, heads)
+    }
+
+    fn gelu(x: CubeTensor) -> CubeTensor {
+        gelu::gelu(x)
+    }
+
+    fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
+        product::matmul(a, b)
+    }
+}
