@@ -97,7 +97,7 @@ impl Dinov2Config {
     /// [`Error::Weights`] if no such net can exist, or is too large to be meant.
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Weights(format!("dinov2 config: {what}")));
-        if self.heads == 0 || self.width == 0 || self.width % self.heads != 0 {
+        if self.heads == 0 || self.width == 0 || !self.width.is_multiple_of(self.heads) {
             return wrong(format!(
                 "{} heads do not divide width {}",
                 self.heads, self.width

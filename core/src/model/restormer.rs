@@ -71,7 +71,7 @@ impl RestormerConfig {
     /// [`Error::Weights`] if no such net can exist, or is too large to be meant.
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Weights(format!("restormer config: {what}")));
-        if self.dim == 0 || self.dim % 2 != 0 || self.dim > 1024 {
+        if self.dim == 0 || !self.dim.is_multiple_of(2) || self.dim > 1024 {
             return wrong(format!("dim {} is not an even number up to 1024", self.dim));
         }
         if !(0.1..=16.0).contains(&self.expansion) {
@@ -85,7 +85,7 @@ impl RestormerConfig {
             return wrong("more than 256 blocks in a level".into());
         }
         for (level, &heads) in (1..).zip(&self.heads) {
-            if heads == 0 || self.channels(level) % heads != 0 {
+            if heads == 0 || !self.channels(level).is_multiple_of(heads) {
                 return wrong(format!(
                     "{heads} heads do not divide the {} channels of level {level}",
                     self.channels(level)

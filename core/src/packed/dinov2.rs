@@ -82,9 +82,9 @@ impl Dinov2 {
 
     /// Runs the blocks up to the last one that is asked for on an image in RGB, 0..1, whose sides
     /// are multiples of 14; `found(number, patches)` is called after each block, counted from 1.
-    pub(crate) fn forward<'w>(
+    pub(crate) fn forward(
         &self,
-        workspace: &'w Workspace,
+        workspace: &Workspace,
         image: Planes<'_>,
         last: usize,
         mut found: impl FnMut(usize, Planes<'_>),

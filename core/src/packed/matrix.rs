@@ -161,10 +161,7 @@ unsafe fn multiply_body<S: Simd>(
         let width = panel_width::<S>(columns - first);
         // SAFETY: the caller's, for the columns from `first` on.
         unsafe {
-            let add = match add {
-                Some(add) => Some(add.right(first)),
-                None => None,
-            };
+            let add = add.map(|add| add.right(first));
             multiply_panel(
                 s,
                 matrix,
@@ -265,10 +262,7 @@ unsafe fn passes<S: Simd, B: Right, const VECTORS: usize>(
                     first,
                     inner,
                     bias: bias.get(row..).unwrap_or(&[]),
-                    add: match add {
-                        Some(add) => Some(add.below(row)),
-                        None => None,
-                    },
+                    add: add.map(|add| add.below(row)),
                     c: c.below(row),
                     columns,
                 };

@@ -9,7 +9,7 @@ use crate::model::resize::Axis;
 
 /// Resizes to the nearest multiples of a patch, antialiased bilinear.
 pub(crate) fn fit<'w>(workspace: &'w Workspace, image: Planes<'_>) -> Map<'w> {
-    let [rows, columns] = image.size().map(|side| fit_axis(side));
+    let [rows, columns] = image.size().map(fit_axis);
     resize(workspace, image, rows, columns)
 }
 

@@ -118,10 +118,11 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     for (marker, data) in &metadata.jpeg_segments {
         write_segment(&mut out, *marker, &[data])?;
     }
-    if let (Some(xmp), true) = (&metadata.xmp, photo.format != Format::Jpeg) {
-        if xmp.len() + XMP.len() <= MAX_SEGMENT {
-            write_segment(&mut out, APP1, &[XMP, xmp])?;
-        }
+    if let Some(xmp) = &metadata.xmp
+        && photo.format != Format::Jpeg
+        && xmp.len() + XMP.len() <= MAX_SEGMENT
+    {
+        write_segment(&mut out, APP1, &[XMP, xmp])?;
     }
     out.write_all(rest)?;
     Ok(())

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use dino_ir::model::dinov2::patch_embed::PATCH;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Rgb as Pixel};
 use rand::rngs::StdRng;
@@ -51,7 +52,7 @@ impl Views {
             );
         }
         ensure!(
-            config.validation.patch % dino_ir::model::dinov2::patch_embed::PATCH == 0,
+            config.validation.patch.is_multiple_of(PATCH),
             "validation.patch must be a multiple of 14 for a backbone"
         );
         let data: DataConfig = read_section("data", &config.data)?;

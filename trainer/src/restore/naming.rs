@@ -100,15 +100,15 @@ impl Jobs {
         inside: &Path,
     ) {
         let output = target.of_file(&file, inside);
-        if let Output::File { path, .. } = &output {
-            if !taken.insert(path.clone()) {
-                self.failures.push(format!(
-                    "{}: its result {} is also that of another input; restore it with another -o",
-                    file.display(),
-                    path.display()
-                ));
-                return;
-            }
+        if let Output::File { path, .. } = &output
+            && !taken.insert(path.clone())
+        {
+            self.failures.push(format!(
+                "{}: its result {} is also that of another input; restore it with another -o",
+                file.display(),
+                path.display()
+            ));
+            return;
         }
         self.jobs.push(Job {
             input: Input::File(file),

@@ -12,7 +12,7 @@ fn scene(seed: usize) -> Rgb {
             let phase = (x * (seed + k + 1) + y * (2 * seed + 3 - k)) as f32 / 40.0;
             0.5 + 0.3 * (phase + seed as f32).sin()
         };
-        let edge = if (x / 16 + y / 12 + seed) % 3 == 0 {
+        let edge = if (x / 16 + y / 12 + seed).is_multiple_of(3) {
             0.15
         } else {
             0.0
