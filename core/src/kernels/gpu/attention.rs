@@ -102,6 +102,6 @@ pub(super) fn softmax_row(x: &mut [f32], start: u32, columns: u32, scale: f32) {
         sum += value;
     }
     for at in start..start + columns {
-        x[at as usize] = x[at as usize] / sum;
+        x[at as usize] /= sum;
     }
 }

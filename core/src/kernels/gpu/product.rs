@@ -115,10 +115,10 @@ pub(super) fn product(
 /// Each thread computes `block` rows of one vector of columns.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn product_kernel<A: Size, B: Size>(
-    a: &[Vector<f32, A>],
-    b: &[Vector<f32, B>],
-    c: &mut [Vector<f32, B>],
+fn product_kernel<NA: Size, NB: Size>(
+    a: &[Vector<f32, NA>],
+    b: &[Vector<f32, NB>],
+    c: &mut [Vector<f32, NB>],
     a_place: Place,
     b_place: Place,
     c_place: Place,
@@ -143,7 +143,7 @@ fn product_kernel<A: Size, B: Size>(
     let a_start = a_place.of(image, head);
     let mut b_at = b_place.of(image, head) + column;
 
-    let mut sums = Array::<Vector<f32, B>>::new(block);
+    let mut sums = Array::<Vector<f32, NB>>::new(block);
     let mut a_at = Array::<u32>::new(block);
     #[unroll]
     for i in 0..block {
@@ -152,13 +152,13 @@ fn product_kernel<A: Size, B: Size>(
         a_at[i] = a_start + u32::min(first + i as u32, rows - 1) * a_place.row;
     }
     for k in 0..inner {
-        let mut left = Array::<Vector<f32, A>>::new(block);
+        let mut left = Array::<Vector<f32, NA>>::new(block);
         #[unroll]
         for i in 0..block {
             left[i] = a[(a_at[i] + k) as usize];
         }
         #[unroll]
-        for j in 0..A::value() {
+        for j in 0..NA::value() {
             let right = b[b_at as usize];
             b_at += b_place.row;
             #[unroll]
