@@ -219,7 +219,7 @@ fn train(config: &DinoIrConfig, device: &Device, options: &BenchOptions<'_>) -> 
     let stage = format!("[[stage]]\nsteps = 1\nbatch = {BATCH}\npatch = {SIDE}\nlr = 2e-4\n");
     let text = format!("{stage}\n{}", toml::to_string(&settings)?);
     let settings = TrainConfig::parse(&text, &[])?;
-    let (mut model, _) = DinoIrTrainee::new(&settings, &device.clone().autodiff())?;
+    let (mut model, _) = DinoIrTrainee::new(&settings, &settings.autodiff(device))?;
     let mut optimizer = Optimizer::new(&settings.optimizer);
     let replicas = Replicas::new(std::slice::from_ref(device), options.replicas, 1)?;
     let images = |seed| {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -134,6 +135,10 @@ pub struct TrainConfig {
     /// that of the whole batch.
     #[serde(default = "default_one")]
     pub accumulate: usize,
+    /// Whether activations that cost little are computed again for the gradients instead of kept
+    /// (burn's balanced checkpointing): less memory, the same step.
+    #[serde(default)]
+    pub checkpointing: bool,
     /// The settings as TOML, overrides included; stored in checkpoints.
     #[serde(skip)]
     pub text: String,
@@ -282,6 +287,15 @@ impl TrainConfig {
         ensure!(self.replicas > 0, "replicas must be at least 1");
         ensure!(self.accumulate > 0, "accumulate must be at least 1");
         Ok(())
+    }
+
+    /// The device with autodiff as these settings want it.
+    pub fn autodiff(&self, device: &Device) -> Device {
+        let device = device.clone().autodiff();
+        match self.checkpointing {
+            true => device.gradient_checkpointing(),
+            false => device,
+        }
     }
 }
 

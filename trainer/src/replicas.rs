@@ -28,6 +28,7 @@ pub struct Descent {
 impl Descent {
     /// This part's share of a batch and `other`'s together, on this one's device.
     fn and(mut self, other: Self, device: &Device) -> Self {
+        let device = &device.clone().without_autodiff();
         self.loss += other.loss;
         self.errors.extend(other.errors);
         self.statistics = match (self.statistics, other.statistics) {
@@ -49,7 +50,7 @@ impl Descent {
 /// Where and in how many parts batches are computed.
 #[derive(Debug)]
 pub struct Replicas {
-    /// The model's own device comes first.
+    /// With autodiff; the model's own comes first.
     devices: Vec<Device>,
     /// One for each part that is computed at the same time; empty for one part.
     pools: Vec<ThreadPool>,
@@ -58,8 +59,8 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// `count` parts on each of `devices` (without autodiff; the model's own first) share the
-    /// threads of the present pool. Each replica computes its share in `accumulate` parts, one
+    /// `count` parts on each of `devices` (the model's own first; with autodiff if activations are to
+    /// be checkpointed as it says) share the threads of the present pool. Each replica computes its share in `accumulate` parts, one
     /// after the other, which takes the memory of one.
     ///
     /// # Errors
@@ -79,7 +80,7 @@ impl Replicas {
         // One part needs no pool of its own.
         let pools = if replicas == 1 { 0 } else { replicas };
         Ok(Self {
-            devices: devices.to_vec(),
+            devices: devices.iter().cloned().map(Device::autodiff).collect(),
             pools: (0..pools).map(|_| pool()).collect::<Result<_>>()?,
             accumulate,
         })
@@ -103,7 +104,7 @@ impl Replicas {
                 .map(|(i, part)| {
                     let device = &self.devices[i % self.devices.len()];
                     // Leaves of its own: graphs that share a leaf would wait for each other.
-                    let copy = model.clone().fork(&device.clone().autodiff());
+                    let copy = model.clone().fork(device);
                     let pool = &self.pools[i];
                     let share = move || self.share(&copy, &part, batch.count, device);
                     scope.spawn(move || pool.install(share))
@@ -156,9 +157,8 @@ fn sum(parts: impl IntoIterator<Item = Result<Descent>>, device: &Device) -> Res
 
 /// One part's contribution: its loss counts `share`.
 fn descend<M: Trainee>(model: &M, batch: &Batch, share: f64, device: &Device) -> Result<Descent> {
-    let device = device.clone().autodiff();
-    let clean = batch.tensor(&batch.clean, &device);
-    let degraded = batch.tensor(&batch.degraded, &device);
+    let clean = batch.tensor(&batch.clean, device);
+    let degraded = batch.tensor(&batch.degraded, device);
     let output = model.loss(degraded, clean);
     ensure!(
         output.loss.is_tracked(),

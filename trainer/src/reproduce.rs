@@ -219,7 +219,7 @@ fn finished(
     stop: &AtomicBool,
     quiet: bool,
 ) -> Result<Option<Run>> {
-    let (trainee, sizes) = DinoIrTrainee::new(config, &device.clone().autodiff())?;
+    let (trainee, sizes) = DinoIrTrainee::new(config, &config.autodiff(device))?;
     let run = RunOptions {
         out: folder.to_owned(),
         resume: folder.join(LAST).is_file().then(|| folder.to_owned()),

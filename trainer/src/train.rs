@@ -330,6 +330,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             .map(Entry::step);
         let bar = progress_bar(config.total_steps(), state.step, options.quiet);
         let devices = [std::slice::from_ref(&device), &options.others].concat();
+        let devices: Vec<Device> = devices.iter().map(|d| config.autodiff(d)).collect();
         Ok(Self {
             config,
             options,

@@ -53,7 +53,7 @@ fn self_distil(args: &PretrainArgs, mut config: TrainConfig) -> Result<ExitCode>
     config.freeze(&SelfDistillation::FROZEN);
     let (model, sizes) = args
         .run
-        .open(|device| SelfDistillation::new(&config, device))?;
+        .open(&config, |device| SelfDistillation::new(&config, device))?;
     let views = Views::load(&config)?;
     let outcome = descend(args, model, &views, &config)?;
     let backbone = outcome.averaged.teacher.backbone.clone();
@@ -81,7 +81,7 @@ fn self_distil(args: &PretrainArgs, mut config: TrainConfig) -> Result<ExitCode>
 fn distil(args: &PretrainArgs, mut config: TrainConfig, teacher: &Path) -> Result<ExitCode> {
     config.freeze(&Distillation::FROZEN);
     let bytes = weights::read(teacher)?;
-    let (model, sizes) = args.run.open(|device| {
+    let (model, sizes) = args.run.open(&config, |device| {
         let teacher = Weights::from_bytes(&bytes)?
             .backbone(device)
             .with_context(|| format!("{}: cannot teach", teacher.display()))?;

@@ -70,9 +70,13 @@ impl RunArgs {
     ///
     /// # Errors
     /// If the device cannot be opened, or the model not be made.
-    pub fn open<M: Module, C>(&self, make: impl Fn(&Device) -> Result<(M, C)>) -> Result<(M, C)> {
+    pub fn open<M: Module, C>(
+        &self,
+        config: &TrainConfig,
+        make: impl Fn(&Device) -> Result<(M, C)>,
+    ) -> Result<(M, C)> {
         let (first, (model, sizes)) = self.device.first.open(|device| {
-            make(&device.clone().autodiff())
+            make(&config.autodiff(device))
                 .map_err(|error| dino_ir::Error::InvalidOption(format!("{error:#}")))
         })?;
         if !self.quiet {
@@ -117,12 +121,12 @@ pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     let config = TrainConfig::load(&run.config, &run.set)?;
     if let Some(sizes) = BaselineConfig::of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));
-        let (trainee, ()) = run.open(make)?;
+        let (trainee, ()) = run.open(&config, make)?;
         return finish(run, &config, trainee, |trainee, provenance| {
             baselines::to_bytes(&trainee.net, &sizes, provenance)
         });
     }
-    let (trainee, sizes) = run.open(|device| DinoIrTrainee::new(&config, device))?;
+    let (trainee, sizes) = run.open(&config, |device| DinoIrTrainee::new(&config, device))?;
     finish(run, &config, trainee, |trainee, provenance| {
         let bytes = dino_ir::weights::to_bytes(&trainee.net, &sizes, Dtype::F32, provenance)?;
         Ok(bytes)

@@ -363,18 +363,20 @@ fn assert_alike(whole: &Descent, parts: &Descent) {
 }
 
 #[test]
-fn several_devices_and_smaller_parts_train_the_same_model() {
+fn devices_parts_and_checkpoints_train_the_same_model() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let stop = AtomicBool::new(false);
-    let run = |name: &str, others: Vec<Device>, accumulate| {
+    let run = |name: &str, others: Vec<Device>, accumulate, checkpointing| {
         let mut config = config([5, 3]);
         config.accumulate = accumulate;
+        config.checkpointing = checkpointing;
         let options = RunOptions {
             others,
             ..options(&folder.path().join(name), None, &stop)
         };
         let source = Synthetic::new(&stop);
-        let outcome = train(Tiny::new(&device()), &source, &config, &options);
+        let model = Tiny::new(&config.autodiff(&device()));
+        let outcome = train(model, &source, &config, &options);
         let model = outcome.expect("8 steps").model;
         let losses: Vec<f64> = read(&folder.path().join(name).join(LOG))
             .expect("the log")
@@ -387,13 +389,14 @@ fn several_devices_and_smaller_parts_train_the_same_model() {
         assert_eq!(losses.len(), 2);
         (losses, named_tensors(&model))
     };
-    let (losses, weights) = run("one", Vec::new(), 1);
-    for (name, others, accumulate) in [
-        ("two", vec![Device::flex()], 1),
-        ("parts", Vec::new(), 2),
-        ("both", vec![Device::flex()], 2),
+    let (losses, weights) = run("one", Vec::new(), 1, false);
+    for (name, others, accumulate, checkpointing) in [
+        ("two", vec![Device::flex()], 1, false),
+        ("parts", Vec::new(), 2, false),
+        ("checkpointing", Vec::new(), 1, true),
+        ("all", vec![Device::flex()], 2, true),
     ] {
-        let (same, found) = run(name, others, accumulate);
+        let (same, found) = run(name, others, accumulate, checkpointing);
         for (loss, same) in losses.iter().zip(&same) {
             assert!((loss - same).abs() < 1e-5, "{name}: {loss}, {same}");
         }
