@@ -29,12 +29,15 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Whether a kernel of this module can take it: f32, on a GPU, no gradient to be recorded, and
-/// something in it.
+/// More elements than these kernels, which count in 32 bits, are made for.
+const LARGEST: usize = 1 << 30;
+
+/// Whether a kernel of this module can take it: f32, on a GPU, no gradient to be recorded, something
+/// in it, and not too much.
 pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
     matches!(x.device().as_dispatch(), DispatchDevice::Cube(_))
         && x.dtype() == DType::F32
-        && x.shape().num_elements() > 0
+        && (1..=LARGEST).contains(&x.shape().num_elements())
 }
 
 /// Products that sum over more than this are left to burn's kernels: staging in shared memory pays there.
