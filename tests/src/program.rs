@@ -1,30 +1,14 @@
 //! Runs the `trainer` program, as a user would.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-
-/// The program beside this test's own file.
-///
-/// # Panics
-/// If it was not built.
-pub fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    let program = folder.join("trainer");
-    assert!(
-        program.exists(),
-        "{} is missing: run cargo build --release --workspace, or tests/run",
-        program.display()
-    );
-    program
-}
 
 /// Runs it in a folder.
 ///
 /// # Panics
 /// If it cannot be started.
 pub fn trainer(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(program())
+    Command::new(crate::program("trainer"))
         .args(arguments)
         .current_dir(folder)
         .output()

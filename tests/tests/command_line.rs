@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use dino_ir_tests::program::{program, stderr, trainer};
+use dino_ir_tests::program;
+use dino_ir_tests::program::{stderr, trainer};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
 /// The complaints among the lines of standard error.
@@ -246,7 +247,7 @@ fn interrupting_leaves_no_partial_file() {
     photo(3000, 2000)
         .save(at.join("large.png"))
         .expect("written");
-    let mut child = Command::new(program())
+    let mut child = Command::new(program("trainer"))
         .args(["restore", "large.png", "--tile", "128"])
         .current_dir(at)
         .stderr(Stdio::null())
@@ -275,7 +276,7 @@ fn streams_work() {
     let at = folder.path();
     photo(50, 40).save(at.join("a.png")).expect("written");
     let input = fs::File::open(at.join("a.png")).expect("the photo");
-    let output = Command::new(program())
+    let output = Command::new(program("trainer"))
         .args(["restore", "-", "-o", "-"])
         .stdin(input)
         .output()

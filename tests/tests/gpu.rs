@@ -12,7 +12,8 @@ use dino_ir::image::Image;
 use dino_ir::kernels;
 use dino_ir::restore::{Options, Restorer};
 use dino_ir::weights::{self, Dtype};
-use dino_ir_tests::program::{program, stderr};
+use dino_ir_tests::program;
+use dino_ir_tests::program::stderr;
 use dino_ir_trainer::config::TrainConfig;
 use dino_ir_trainer::parameters::{NamedTensors, load_tensors, named_tensors};
 use dino_ir_trainer::replicas::Replicas;
@@ -319,7 +320,7 @@ fn a_device_that_computes_something_else_is_refused() {
 
 /// `trainer restore a.png --force`, in a folder that has it; `hidden` drivers cannot be found.
 fn restore(folder: &Path, device: &str, hidden: bool) -> Output {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program("trainer"));
     command.current_dir(folder);
     command.args(["restore", "a.png", "--force", "--weights", "w.safetensors"]);
     command.args(["--device", device]);
