@@ -51,7 +51,7 @@ impl Version {
 
 /// A folder of the repository.
 fn scripts() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gimp")
+    crate::package().join("gimp")
 }
 
 /// A GIMP with the plug-in, and a folder that it and the test share.

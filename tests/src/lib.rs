@@ -36,8 +36,19 @@ pub struct Fixture {
     compared: Cell<usize>,
 }
 
+/// The folder of this package in the checkout that the test runs from.
+///
+/// Cargo says it when a test runs. What `env!` says when it is built may be another checkout that
+/// shares the build cache.
+///
+/// # Panics
+/// If neither Cargo nor nextest runs the test.
+pub fn package() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo"))
+}
+
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    package().join("fixtures")
 }
 
 /// A program or library of the workspace, beside the test's own file.

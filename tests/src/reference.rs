@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// The folder of the scripts.
 fn scripts() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("reference")
+    crate::package().join("reference")
 }
 
 /// Runs `tests/reference/SCRIPT` with these arguments; returns its standard output. The first time, its packages are

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use dino_ir_tests::program;
+use dino_ir_tests::{package, program};
 use image::{RgbImage, Rgba, RgbaImage};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    package().join("..")
 }
 
 /// The folder of `libdino_ir.so`.

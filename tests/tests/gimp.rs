@@ -401,7 +401,7 @@ fn the_installer_finds_every_gimp() {
         fs::create_dir_all(home.path().join(folder)).expect("a folder");
     }
     let install = |arguments: &[&str]| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gimp-plugin/install");
+        let script = dino_ir_tests::package().join("../gimp-plugin/install");
         let output = Command::new(script)
             .args(arguments)
             .env("HOME", home.path())

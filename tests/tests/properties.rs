@@ -1,7 +1,5 @@
 //! What must hold for any weights.
 
-use std::path::Path;
-
 use burn::tensor::Device;
 use dino_ir::image::Image;
 use dino_ir::model::DinoIrConfig;
@@ -75,7 +73,7 @@ fn tiles_of_the_embedded_weights_leave_no_step() {
 fn no_tile_is_worse_than_the_whole_photo() {
     let net = weights::load(dino_ir::embedded::nano(), &Device::flex()).expect("valid weights");
     let restorer = Restorer::new(net, &Device::flex());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("photos");
+    let folder = dino_ir_tests::package().join("photos");
     let photos = ["city.jpg", "nyc.jpg", "path.jpg"].map(|name| {
         let clean = Rgb::load(&folder.join(name)).expect("a photo");
         let noisy = noise::add(&clean, 25.0, &mut StdRng::seed_from_u64(1));

@@ -18,7 +18,7 @@ const LEAST_PSNR: f64 = 50.0;
 
 #[test]
 fn the_page_restores_as_the_program_does() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = dino_ir_tests::package();
     let folder = tempfile::tempdir().expect("a folder");
     let (inputs, results) = (folder.path().join("inputs"), folder.path().join("results"));
     // Screenshots are to be looked at: the folder can be chosen.

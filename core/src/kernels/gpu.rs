@@ -29,8 +29,9 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
-/// More elements than these kernels, which count in 32 bits, are made for.
-const LARGEST: usize = 1 << 30;
+/// The most elements that these kernels are made for: they count in 32 bits, and a result may be several
+/// times as large.
+const LARGEST: usize = 1 << 28;
 
 /// Whether a kernel of this module can take it: f32, on a GPU, no gradient to be recorded, something
 /// in it, and not too much.
@@ -46,11 +47,6 @@ const WIDEST: usize = 512;
 /// Whether the kernels of this module are made for a sum over so many.
 pub(super) fn narrow(inner: usize) -> bool {
     inner <= WIDEST
-}
-
-pub(super) fn pointwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
-    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as GpuOps>::pointwise(x, weight))
 }
 
 pub(super) fn depthwise3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
@@ -115,7 +111,6 @@ pub(super) fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
 /// The operations with a kernel; each is described where the tensor function is.
 #[backend_extension(Cube)]
 trait GpuOps: Backend {
-    fn pointwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
     fn depthwise3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
     fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
     fn gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -143,10 +138,6 @@ trait GpuOps: Backend {
 }
 
 impl GpuOps for CubeBackend {
-    fn pointwise(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-        product::pointwise(x, weight)
-    }
-
     fn depthwise3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
         depthwise::depthwise3x3(x, weight)
     }

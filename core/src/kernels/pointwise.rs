@@ -1,11 +1,9 @@
 //! 1x1 convolution: the same matrix for every pixel.
 
-#[cfg(feature = "gpu")]
-use super::gpu;
 use super::{
     flex::{Output, contiguous, dims, tensor, values},
     gemm::{Product, add, for_each_chunk, multiply, row_products},
-    on_cpu,
+    matmul, on_cpu,
     record::record,
 };
 use burn::backend::autodiff::{
@@ -37,10 +35,6 @@ pub fn pointwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
             weight.into_dispatch(),
         ))
     } else {
-        #[cfg(feature = "gpu")]
-        if gpu::takes(&x) && gpu::takes(&weight) && gpu::narrow(channels_in) {
-            return gpu::pointwise(x, weight);
-        }
         plain(x, weight)
     }
 }
@@ -51,9 +45,7 @@ fn plain(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
     let channels_out = weight.dims()[0];
     let x = x.reshape([batch, channels_in, height * width]);
     let weight = weight.reshape([1, channels_out, channels_in]);
-    weight
-        .matmul(x)
-        .reshape([batch, channels_out, height, width])
+    matmul(weight, x).reshape([batch, channels_out, height, width])
 }
 
 #[backend_extension(Flex, Autodiff)]

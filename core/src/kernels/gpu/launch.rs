@@ -3,14 +3,10 @@
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise};
-use burn_cubecl::kernel::into_contiguous;
+/// The tensor itself if its elements lie in order, else a copy that does.
+pub(super) use burn_cubecl::kernel::into_contiguous as contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
-
-/// The tensor itself if its elements lie in order, else a copy that does.
-pub(super) fn contiguous(tensor: CubeTensor) -> CubeTensor {
-    into_contiguous(tensor)
-}
 
 /// A tensor beside `like`, to be filled.
 pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {

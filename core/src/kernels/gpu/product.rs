@@ -19,29 +19,6 @@ pub(super) struct Size3 {
     pub columns: usize,
 }
 
-/// 1x1 convolution.
-pub(super) fn pointwise(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    let (x, weight) = (contiguous(x), contiguous(weight));
-    let [images, inner, height, width] = dims(&x);
-    let [rows, ..] = dims::<4>(&weight);
-    let y = empty(&x, [images, rows, height, width]);
-    let columns = height * width;
-    let size = Size3 {
-        images,
-        heads: 1,
-        rows,
-        inner,
-        columns,
-    };
-    let layouts = [
-        Layout::shared(inner),
-        Layout::matrices(inner, columns),
-        Layout::matrices(rows, columns),
-    ];
-    product(weight, x, &y, size, layouts);
-    y
-}
-
 /// Matrices with matrices; one on either side is for all of the other's.
 pub(super) fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let (a, b) = (contiguous(a), contiguous(b));
