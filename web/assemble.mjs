@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { pack } from './pack.mjs';
@@ -55,10 +55,15 @@ async function packedWeights() {
   const folder = join(modulesFolder, 'node');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
-  writeFileSync(join(folder, 'module.js'), readFileSync(join(modulesFolder, 'cpu/dino_ir_web.js')));
-  const module = await import(pathToFileURL(join(folder, 'module.js')));
+  const load = (path) => {
+    const copy = join(folder, basename(path));
+    writeFileSync(copy, readFileSync(path));
+    return import(pathToFileURL(copy));
+  };
+  const { unpack } = await load(join(here, 'www/weights.js'));
+  const module = await load(join(modulesFolder, 'cpu/dino_ir_web.js'));
   await module.default({ module_or_path: readFileSync(optimised('cpu')) });
-  return pack(readFileSync(WEIGHTS), async (bytes) => {
+  return pack(readFileSync(WEIGHTS), unpack, async (bytes) => {
     const restorer = await module.Restorer.open(bytes);
     return restorer.digest();
   });

@@ -76,7 +76,7 @@ impl Default for ValidationConfig {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InitConfig {
-    /// A weights file of the same net.
+    /// A weights file of the same net, or of one with fewer blocks: those it lacks do nothing at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
     /// A backbone's weights file, or a guided net's, of which the backbone is taken.
@@ -258,6 +258,10 @@ impl TrainConfig {
         ensure!(
             (0.0..1.0).contains(&optimizer.beta2),
             "optimizer.beta2 must be in 0..1"
+        );
+        ensure!(
+            (0.0..1.0).contains(&optimizer.momentum),
+            "optimizer.momentum must be in 0..1"
         );
         ensure!(
             positive(optimizer.epsilon),

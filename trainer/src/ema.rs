@@ -35,7 +35,7 @@ impl Ema {
 
     /// `model` with the averaged weights.
     pub fn apply<M: Module>(&self, model: M) -> M {
-        map_flat(model, |name, _| self.tensors.get(name).cloned())
+        map_flat(model, |name, _, _| self.tensors.get(name).cloned())
     }
 
     /// Copies the average to the host.

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod dataset;
+pub mod deepen;
 pub mod degrade;
 pub mod devices;
 pub mod ema;

@@ -1,4 +1,4 @@
-//! Adam and AdamW over named flat parameters.
+//! Adam, AdamW and Muon over named flat parameters.
 //!
 //! Burn's own Adam keys its moments by parameter id, which is new in every process. Keeping them by
 //! name makes a checkpoint plain named tensors and a resumed run equal to an uninterrupted one.
@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdjustLrFn, MuonConfig, Optimizer as _};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::parameters::{FlatTensors, NamedTensors, map_flat};
 
-/// How weight decay is applied.
+/// How a gradient becomes an update.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
@@ -21,18 +23,24 @@ pub enum OptimizerKind {
     Adam,
     /// Loshchilov and Hutter's AdamW; weight decay shrinks the parameter directly.
     AdamW,
+    /// Jordan's Muon for weights that are matrices: the mean of gradients, made orthogonal, at the
+    /// root mean square of AdamW's updates (Liu et al., arXiv 2502.16982), so that rates carry over. AdamW
+    /// for biases, scales, depthwise convolutions and everything else that is small.
+    Muon,
 }
 
 /// Optimiser settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// `adam` or `adamw`.
+    /// `adam`, `adamw` or `muon`.
     pub kind: OptimizerKind,
     /// Decay of the mean of gradients, 0..1.
     pub beta1: f64,
     /// Decay of the mean of squared gradients, 0..1.
     pub beta2: f64,
+    /// Decay of the mean of gradients under Muon, 0..1.
+    pub momentum: f64,
     /// Added to the denominator.
     pub epsilon: f64,
     /// Weight decay, 0 for none.
@@ -47,6 +55,7 @@ impl Default for OptimizerConfig {
             kind: OptimizerKind::Adam,
             beta1: 0.9,
             beta2: 0.999,
+            momentum: 0.95,
             epsilon: 1e-8,
             weight_decay: 0.0,
             clip_norm: 0.0,
@@ -59,7 +68,8 @@ impl Default for OptimizerConfig {
 struct Moments {
     steps: u64,
     first: Tensor<1>,
-    second: Tensor<1>,
+    /// Muon has none.
+    second: Option<Tensor<1>>,
 }
 
 /// The moments as a checkpoint stores them.
@@ -73,7 +83,7 @@ pub struct OptimizerRecord {
     pub second: NamedTensors,
 }
 
-/// Adam or AdamW with one pair of moments for each parameter that ever had a gradient.
+/// The optimiser with the moments of each parameter that ever had a gradient.
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
@@ -106,18 +116,71 @@ impl Optimizer {
         scale: f64,
         lr: f64,
     ) -> M {
-        map_flat(model, |name, parameter| {
-            let gradient = gradients.remove(name)?;
-            Some(self.update(name, parameter, gradient, scale, lr))
+        map_flat(model, |name, shape, parameter| {
+            let mut gradient = gradients.remove(name)?;
+            if scale != 1.0 {
+                gradient = gradient.mul_scalar(scale);
+            }
+            let matrix = match self.config.kind {
+                OptimizerKind::Muon => matrix(shape),
+                OptimizerKind::Adam | OptimizerKind::AdamW => None,
+            };
+            Some(match matrix {
+                Some(shape) => self.muon(name, shape, parameter, gradient, lr),
+                None => self.adam(name, parameter, gradient, lr),
+            })
         })
     }
 
-    fn update(
+    fn muon(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        lr: f64,
+    ) -> Tensor<1> {
+        let OptimizerConfig {
+            momentum,
+            weight_decay,
+            ..
+        } = self.config;
+        let (steps, first) = match self.moments.remove(name) {
+            Some(previous) => (
+                previous.steps + 1,
+                previous.first.mul_scalar(momentum) + gradient.clone(),
+            ),
+            None => (1, gradient.clone()),
+        };
+        // Nesterov's look ahead; burn's Muon does the rest, without momentum of its own.
+        let ahead = first.clone().mul_scalar(momentum) + gradient;
+        let muon = MuonConfig::new()
+            .with_momentum(MomentumConfig {
+                momentum: 0.0,
+                dampening: 0.0,
+                nesterov: false,
+            })
+            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+            .build();
+        let parameter = parameter.mul_scalar(1.0 - lr * weight_decay);
+        let (parameter, _) = muon.step(lr, parameter.reshape(shape), ahead.reshape(shape), None);
+        let second = None;
+        self.moments.insert(
+            name.to_owned(),
+            Moments {
+                steps,
+                first,
+                second,
+            },
+        );
+        parameter.reshape([shape[0] * shape[1]])
+    }
+
+    fn adam(
         &mut self,
         name: &str,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
-        scale: f64,
         lr: f64,
     ) -> Tensor<1> {
         let OptimizerConfig {
@@ -128,28 +191,26 @@ impl Optimizer {
             weight_decay,
             ..
         } = self.config;
-        let mut gradient = if scale == 1.0 {
-            gradient
-        } else {
-            gradient.mul_scalar(scale)
-        };
-        let mut parameter = parameter;
+        let (mut parameter, mut gradient) = (parameter, gradient);
         if weight_decay > 0.0 {
             match kind {
                 OptimizerKind::Adam => {
                     gradient = gradient + parameter.clone().mul_scalar(weight_decay);
                 }
-                OptimizerKind::AdamW => parameter = parameter.mul_scalar(1.0 - lr * weight_decay),
+                OptimizerKind::AdamW | OptimizerKind::Muon => {
+                    parameter = parameter.mul_scalar(1.0 - lr * weight_decay)
+                }
             }
         }
         let previous = self.moments.remove(name).unwrap_or_else(|| Moments {
             steps: 0,
             first: gradient.zeros_like(),
-            second: gradient.zeros_like(),
+            second: None,
         });
         let steps = previous.steps + 1;
         let first = previous.first.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
-        let second = previous.second.mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2);
+        let second = previous.second.unwrap_or_else(|| gradient.zeros_like());
+        let second = second.mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2);
 
         let correction1 = 1.0 - beta1.powf(steps as f64);
         let correction2 = (1.0 - beta2.powf(steps as f64)).sqrt();
@@ -164,7 +225,7 @@ impl Optimizer {
             Moments {
                 steps,
                 first,
-                second,
+                second: Some(second),
             },
         );
         parameter - delta
@@ -178,9 +239,11 @@ impl Optimizer {
             record
                 .first
                 .insert(name.clone(), moments.first.clone().into_data());
-            record
-                .second
-                .insert(name.clone(), moments.second.clone().into_data());
+            if let Some(second) = &moments.second {
+                record
+                    .second
+                    .insert(name.clone(), second.clone().into_data());
+            }
         }
         record
     }
@@ -188,16 +251,18 @@ impl Optimizer {
     /// Continues from `record` on `device` (without autodiff).
     ///
     /// # Errors
-    /// If the record's three tables do not name the same parameters.
+    /// If moments of a parameter are missing.
     pub fn load(&mut self, record: &OptimizerRecord, device: &Device) -> Result<()> {
         self.moments.clear();
         for (name, &steps) in &record.steps {
-            let (Some(first), Some(second)) = (record.first.get(name), record.second.get(name))
-            else {
+            let tensor = |data: &TensorData| Tensor::from_data(data.clone(), device);
+            let second = record.second.get(name).map(tensor);
+            let Some(first) = record.first.get(name).map(tensor) else {
                 bail!("the optimiser's moments of `{name}` are missing");
             };
-            let first = Tensor::from_data(first.clone(), device);
-            let second = Tensor::from_data(second.clone(), device);
+            if second.is_none() && self.config.kind != OptimizerKind::Muon {
+                bail!("`{name}` was trained with muon, and cannot be continued without it");
+            }
             self.moments.insert(
                 name.clone(),
                 Moments {
@@ -208,5 +273,153 @@ impl Optimizer {
             );
         }
         Ok(())
+    }
+}
+
+/// The matrix that a weight of this shape is to Muon, `[outputs, inputs x taps]`; none if it has another
+/// use or is too narrow to be made orthogonal.
+fn matrix(shape: &[usize]) -> Option<[usize; 2]> {
+    /// The colours in and out, and the few numbers of a gate, are no hidden layers.
+    const NARROWEST: usize = 8;
+    let matrix = match *shape {
+        [rows, columns] => [rows, columns],
+        [outputs, inputs, height, width] if inputs > 1 => [outputs, inputs * height * width],
+        _ => return None,
+    };
+    (matrix[0].min(matrix[1]) >= NARROWEST).then_some(matrix)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Initializer, Param};
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Layer {
+        weight: Param<Tensor<2>>,
+        bias: Param<Tensor<1>>,
+    }
+
+    const SHAPE: [usize; 2] = [12, 8];
+
+    fn layer() -> Layer {
+        let device = Device::flex();
+        device.seed(3);
+        Layer {
+            weight: Initializer::Normal {
+                mean: 0.0,
+                std: 1.0,
+            }
+            .init(SHAPE, &device),
+            bias: Initializer::Ones.init([SHAPE[0]], &device),
+        }
+    }
+
+    /// Gradients that are twenty times as long in some directions as in others.
+    fn gradients() -> FlatTensors {
+        let weight: Vec<f32> = (0..SHAPE[0] * SHAPE[1])
+            .map(|at| {
+                let (row, column) = (at / SHAPE[1], at % SHAPE[1]);
+                let size = if column < SHAPE[1] / 2 { 1.0 } else { 0.05 };
+                let noise =
+                    ((row as f64 * 12.9898 + column as f64 * 78.233).sin() * 43758.5453).fract();
+                (size * noise) as f32
+            })
+            .collect();
+        let bias = vec![0.25; SHAPE[0]];
+        let flat = |values: &[f32]| Tensor::from_floats(values, &Device::flex());
+        [
+            ("weight".to_owned(), flat(&weight)),
+            ("bias".to_owned(), flat(&bias)),
+        ]
+        .into()
+    }
+
+    fn config(kind: OptimizerKind) -> OptimizerConfig {
+        OptimizerConfig {
+            kind,
+            weight_decay: 0.1,
+            ..OptimizerConfig::default()
+        }
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_to_vec().expect("f32")
+    }
+
+    #[test]
+    fn muon_moves_a_matrix_equally_far_in_all_directions() {
+        let (lr, before) = (1e-2, layer());
+        let after =
+            Optimizer::new(&config(OptimizerKind::Muon)).step(before.clone(), gradients(), 1.0, lr);
+        let decayed = before.weight.val().mul_scalar(1.0 - lr * 0.1);
+        // In units of the longest step for this shape, rows longer than columns.
+        let unit = lr * 0.2 * (SHAPE[0] as f64).sqrt();
+        let update = (decayed - after.weight.val()).div_scalar(unit);
+        let gradient = gradients().remove("weight").expect("there is one");
+        let along = (update.clone() * gradient.reshape(SHAPE))
+            .sum()
+            .into_scalar::<f32>();
+        assert!(along > 0.0, "downhill");
+        let products = values(update.clone().transpose().matmul(update));
+        for (at, product) in products.iter().enumerate() {
+            let (row, column) = (at / SHAPE[1], at % SHAPE[1]);
+            // Five Newton-Schulz steps leave singular values in 0.7..1.2.
+            let range = if row == column { 0.4..1.5 } else { -0.4..0.4 };
+            assert!(range.contains(product), "{row} {column}: {product}");
+        }
+    }
+
+    #[test]
+    fn muon_leaves_what_is_no_matrix_to_adamw() {
+        let step = |kind| Optimizer::new(&config(kind)).step(layer(), gradients(), 0.5, 1e-2);
+        let (muon, adamw) = (step(OptimizerKind::Muon), step(OptimizerKind::AdamW));
+        assert_eq!(values(muon.bias.val()), values(adamw.bias.val()));
+        assert_ne!(values(muon.weight.val()), values(adamw.weight.val()));
+        for (shape, expected) in [
+            (&[48, 16, 1, 1][..], Some([48, 16])),
+            (&[32, 16, 3, 3], Some([32, 144])),
+            (&[48, 1, 3, 3], None),
+            (&[3, 32, 3, 3], None),
+            (&[64], None),
+            (&[2, 1, 1], None),
+        ] {
+            assert_eq!(matrix(shape), expected, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn a_loaded_record_goes_on_as_before() {
+        for kind in [
+            OptimizerKind::Adam,
+            OptimizerKind::AdamW,
+            OptimizerKind::Muon,
+        ] {
+            let mut whole = Optimizer::new(&config(kind));
+            let model = whole.step(layer(), gradients(), 1.0, 1e-2);
+            let mut resumed = Optimizer::new(&config(kind));
+            resumed
+                .load(&whole.record(), &Device::flex())
+                .expect("its own record");
+            let [one, other] = [whole, resumed]
+                .map(|mut optimizer| optimizer.step(model.clone(), gradients(), 1.0, 1e-2));
+            assert_eq!(
+                values(one.weight.val()),
+                values(other.weight.val()),
+                "{kind:?}"
+            );
+            assert_eq!(values(one.bias.val()), values(other.bias.val()), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_squares_is_refused_by_adam() {
+        let mut muon = Optimizer::new(&config(OptimizerKind::Muon));
+        muon.step(layer(), gradients(), 1.0, 1e-2);
+        let error = Optimizer::new(&config(OptimizerKind::AdamW))
+            .load(&muon.record(), &Device::flex())
+            .expect_err("there are no squares");
+        assert!(error.to_string().contains("muon"), "{error}");
     }
 }

@@ -104,19 +104,19 @@ pub fn flat_gradients<M: Module>(module: &M, gradients: &mut Gradients) -> FlatT
     visitor.tensors
 }
 
-/// Replaces parameters: `update` gets each name and flat value (outside autodiff) and returns the
+/// Replaces parameters: `update` gets each name, shape and flat value (outside autodiff) and returns the
 /// new flat value of the same length, or `None` to leave the parameter as it is. Gradient tracking
 /// stays as it was.
 pub fn map_flat<M, F>(module: M, update: F) -> M
 where
     M: Module,
-    F: FnMut(&str, Tensor<1>) -> Option<Tensor<1>>,
+    F: FnMut(&str, &[usize], Tensor<1>) -> Option<Tensor<1>>,
 {
     struct Update<F> {
         path: Vec<String>,
         update: F,
     }
-    impl<F: FnMut(&str, Tensor<1>) -> Option<Tensor<1>>> ModuleMapper for Update<F> {
+    impl<F: FnMut(&str, &[usize], Tensor<1>) -> Option<Tensor<1>>> ModuleMapper for Update<F> {
         fn enter_module(&mut self, name: &str, _container: &str) {
             self.path.push(name.to_owned());
         }
@@ -125,12 +125,10 @@ where
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let name = self.path.join(".");
+            let shape = param.val().shape();
             let flat = flatten(param.val().inner());
-            match (self.update)(&name, flat) {
-                Some(new) => {
-                    let shape = param.val().shape();
-                    param.map(|old| lift(&old, new.reshape(shape)))
-                }
+            match (self.update)(&name, shape.as_slice(), flat) {
+                Some(new) => param.map(|old| lift(&old, new.reshape(shape))),
                 None => param,
             }
         }

@@ -14,8 +14,9 @@ use dino_ir::weights::{Kind, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{TrainConfig, read_section};
+use crate::config::{InitConfig, TrainConfig, read_section};
 use crate::dataset::DataConfig;
+use crate::deepen::{can_start_from, deepen};
 use crate::degrade::Task;
 use crate::parameters::load_tensors;
 use crate::sample::{Sample, Sampler};
@@ -139,11 +140,11 @@ impl DinoIrTrainee {
             let file = Weights::from_bytes(&bytes).with_context(unfit)?;
             let found = file.config().with_context(unfit)?;
             ensure!(
-                found == sizes,
+                can_start_from(&sizes, &found),
                 "{}: is another net than the one in [model]",
                 path.display()
             );
-            net = file.model(device).with_context(unfit)?;
+            net = deepen(net, file.model(device).with_context(unfit)?);
         }
         if let Some(path) = &config.init.backbone {
             let guidance = net
@@ -169,7 +170,8 @@ impl DinoIrTrainee {
     /// # Errors
     /// If the checkpoint is of another model.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<(DinoIr, DinoIrConfig)> {
-        let config = TrainConfig::parse(&checkpoint.state.config, &[])?;
+        let mut config = TrainConfig::parse(&checkpoint.state.config, &[])?;
+        config.init = InitConfig::default();
         let (trainee, sizes) = Self::new(&config, &Device::flex())?;
         let trainee = load_tensors(trainee, &checkpoint.averaged_weights())?;
         Ok((trainee.net, sizes))

@@ -13,7 +13,7 @@ use dino_ir::weights::Dtype;
 use super::{FAILED, parse_with};
 use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
-use crate::config::TrainConfig;
+use crate::config::{InitConfig, TrainConfig};
 use crate::devices::Devices;
 use crate::train::{RunOptions, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
@@ -118,7 +118,11 @@ impl RunArgs {
 /// # Errors
 /// As [`train`]; settings that cannot be, a device that cannot be opened.
 pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
-    let config = TrainConfig::load(&run.config, &run.set)?;
+    let mut config = TrainConfig::load(&run.config, &run.set)?;
+    if run.resume.is_some() {
+        // What the run started from may be gone by now.
+        config.init = InitConfig::default();
+    }
     if let Some(sizes) = BaselineConfig::of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));
         let (trainee, ()) = run.open(&config, make)?;

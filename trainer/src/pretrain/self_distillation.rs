@@ -112,7 +112,7 @@ impl SelfDistillation {
             head: Head::new(sizes.width, &loss.head, device),
         };
         let mut start = flat_tensors(&student);
-        let teacher = map_flat(teacher, |name, _| start.remove(name));
+        let teacher = map_flat(teacher, |name, _, _| start.remove(name));
         let centre = Initializer::Zeros.init([2, loss.head.prototypes], device);
         let model = Self {
             student,
@@ -194,7 +194,7 @@ impl Trainee for SelfDistillation {
         let start = self.loss.teacher_momentum;
         let momentum = 1.0 - (1.0 - start) * ((PI * progress).cos() + 1.0) / 2.0;
         let mut student = flat_tensors(&self.student);
-        let teacher = map_flat(self.teacher, |name, old| {
+        let teacher = map_flat(self.teacher, |name, _, old| {
             let new = student.remove(name)?;
             Some(old * momentum + new * (1.0 - momentum))
         });

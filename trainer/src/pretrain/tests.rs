@@ -163,7 +163,7 @@ fn a_constant_backbone_is_found_out() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let config = config(folder.path(), 1);
     let (model, _) = SelfDistillation::new(&config, &Device::flex()).expect("a model");
-    let constant = crate::parameters::map_flat(model, |name, old| {
+    let constant = crate::parameters::map_flat(model, |name, _, old| {
         let silent = name.contains("patch_embed") || name.contains("pos_embed");
         silent.then(|| old.zeros_like())
     });
