@@ -105,8 +105,8 @@ impl DinoIrConfig {
         Self {
             restormer: RestormerConfig {
                 dim: 16,
-                blocks: [1, 2, 2, 3],
-                refinement: 1,
+                blocks: [1, 4, 4, 4],
+                refinement: 2,
                 ..RestormerConfig::default()
             },
             guidance: Some(GuidanceConfig::new(Dinov2Config::nano(), 64, 64)),
