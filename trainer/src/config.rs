@@ -184,6 +184,12 @@ impl TrainConfig {
         Self::parse(&text, overrides).with_context(|| format!("{}", path.display()))
     }
 
+    /// The same run going on: it has weights of its own, and what it started from may be gone by now.
+    pub fn going_on(mut self) -> Self {
+        self.init = InitConfig::default();
+        self
+    }
+
     /// As [`TrainConfig::load`], from TOML text, such as a checkpoint's.
     pub fn parse(text: &str, overrides: &[String]) -> Result<Self> {
         let table: Table = toml::from_str(text)?;

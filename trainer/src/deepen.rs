@@ -3,8 +3,7 @@
 //! Both convolutions that a block ends with are zero (He et al.'s identity mappings, as Net2Net's deeper net), so that
 //! the first step already starts from all the shallower net has learned.
 
-use burn::module::{Initializer, Param};
-use burn::tensor::Tensor;
+use burn::module::Initializer;
 use dino_ir::model::restormer::block::Block;
 use dino_ir::model::{DinoIr, DinoIrConfig};
 
@@ -18,52 +17,34 @@ pub fn can_start_from(sizes: &DinoIrConfig, found: &DinoIrConfig) -> bool {
     same == *sizes && enough && net.refinement >= other.refinement
 }
 
-/// `net`, random, with all that `shallow` has; the blocks after these, in each level, are the identity.
+/// `shallow` with the blocks that `net`, random, has more at the end of each level; they are the identity.
 ///
 /// [`can_start_from`] says whether the two fit.
 pub fn deepen(net: DinoIr, shallow: DinoIr) -> DinoIr {
-    let (mut deep, shallow) = (net.restormer, shallow);
-    let known = shallow.restormer;
-    for (blocks, known) in deep.encoder.iter_mut().zip(known.encoder) {
-        fill(blocks, known);
+    let mut deep = shallow;
+    let (known, random) = (&mut deep.restormer, net.restormer);
+    let levels = known.encoder.iter_mut().chain(&mut known.decoder);
+    let levels = levels.chain([&mut known.latent, &mut known.refinement]);
+    let random_levels = random.encoder.into_iter().chain(random.decoder);
+    let random_levels = random_levels.chain([random.latent, random.refinement]);
+    for (level, random) in levels.zip(random_levels) {
+        let added = random.into_iter().skip(level.len()).map(identity);
+        level.extend(added);
     }
-    for (blocks, known) in deep.decoder.iter_mut().zip(known.decoder) {
-        fill(blocks, known);
-    }
-    fill(&mut deep.latent, known.latent);
-    fill(&mut deep.refinement, known.refinement);
-    DinoIr {
-        restormer: dino_ir::model::restormer::Restormer {
-            patch_embed: known.patch_embed,
-            down: known.down,
-            up: known.up,
-            reduce: known.reduce,
-            output: known.output,
-            ..deep
-        },
-        guidance: shallow.guidance,
-    }
+    deep
 }
 
-fn fill(blocks: &mut [Block], known: Vec<Block>) {
-    let added = known.len();
-    for (block, known) in blocks.iter_mut().zip(known) {
-        *block = known;
+/// The block with nothing to add to what it gets.
+fn identity(mut block: Block) -> Block {
+    for last in [&mut block.attn.project_out, &mut block.ffn.project_out] {
+        last.weight = Initializer::Zeros.init(last.weight.shape(), &last.weight.device());
     }
-    for block in &mut blocks[added..] {
-        for last in [&mut block.attn.project_out, &mut block.ffn.project_out] {
-            last.weight = zeros(&last.weight);
-        }
-    }
-}
-
-fn zeros(weight: &Param<Tensor<4>>) -> Param<Tensor<4>> {
-    Initializer::Zeros.init(weight.shape(), &weight.device())
+    block
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::{Device, Distribution, Tensor};
 
     use super::*;
 

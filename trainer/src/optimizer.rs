@@ -116,42 +116,49 @@ impl Optimizer {
         scale: f64,
         lr: f64,
     ) -> M {
-        map_flat(model, |name, shape, parameter| {
+        let OptimizerConfig {
+            kind, weight_decay, ..
+        } = self.config;
+        map_flat(model, |name, shape, mut parameter| {
             let mut gradient = gradients.remove(name)?;
             if scale != 1.0 {
                 gradient = gradient.mul_scalar(scale);
             }
-            let matrix = match self.config.kind {
-                OptimizerKind::Muon => matrix(shape),
-                OptimizerKind::Adam | OptimizerKind::AdamW => None,
+            if weight_decay > 0.0 {
+                match kind {
+                    OptimizerKind::Adam => {
+                        gradient = gradient + parameter.clone().mul_scalar(weight_decay);
+                    }
+                    OptimizerKind::AdamW | OptimizerKind::Muon => {
+                        parameter = parameter.mul_scalar(1.0 - lr * weight_decay);
+                    }
+                }
+            }
+            let previous = self.moments.remove(name).unwrap_or_else(|| Moments {
+                steps: 0,
+                first: gradient.zeros_like(),
+                second: None,
+            });
+            let matrix = matrix(shape).filter(|_| kind == OptimizerKind::Muon);
+            let (parameter, moments) = match matrix {
+                Some(shape) => self.muon(previous, shape, parameter, gradient, lr),
+                None => self.adam(previous, parameter, gradient, lr),
             };
-            Some(match matrix {
-                Some(shape) => self.muon(name, shape, parameter, gradient, lr),
-                None => self.adam(name, parameter, gradient, lr),
-            })
+            self.moments.insert(name.to_owned(), moments);
+            Some(parameter)
         })
     }
 
     fn muon(
-        &mut self,
-        name: &str,
+        &self,
+        previous: Moments,
         shape: [usize; 2],
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         lr: f64,
-    ) -> Tensor<1> {
-        let OptimizerConfig {
-            momentum,
-            weight_decay,
-            ..
-        } = self.config;
-        let (steps, first) = match self.moments.remove(name) {
-            Some(previous) => (
-                previous.steps + 1,
-                previous.first.mul_scalar(momentum) + gradient.clone(),
-            ),
-            None => (1, gradient.clone()),
-        };
+    ) -> (Tensor<1>, Moments) {
+        let momentum = self.config.momentum;
+        let first = previous.first.mul_scalar(momentum) + gradient.clone();
         // Nesterov's look ahead; burn's Muon does the rest, without momentum of its own.
         let ahead = first.clone().mul_scalar(momentum) + gradient;
         let muon = MuonConfig::new()
@@ -162,51 +169,28 @@ impl Optimizer {
             })
             .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
             .build();
-        let parameter = parameter.mul_scalar(1.0 - lr * weight_decay);
         let (parameter, _) = muon.step(lr, parameter.reshape(shape), ahead.reshape(shape), None);
-        let second = None;
-        self.moments.insert(
-            name.to_owned(),
-            Moments {
-                steps,
-                first,
-                second,
-            },
-        );
-        parameter.reshape([shape[0] * shape[1]])
+        let moments = Moments {
+            steps: previous.steps + 1,
+            first,
+            second: None,
+        };
+        (parameter.reshape([shape[0] * shape[1]]), moments)
     }
 
     fn adam(
-        &mut self,
-        name: &str,
+        &self,
+        previous: Moments,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         lr: f64,
-    ) -> Tensor<1> {
+    ) -> (Tensor<1>, Moments) {
         let OptimizerConfig {
-            kind,
             beta1,
             beta2,
             epsilon,
-            weight_decay,
             ..
         } = self.config;
-        let (mut parameter, mut gradient) = (parameter, gradient);
-        if weight_decay > 0.0 {
-            match kind {
-                OptimizerKind::Adam => {
-                    gradient = gradient + parameter.clone().mul_scalar(weight_decay);
-                }
-                OptimizerKind::AdamW | OptimizerKind::Muon => {
-                    parameter = parameter.mul_scalar(1.0 - lr * weight_decay)
-                }
-            }
-        }
-        let previous = self.moments.remove(name).unwrap_or_else(|| Moments {
-            steps: 0,
-            first: gradient.zeros_like(),
-            second: None,
-        });
         let steps = previous.steps + 1;
         let first = previous.first.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
         let second = previous.second.unwrap_or_else(|| gradient.zeros_like());
@@ -220,15 +204,12 @@ impl Optimizer {
             .div_scalar(correction2)
             .add_scalar(epsilon);
         let delta = (first.clone() / denominator).mul_scalar(lr / correction1);
-        self.moments.insert(
-            name.to_owned(),
-            Moments {
-                steps,
-                first,
-                second: Some(second),
-            },
-        );
-        parameter - delta
+        let moments = Moments {
+            steps,
+            first,
+            second: Some(second),
+        };
+        (parameter - delta, moments)
     }
 
     /// Copies the moments to the host.

@@ -14,7 +14,7 @@ use dino_ir::weights::{Kind, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{InitConfig, TrainConfig, read_section};
+use crate::config::{TrainConfig, read_section};
 use crate::dataset::DataConfig;
 use crate::deepen::{can_start_from, deepen};
 use crate::degrade::Task;
@@ -170,8 +170,7 @@ impl DinoIrTrainee {
     /// # Errors
     /// If the checkpoint is of another model.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<(DinoIr, DinoIrConfig)> {
-        let mut config = TrainConfig::parse(&checkpoint.state.config, &[])?;
-        config.init = InitConfig::default();
+        let config = TrainConfig::parse(&checkpoint.state.config, &[])?.going_on();
         let (trainee, sizes) = Self::new(&config, &Device::flex())?;
         let trainee = load_tensors(trainee, &checkpoint.averaged_weights())?;
         Ok((trainee.net, sizes))

@@ -15,9 +15,10 @@ export function unpack(packed) {
   const count = (bytes.length - start) / 2;
   for (const [name, { data_offsets: range }] of Object.entries(header)) {
     if (!range) continue;
+    const power = steps[name];
     for (let at = range[0] / 2; at < range[1] / 2; at += 1) {
       const number = (bytes[start + at] << 8) | bytes[start + count + at];
-      const bits = name in steps ? half(number, steps[name]) : number;
+      const bits = power === undefined ? number : half(number, power);
       whole[start + 2 * at] = bits & 255;
       whole[start + 2 * at + 1] = bits >> 8;
     }

@@ -13,7 +13,7 @@ use dino_ir::weights::Dtype;
 use super::{FAILED, parse_with};
 use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
-use crate::config::{InitConfig, TrainConfig};
+use crate::config::TrainConfig;
 use crate::devices::Devices;
 use crate::train::{RunOptions, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
@@ -120,8 +120,7 @@ impl RunArgs {
 pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     let mut config = TrainConfig::load(&run.config, &run.set)?;
     if run.resume.is_some() {
-        // What the run started from may be gone by now.
-        config.init = InitConfig::default();
+        config = config.going_on();
     }
     if let Some(sizes) = BaselineConfig::of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));
