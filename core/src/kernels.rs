@@ -35,7 +35,7 @@ pub use conv::conv3x3;
 pub use depthwise::depthwise3x3;
 pub use gelu::gated_gelu;
 pub use layer_norm::channel_layer_norm;
-pub use mdta::mdta;
+pub use mdta::{mdta, mdta_by, mdta_sums};
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 

@@ -6,6 +6,7 @@ pub mod layers;
 pub mod psf;
 pub mod resize;
 pub mod restormer;
+pub mod sums;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -16,6 +17,7 @@ use dinov2::{Dinov2, Dinov2Config};
 use dr_fusion::DrFusion;
 use psf::{DEPTHS, Fused, Psf};
 use restormer::{LEVELS, Restormer, RestormerConfig};
+use sums::Sums;
 
 /// The whole model; without guidance it is the plain Restormer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -184,14 +186,23 @@ impl DinoIr {
     /// - `image`, output: `[batch, 3, height, width]`, RGB in 0..1, multiples of
     ///   [`RestormerConfig::multiple`]
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        self.forward_by(image, &mut Sums::Own)
+    }
+
+    /// As [`forward`](Self::forward), by the sums over pixels that it is told to take.
+    pub fn forward_by(&self, image: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
         match &self.guidance {
             Some(guidance) if !guidance.stages.is_empty() => {
-                let fused = guidance.fuse(image.clone());
-                self.restormer.forward_guided(image, |stage, features| {
-                    guidance.guide(stage, &fused, features)
-                })
+                let fused = guidance.fuse_by(image.clone(), sums);
+                let guide = |stage, features, sums: &mut Sums| {
+                    guidance.guide(stage, &fused, features, sums)
+                };
+                self.restormer.forward_by(image, guide, sums)
             }
-            _ => self.restormer.forward(image),
+            _ => {
+                let unguided = |_, features, _: &mut Sums| features;
+                self.restormer.forward_by(image, unguided, sums)
+            }
         }
     }
 }
@@ -225,6 +236,10 @@ impl Guidance {
     /// # Shapes
     /// - `image`: `[batch, 3, height, width]`, RGB in 0..1
     pub fn fuse(&self, image: Tensor<4>) -> Fused {
+        self.fuse_by(image, &mut Sums::Own)
+    }
+
+    fn fuse_by(&self, image: Tensor<4>, sums: &mut Sums) -> Fused {
         let mut blocks = self.depths.to_vec();
         blocks.dedup();
         let features = self.backbone.features(image, &blocks);
@@ -232,12 +247,18 @@ impl Guidance {
             let i = blocks.iter().position(|&b| b == block).unwrap_or(0);
             features.map(i)
         };
-        self.psf.forward(self.depths.map(depth))
+        self.psf.forward_by(self.depths.map(depth), sums)
     }
 
-    fn guide(&self, stage: usize, fused: &Fused, features: Tensor<4>) -> Tensor<4> {
+    fn guide(
+        &self,
+        stage: usize,
+        fused: &Fused,
+        features: Tensor<4>,
+        sums: &mut Sums,
+    ) -> Tensor<4> {
         match self.stages.iter().position(|&guided| guided == stage) {
-            Some(i) => self.dr_fusion[i].forward(fused.features.clone(), features),
+            Some(i) => self.dr_fusion[i].forward_by(fused.features.clone(), features, sums),
             None => features,
         }
     }

@@ -10,6 +10,7 @@
 //! | `sweep` | an image from top to bottom in bands of rows, in parts for threads |
 //! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
 //! | `conv`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
+//! | `sums` | sums over pixels that stand for an image's |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
 //! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
@@ -34,6 +35,7 @@ mod psf;
 mod resize;
 mod restormer;
 mod rows;
+mod sums;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ use dr_fusion::DrFusion;
 use pool::{Map, Planes, Pool};
 use psf::{Depth, Psf};
 use restormer::{Guide, Restormer};
+use sums::Sums;
 
 /// A part of the network that was just computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +78,12 @@ impl Stage {
     }
 }
 
-/// Called after each stage.
-type Watch<'a> = &'a mut dyn FnMut(Stage);
+/// What a run of the network is told and tells besides the image.
+struct Run<'a> {
+    sums: Sums<'a>,
+    /// Called after each stage.
+    watch: &'a mut dyn FnMut(Stage),
+}
 
 /// Buffers of a network.
 #[derive(Debug, Default)]
@@ -126,6 +133,28 @@ impl Packed {
         self.forward_watched(image, size, &mut |_| {})
     }
 
+    /// The sums over pixels that [`forward`](Self::forward) takes on its way, see [`crate::model::sums`].
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn survey(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+        let mut kept = Vec::new();
+        let sums = Sums::Kept(&mut kept);
+        let watch = &mut |_| {};
+        self.run(image, size, &mut Run { sums, watch });
+        kept
+    }
+
+    /// As [`forward`](Self::forward), by the sums of a survey of images of this size.
+    ///
+    /// # Panics
+    /// If the size is not as said, or the survey is of another net.
+    pub fn forward_surveyed(&self, image: &[f32], size: [usize; 2], survey: &[f32]) -> Vec<f32> {
+        let sums = Sums::Surveyed(survey);
+        let watch = &mut |_| {};
+        self.run(image, size, &mut Run { sums, watch })
+    }
+
     /// The same; `watch` is called after each stage.
     ///
     /// # Panics
@@ -136,6 +165,11 @@ impl Packed {
         size: [usize; 2],
         watch: &mut dyn FnMut(Stage),
     ) -> Vec<f32> {
+        let sums = Sums::Own;
+        self.run(image, size, &mut Run { sums, watch })
+    }
+
+    fn run(&self, image: &[f32], size: [usize; 2], run: &mut Run<'_>) -> Vec<f32> {
         let [height, width] = size;
         assert!(
             size.iter()
@@ -145,23 +179,21 @@ impl Packed {
         );
         let map = Map::new(&self.workspace.maps, 3, size);
         map.fill(image);
-        let fused = self.guidance.as_ref().map(|guidance| {
-            (
-                guidance,
-                guidance.fuse(&self.workspace, map.planes(), watch),
-            )
-        });
+        let fused = self
+            .guidance
+            .as_ref()
+            .map(|guidance| (guidance, guidance.fuse(&self.workspace, map.planes(), run)));
         let residual = match &fused {
             None => self
                 .restormer
-                .forward(&self.workspace, map.planes(), None, watch),
+                .forward(&self.workspace, map.planes(), None, run),
             Some((guidance, fused)) => {
                 let guide = Guide {
                     fused: fused.planes(),
                     fusion: &|level| guidance.fusion(level),
                 };
                 self.restormer
-                    .forward(&self.workspace, map.planes(), Some(&guide), watch)
+                    .forward(&self.workspace, map.planes(), Some(&guide), run)
             }
         };
         let mut restored = image.to_vec();
@@ -194,9 +226,9 @@ impl Guidance {
     }
 
     /// Equations 1 to 4 on the image.
-    fn fuse<'w>(&self, workspace: &'w Workspace, image: Planes<'_>, watch: Watch<'_>) -> Map<'w> {
+    fn fuse<'w>(&self, workspace: &'w Workspace, image: Planes<'_>, run: &mut Run<'_>) -> Map<'w> {
         let resized = resize::fit(workspace, image);
-        watch(Stage::new("resize", 0));
+        (run.watch)(Stage::new("resize", 0));
         let mut depths: [Option<Depth<'w>>; DEPTHS] = [const { None }; DEPTHS];
         let last = self.depths[DEPTHS - 1];
         let mut patches = 0;
@@ -210,10 +242,9 @@ impl Guidance {
                 }
             });
         let flops = self.backbone.flops(last, patches) + self.psf.flops(patches);
-        let fused = self
-            .psf
-            .fuse(depths.map(|depth| depth.expect("the depths are blocks of the backbone")));
-        watch(Stage::new("dinov2 + psf", flops));
+        let depths = depths.map(|depth| depth.expect("the depths are blocks of the backbone"));
+        let fused = self.psf.fuse(depths, &mut run.sums);
+        (run.watch)(Stage::new("dinov2 + psf", flops));
         fused
     }
 

@@ -7,6 +7,7 @@ mod dihedral;
 mod options;
 mod restoration;
 mod stream;
+mod survey;
 
 use std::ops::ControlFlow;
 
@@ -14,7 +15,7 @@ use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 
 pub use self::options::{DEFAULT_MEMORY, Options};
-pub use self::restoration::{FinishedRows, Progress, Restoration, TileInput};
+pub use self::restoration::{FinishedRows, Progress, Purpose, Restoration, TileInput};
 pub use self::stream::{ImageSink, Sink, Source};
 pub use crate::tile::{Area, TilePlan};
 
@@ -36,6 +37,29 @@ pub trait Network {
     /// `[batch, 3, height, width]` to the same.
     fn forward(&self, x: Tensor<4>) -> Tensor<4>;
 
+    /// Whether it sums over all pixels that it is given, so that an image in tiles is to be surveyed first
+    /// ([`crate::model::sums`]).
+    fn surveys(&self) -> bool {
+        false
+    }
+
+    /// The sums that [`forward`](Self::forward) takes on its way.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` to `[batch, sums]`
+    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        let [batch, ..] = x.dims();
+        Tensor::zeros([batch, 0], &x.device())
+    }
+
+    /// As [`forward`](Self::forward), by the sums of a survey of images of the same size.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` and `[batch, sums]` to the first
+    fn forward_surveyed(&self, x: Tensor<4>, _survey: Tensor<2>) -> Tensor<4> {
+        self.forward(x)
+    }
+
     /// Called after an image: gives back what was kept for the next tile.
     fn release(&self) {}
 }
@@ -51,6 +75,18 @@ impl<N: Network + ?Sized> Network for &N {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         (**self).forward(x)
+    }
+
+    fn surveys(&self) -> bool {
+        (**self).surveys()
+    }
+
+    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        (**self).survey(x)
+    }
+
+    fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+        (**self).forward_surveyed(x, survey)
     }
 
     fn release(&self) {
@@ -110,7 +146,7 @@ impl<N: Network> Restorer<N> {
         }
         let plan = self.plan(source.width(), source.height(), options)?;
         let _release = Release(&self.network);
-        let mut restoration = Restoration::new(plan, options)?;
+        let mut restoration = Restoration::new(plan, options, self.network.surveys())?;
         report(progress, restoration.progress())?;
         while let Some(input) = restoration.next_tile(source) {
             let output = self.run(input)?;
@@ -137,19 +173,31 @@ impl<N: Network> Restorer<N> {
         sink.finish()
     }
 
-    /// `[3, height, width]` to the same.
     fn run(&self, input: TileInput) -> Result<Vec<f32>> {
-        let shape = [1, 3, input.height, input.width];
-        let x = Tensor::<4>::from_data(TensorData::new(input.planar, shape), &self.device);
         let failed = |error: &dyn std::fmt::Display| {
             Error::Device(format!("the result cannot be read: {error}"))
         };
-        let y = self
-            .network
-            .forward(x)
+        let y = run(&self.network, input, &self.device);
+        let y = y
             .try_into_data_as::<f32>()
             .map_err(|error| failed(&error))?;
         y.try_into_vec::<f32>().map_err(|error| failed(&error))
+    }
+}
+
+/// Runs a network for its [`Purpose`]; the result is for [`Restoration::accept`].
+pub fn run<N: Network + ?Sized>(network: &N, input: TileInput, device: &Device) -> Tensor<1> {
+    let shape = [1, 3, input.height, input.width];
+    let x = Tensor::<4>::from_data(TensorData::new(input.planar, shape), device);
+    match input.purpose {
+        Purpose::Restore => network.forward(x).flatten(0, 3),
+        Purpose::Survey => network.survey(x).flatten(0, 1),
+        Purpose::RestoreBy(survey) => {
+            let survey = Tensor::<1>::from_floats(survey.as_slice(), device);
+            network
+                .forward_surveyed(x, survey.unsqueeze())
+                .flatten(0, 3)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernels;
 use crate::model::dinov2::{Dinov2, Dinov2Config};
+use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::packed::Packed;
 use crate::restore::Network;
@@ -257,6 +258,25 @@ impl Loaded {
     pub fn packed(&self) -> Option<&Packed> {
         self.packed.as_ref()
     }
+
+    /// The packed net, if `x` is where it computes.
+    fn packed_for(&self, x: &Tensor<4>) -> Option<&Packed> {
+        self.packed.as_ref().filter(|_| kernels::on_cpu(x))
+    }
+}
+
+/// What `values(index, image, [height, width])` gives for all images of a batch on the CPU, one after the other.
+fn each_image(
+    images: Tensor<4>,
+    values: impl Fn(usize, &[f32], [usize; 2]) -> Vec<f32>,
+) -> Vec<f32> {
+    let [_, channels, height, width] = images.dims();
+    let images = images.into_data();
+    let images = images.as_slice::<f32>().expect("f32 on the CPU");
+    let images = images.chunks_exact(channels * height * width).enumerate();
+    images
+        .flat_map(|(at, image)| values(at, image, [height, width]))
+        .collect()
 }
 
 impl Network for Loaded {
@@ -269,20 +289,43 @@ impl Network for Loaded {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        match &self.packed {
-            Some(packed) if kernels::on_cpu(&x) => {
-                let device = x.device();
-                let shape @ [_, channels, height, width] = x.dims();
-                let images = x.into_data();
-                let images = images.as_slice::<f32>().expect("f32 on the CPU");
-                let restored: Vec<f32> = images
-                    .chunks_exact(channels * height * width)
-                    .flat_map(|image| packed.forward(image, [height, width]))
-                    .collect();
-                Tensor::from_data(TensorData::new(restored, shape), &device)
-            }
-            _ => self.model.forward(x),
-        }
+        let Some(packed) = self.packed_for(&x) else {
+            return self.model.forward(x);
+        };
+        let (shape, device) = (x.dims(), x.device());
+        let restored = each_image(x, |_, image, size| packed.forward(image, size));
+        Tensor::from_data(TensorData::new(restored, shape), &device)
+    }
+
+    fn surveys(&self) -> bool {
+        let net = &self.config.restormer;
+        net.refinement + net.blocks.iter().sum::<usize>() > 0
+    }
+
+    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        let Some(packed) = self.packed_for(&x) else {
+            let mut sums = Sums::Kept(Vec::new());
+            self.model.forward_by(x, &mut sums);
+            return sums.into_survey();
+        };
+        let ([batch, ..], device) = (x.dims(), x.device());
+        let sums = each_image(x, |_, image, size| packed.survey(image, size));
+        let shape = [batch, sums.len() / batch];
+        Tensor::from_data(TensorData::new(sums, shape), &device)
+    }
+
+    fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+        let Some(packed) = self.packed_for(&x) else {
+            return self.model.forward_by(x, &mut Sums::surveyed(survey));
+        };
+        let (shape, device) = (x.dims(), x.device());
+        let [_, sums] = survey.dims();
+        let survey = survey.into_data();
+        let survey = survey.as_slice::<f32>().expect("f32 on the CPU");
+        let restored = each_image(x, |at, image, size| {
+            packed.forward_surveyed(image, size, &survey[at * sums..][..sums])
+        });
+        Tensor::from_data(TensorData::new(restored, shape), &device)
     }
 
     fn release(&self) {

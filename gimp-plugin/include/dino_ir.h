@@ -93,8 +93,8 @@ typedef struct {
   uint32_t self_ensemble;
 } dino_ir_options;
 
-// Called before the first tile and after each, on the thread that restores; `done` of `total`
-// tiles are finished. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
+// Called at the beginning and after each run of the network, on the thread that restores; `done` of
+// `total` runs are over, one or two for each tile. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
 typedef int (*dino_ir_progress)(uint32_t done, uint32_t total, void *user);
 
 #ifdef __cplusplus

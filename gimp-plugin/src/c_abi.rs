@@ -23,8 +23,8 @@ use crate::weights;
 /// The version of this interface. Programs made for another version must not use the library.
 pub const DINO_IR_ABI_VERSION: u32 = 1;
 
-/// Called before the first tile and after each, on the thread that restores; `done` of `total`
-/// tiles are finished. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
+/// Called at the beginning and after each run of the network, on the thread that restores; `done` of
+/// `total` runs are over, one or two for each tile. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
 pub type Progress = Option<unsafe extern "C" fn(done: u32, total: u32, user: *mut c_void) -> c_int>;
 
 /// The version of the interface that the library was built with; compare it with

@@ -205,8 +205,13 @@ fn kernels_compute_what_the_cpus_do() {
         }
     }
     // More pixels than one thread sums over.
+    let qkv = |seed, d: &_| random([1, 12, 61, 67], seed, d);
     assert_same("mdta, in pieces", |d| {
-        kernels::mdta(random([1, 12, 61, 67], 5, d), random([2, 1, 1], 4, d))
+        kernels::mdta(qkv(5, d), random([2, 1, 1], 4, d))
+    });
+    assert_same("mdta by other sums", |d| {
+        let sums = kernels::mdta_sums(qkv(6, d), 2);
+        kernels::mdta_by(qkv(5, d), sums, random([2, 1, 1], 4, d))
     });
     for [tokens, width, heads] in [[1, 2, 1], [26, 24, 3], [37, 10, 2]] {
         let what = |name| format!("{name}, {tokens} x {width}");

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use dino_ir::restore::{Area, FinishedRows, Restoration, TileInput};
+use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, TileInput};
 use js_sys::{Float32Array, Uint8ClampedArray};
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -48,20 +48,29 @@ impl Job {
         self.restoration.progress().total
     }
 
+    /// The tiles that come first: the photo is surveyed, and the others need the results of all of these.
+    #[wasm_bindgen(getter)]
+    pub fn surveys(&self) -> usize {
+        self.restoration.progress().surveys
+    }
+
     /// A tile, counted from 0 to [`total`](Self::total).
     ///
     /// # Errors
-    /// A message, if there are not that many or the photo cannot be read.
+    /// A message, if there are not that many, the survey that it needs is not done, or the photo cannot be read.
     pub fn tile(&self, index: usize) -> Result<Tile, JsError> {
         if index >= self.total() {
             return Err(JsError::new("there are not that many tiles"));
+        }
+        if index >= self.surveys() && self.done() < self.surveys() {
+            return Err(JsError::new("the photo is not surveyed yet"));
         }
         Self::looking(&self.photo, |window| {
             Tile(self.restoration.read_ahead(index, window))
         })
     }
 
-    /// Takes the network's result for the first tile that has none yet, `[3, height, width]`. Gives the
+    /// Takes the network's result for the first tile that has none yet. Gives the
     /// rows that are finished with it, if any.
     ///
     /// # Errors
@@ -100,6 +109,21 @@ impl Tile {
     #[wasm_bindgen(getter)]
     pub fn planar(&self) -> Float32Array {
         Float32Array::from(self.0.planar.as_slice())
+    }
+
+    /// Whether the tile is to be surveyed, not restored.
+    #[wasm_bindgen(getter)]
+    pub fn survey(&self) -> bool {
+        self.0.purpose == Purpose::Survey
+    }
+
+    /// The sums of the photo's survey, a copy; none if the tile is to go by its own.
+    #[wasm_bindgen(getter)]
+    pub fn sums(&self) -> Option<Float32Array> {
+        match &self.0.purpose {
+            Purpose::RestoreBy(sums) => Some(Float32Array::from(sums.as_slice())),
+            Purpose::Restore | Purpose::Survey => None,
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! A network on this module's device.
 
+use std::sync::Arc;
+
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
-use dino_ir::restore::{Network, Options, Restoration, plan};
+use dino_ir::restore::{self, Network, Options, Purpose, Restoration, TileInput, plan};
 use dino_ir::weights::golden::Golden;
 use dino_ir::weights::{Loaded, Weights};
 use js_sys::Function;
@@ -108,7 +110,8 @@ impl Restorer {
         Ok(Some(floats(scores)?))
     }
 
-    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same.
+    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its sums for a survey;
+    /// `sums` are those of the photo's survey, if there is one.
     ///
     /// # Errors
     /// A message, if the device fails or the sizes do not fit.
@@ -117,13 +120,26 @@ impl Restorer {
         height: usize,
         width: usize,
         planar: Vec<f32>,
+        survey: bool,
+        sums: Option<Vec<f32>>,
     ) -> Result<Vec<f32>, JsError> {
         let multiple = self.network.multiple();
         let fits = height.is_multiple_of(multiple) && width.is_multiple_of(multiple);
         if planar.is_empty() || !fits || planar.len() != 3 * height * width {
             return Err(JsError::new("the sizes of the tile do not fit"));
         }
-        let output = self.network.forward(self.tensor(height, width, planar));
+        let purpose = match sums {
+            _ if survey => Purpose::Survey,
+            Some(sums) => Purpose::RestoreBy(Arc::new(sums)),
+            None => Purpose::Restore,
+        };
+        let input = TileInput {
+            height,
+            width,
+            planar,
+            purpose,
+        };
+        let output = restore::run(&self.network, input, &self.device);
         floats(output.into_data_async().await)
     }
 
@@ -146,7 +162,7 @@ impl Restorer {
         let plan = plan(&self.network, width, height, &options)?;
         Ok(Job::new(
             Photo::new(width, height, read),
-            Restoration::new(plan, &options)?,
+            Restoration::new(plan, &options, self.network.surveys())?,
         ))
     }
 

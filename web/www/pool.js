@@ -20,18 +20,20 @@ export class Pool {
   }
 
   /**
-   * Runs the network on tiles and hands the results on in order.
-   * @param {number} total
-   * @param {(index: number) => { height: number, width: number, planar: Float32Array }} tile
+   * Runs the network on the tiles from `first` up to `end` and hands the results on in order.
+   * @param {number} first
+   * @param {number} end
+   * @param {(index: number) => { height: number, width: number, planar: Float32Array, survey: boolean,
+   *   sums?: Float32Array }} tile
    * @param {(output: Float32Array) => boolean} accept ends the work with `false`
    */
-  async each(total, tile, accept) {
+  async each(first, end, tile, accept) {
     const results = new Map();
-    let next = 0;
-    let accepted = 0;
+    let next = first;
+    let accepted = first;
     let going = true;
     const work = async (run) => {
-      while (going && next < total) {
+      while (going && next < end) {
         const index = next++;
         results.set(index, await run(tile(index)));
         // Messages, a cancel among them, come in here.
@@ -42,14 +44,15 @@ export class Pool {
         }
       }
     };
-    const runners = this.#enough(total);
+    const runners = this.#enough(end - first);
     await Promise.all(runners.map(work)).finally(() => (going = false));
   }
 
   /** As many networks as there are processors, tiles, and gigabytes of memory. */
-  #enough(total) {
-    const here = ({ height, width, planar }) => this.#restorer.run(height, width, planar);
-    const count = Math.min(navigator.hardwareConcurrency, navigator.deviceMemory ?? 4, MOST, total);
+  #enough(tiles) {
+    const here = ({ height, width, planar, survey, sums }) =>
+      this.#restorer.run(height, width, planar, survey, sums);
+    const count = Math.min(navigator.hardwareConcurrency, navigator.deviceMemory ?? 4, MOST, tiles);
     if (!this.#seed || count < 2) return [here];
     while (this.#runners.length < count) this.#runners.push(runner(this.#seed));
     return this.#runners.slice(0, count);

@@ -1,6 +1,6 @@
 // One of several networks on the CPU.
 //
-// In: first { script, module, weights }, then tiles { height, width, planar }.
+// In: first { script, module, weights }, then tiles { height, width, planar, survey, sums? }.
 // Out: { output } for each tile, or { message } if it fails.
 
 let restorer;
@@ -11,8 +11,8 @@ addEventListener('message', async ({ data }) => {
       restorer = open(data);
       return;
     }
-    const { height, width, planar } = data;
-    const output = await (await restorer).run(height, width, planar);
+    const { height, width, planar, survey, sums } = data;
+    const output = await (await restorer).run(height, width, planar, survey, sums);
     postMessage({ output }, [output.buffer]);
   } catch (error) {
     postMessage({ message: String(error?.message ?? error) });

@@ -67,28 +67,27 @@ const commands = {
 };
 
 async function run(job, width) {
-  const { total } = job;
+  const { surveys, total } = job;
   tell('progress', { done: 0, total });
-  await pool.each(
-    total,
-    (index) => {
-      const tile = job.tile(index);
-      const { height, width, planar } = tile;
-      tile.free();
-      return { height, width, planar };
-    },
-    (output) => {
-      if (cancelled) return false;
-      const rows = job.accept(output);
-      if (rows) {
-        const { y, rgba } = rows;
-        tell('rows', { y, width, rgba }, [rgba.buffer]);
-        rows.free();
-      }
-      tell('progress', { done: job.done, total });
-      return true;
-    },
-  );
+  const tile = (index) => {
+    const tile = job.tile(index);
+    const { height, width, planar, survey, sums } = tile;
+    tile.free();
+    return { height, width, planar, survey, sums };
+  };
+  const accept = (output) => {
+    if (cancelled) return false;
+    const rows = job.accept(output);
+    if (rows) {
+      const { y, rgba } = rows;
+      tell('rows', { y, width, rgba }, [rgba.buffer]);
+      rows.free();
+    }
+    tell('progress', { done: job.done, total });
+    return true;
+  };
+  await pool.each(0, surveys, tile, accept);
+  if (!cancelled) await pool.each(surveys, total, tile, accept);
   tell(cancelled ? 'cancelled' : 'done');
 }
 

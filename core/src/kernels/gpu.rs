@@ -71,9 +71,14 @@ pub(super) fn channel_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Option<Tensor<1
     })
 }
 
-pub(super) fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
-    let (qkv, temperature) = (qkv.into_dispatch(), temperature.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as GpuOps>::mdta(qkv, temperature))
+pub(super) fn mdta_sums(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as GpuOps>::mdta_sums(qkv.into_dispatch(), heads))
+}
+
+pub(super) fn mdta_by(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) -> Tensor<4> {
+    let (qkv, sums) = (qkv.into_dispatch(), sums.into_dispatch());
+    let temperature = temperature.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as GpuOps>::mdta_by(qkv, sums, temperature))
 }
 
 pub(super) fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
@@ -120,7 +125,12 @@ trait GpuOps: Backend {
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
-    fn mdta(qkv: FloatTensor<Self>, temperature: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn mdta_sums(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+    fn mdta_by(
+        qkv: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        temperature: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     fn linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -158,8 +168,12 @@ impl GpuOps for CubeBackend {
         norm::channel_norm(x, gamma, Some(beta))
     }
 
-    fn mdta(qkv: CubeTensor, temperature: CubeTensor) -> CubeTensor {
-        mdta::mdta(qkv, temperature)
+    fn mdta_sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
+        mdta::sums(qkv, heads)
+    }
+
+    fn mdta_by(qkv: CubeTensor, sums: CubeTensor, temperature: CubeTensor) -> CubeTensor {
+        mdta::by(qkv, sums, temperature)
     }
 
     fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {

@@ -50,35 +50,71 @@ pub fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
             temperature.into_dispatch(),
         ))
     } else {
-        #[cfg(feature = "gpu")]
-        if gpu::takes(&qkv) && gpu::takes(&temperature) {
-            return gpu::mdta(qkv, temperature);
-        }
         plain(qkv, temperature)
     }
 }
 
-fn plain(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
+/// The sums over pixels that [`mdta`] takes: the products of q's channels with k's of the same head, then the squares
+/// of q's channels and of k's.
+///
+/// # Shapes
+/// - qkv: as for [`mdta`]
+/// - output: `[batch, channels * channels / heads + 2 * channels]`
+pub fn mdta_sums(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if gpu::takes(&qkv) {
+        return gpu::mdta_sums(qkv, heads);
+    }
+    let [q, k] = [0, 1].map(|index| part(&qkv, heads, index));
+    let squares = |x: Tensor<4>| x.powi_scalar(2).sum_dim(3).flatten::<2>(1, 3);
+    let products = q.clone().matmul(k.clone().swap_dims(2, 3));
+    Tensor::cat(vec![products.flatten(1, 3), squares(q), squares(k)], 1)
+}
+
+/// [`mdta`] of the values with these [`mdta_sums`] in place of the own ones.
+///
+/// # Shapes
+/// As for [`mdta`] and [`mdta_sums`].
+pub fn mdta_by(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) -> Tensor<4> {
+    #[cfg(feature = "gpu")]
+    if gpu::takes(&qkv) && gpu::takes(&sums) && gpu::takes(&temperature) {
+        return gpu::mdta_by(qkv, sums, temperature);
+    }
     let [batch, channels, height, width] = qkv.dims();
     let [heads, ..] = temperature.dims();
     let channels = channels / 3;
-    let part = |index: usize| {
-        qkv.clone().narrow(1, index * channels, channels).reshape([
-            batch,
-            heads,
-            channels / heads,
-            height * width,
-        ])
-    };
+    let depth = channels / heads;
+    let found =
+        |start, count, shape: [usize; 4]| sums.clone().narrow(1, start, count).reshape(shape);
+    let products = found(0, channels * depth, [batch, heads, depth, depth]);
     // The floor is under the root: the root's slope at zero is infinite.
-    let normalised = |x: Tensor<4>| {
-        let square = x.clone().powi_scalar(2).sum_dim(3);
-        x / square.clamp_min(LEAST_NORM * LEAST_NORM).sqrt()
+    let norms = |part: usize, shape| {
+        let squares = found((depth + part) * channels, channels, shape);
+        squares.clamp_min(LEAST_NORM * LEAST_NORM).sqrt()
     };
-    let map = normalised(part(0)).matmul(normalised(part(1)).swap_dims(2, 3));
-    let map = softmax(map * temperature.reshape([1, heads, 1, 1]), 3);
-    map.matmul(part(2))
+    let cosines =
+        products / norms(0, [batch, heads, depth, 1]) / norms(1, [batch, heads, 1, depth]);
+    let map = softmax(cosines * temperature.reshape([1, heads, 1, 1]), 3);
+    map.matmul(part(&qkv, heads, 2))
         .reshape([batch, channels, height, width])
+}
+
+fn plain(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
+    let [heads, ..] = temperature.dims();
+    let sums = mdta_sums(qkv.clone(), heads);
+    mdta_by(qkv, sums, temperature)
+}
+
+/// q, k or v (0, 1, 2): `[batch, heads, channels / heads, pixels]`.
+fn part(qkv: &Tensor<4>, heads: usize, index: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = qkv.dims();
+    let channels = channels / 3;
+    qkv.clone().narrow(1, index * channels, channels).reshape([
+        batch,
+        heads,
+        channels / heads,
+        height * width,
+    ])
 }
 
 #[backend_extension(Flex, Autodiff)]

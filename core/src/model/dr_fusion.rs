@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kernels;
 use crate::model::layers::Conv;
 use crate::model::resize::{Axis, resize_adjoint};
+use crate::model::sums::Sums;
 
 /// Fuses the adapted backbone features into one stage of the restoration net.
 #[derive(Module, Debug)]
@@ -40,8 +41,13 @@ impl DrFusion {
     /// - `fused`: `[batch, fused, rows, columns]`
     /// - `features`, output: `[batch, channels, height, width]`
     pub fn forward(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<4> {
+        self.forward_by(fused, features, &mut Sums::Own)
+    }
+
+    /// The same by other sums over pixels.
+    pub fn forward_by(&self, fused: Tensor<4>, features: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
         let [batch, channels, height, width] = features.dims();
-        let map = self.map(fused, features.clone());
+        let map = self.map_by(fused, features.clone(), sums);
         let pixels = features.clone().reshape([batch, channels, height * width]);
         let mixed = kernels::matmul(map, pixels);
         mixed.reshape([batch, channels, height, width]) + features
@@ -58,6 +64,10 @@ impl DrFusion {
     /// - `features`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, channels]`
     pub fn map(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
+        self.map_by(fused, features, &mut Sums::Own)
+    }
+
+    fn map_by(&self, fused: Tensor<4>, features: Tensor<4>, sums: &mut Sums) -> Tensor<3> {
         let [_, channels, height, width] = features.dims();
         let [_, _, rows, columns] = fused.dims();
         let key = self.key.forward(self.adapt.forward(fused));
@@ -69,7 +79,7 @@ impl DrFusion {
         let pixels = if self.pixel_mean { height * width } else { 1 };
         let scale = 1.0 / ((channels as f64).sqrt() * pixels as f64);
         let query = query.flatten::<3>(2, 3).swap_dims(1, 2);
-        let products = kernels::matmul(key.flatten(2, 3), query);
+        let products = sums.take(kernels::matmul(key.flatten(2, 3), query));
         softmax(products * scale, 2)
     }
 }

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::model::layers::Conv;
+use crate::model::sums::Sums;
 use crate::{Error, Result};
 use block::Block;
 pub use layer_norm::NormKind;
@@ -178,16 +179,27 @@ impl Restormer {
         image: Tensor<4>,
         guide: impl Fn(usize, Tensor<4>) -> Tensor<4>,
     ) -> Tensor<4> {
+        let guide = |level, features, _: &mut Sums| guide(level, features);
+        self.forward_by(image, guide, &mut Sums::Own)
+    }
+
+    /// The same by other sums over pixels.
+    pub fn forward_by(
+        &self,
+        image: Tensor<4>,
+        guide: impl Fn(usize, Tensor<4>, &mut Sums) -> Tensor<4>,
+        sums: &mut Sums,
+    ) -> Tensor<4> {
         let mut x = self
             .patch_embed
             .forward(pixel_unshuffle(image.clone(), self.unshuffle));
         let mut skips = Vec::with_capacity(self.encoder.len());
         for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
-            let features = guide(level, run(blocks, x));
+            let features = guide(level, run(blocks, x, sums), sums);
             x = down.forward(features.clone());
             skips.push(features);
         }
-        x = guide(LEVELS, run(&self.latent, x));
+        x = guide(LEVELS, run(&self.latent, x, sums), sums);
         for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
             let up = up.forward(x);
             x = match skips.pop() {
@@ -197,13 +209,13 @@ impl Restormer {
             if let Some(reduce) = self.reduce.get(i) {
                 x = reduce.forward(x);
             }
-            x = run(blocks, x);
+            x = run(blocks, x, sums);
         }
-        let residual = self.output.forward(run(&self.refinement, x));
+        let residual = self.output.forward(run(&self.refinement, x, sums));
         pixel_shuffle(residual, self.unshuffle) + image
     }
 }
 
-fn run(blocks: &[Block], x: Tensor<4>) -> Tensor<4> {
-    blocks.iter().fold(x, |x, block| block.forward(x))
+fn run(blocks: &[Block], x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
+    blocks.iter().fold(x, |x, block| block.forward_by(x, sums))
 }

@@ -4,6 +4,7 @@ use super::Workspace;
 use super::gdfn::Gdfn;
 use super::mdta::Mdta;
 use super::pool::{Map, Planes};
+use super::sums::Sums;
 use crate::model::restormer::block;
 
 /// A block with its weights packed.
@@ -28,23 +29,34 @@ impl Block {
 
     /// # Safety
     /// `x` is not written to meanwhile; `y`, of the same size, is this call's alone.
-    pub(crate) unsafe fn forward(&self, workspace: &Workspace, x: Planes<'_>, y: Planes<'_>) {
+    pub(crate) unsafe fn forward(
+        &self,
+        workspace: &Workspace,
+        x: Planes<'_>,
+        y: Planes<'_>,
+        sums: &mut Sums<'_>,
+    ) {
         let v = Map::new(&workspace.maps, x.channels, x.size());
         // SAFETY: the caller's; `v` is this function's.
         unsafe {
-            let attention = self.attn.forward(workspace, x, v.planes());
+            let attention = self.attn.forward(workspace, x, v.planes(), sums);
             self.ffn.forward(workspace, x, &attention, v.planes(), y);
         }
     }
 }
 
 /// Runs blocks one after the other.
-pub(crate) fn run<'w>(blocks: &[Block], workspace: &'w Workspace, x: Map<'w>) -> Map<'w> {
+pub(crate) fn run_all<'w>(
+    blocks: &[Block],
+    workspace: &'w Workspace,
+    x: Map<'w>,
+    sums: &mut Sums<'_>,
+) -> Map<'w> {
     blocks.iter().fold(x, |x, block| {
         let from = x.planes();
         let y = Map::new(&workspace.maps, from.channels, from.size());
         // SAFETY: both maps are this function's.
-        unsafe { block.forward(workspace, from, y.planes()) };
+        unsafe { block.forward(workspace, from, y.planes(), sums) };
         y
     })
 }
@@ -58,12 +70,13 @@ pub(crate) unsafe fn run_into<'w>(
     workspace: &'w Workspace,
     x: Map<'w>,
     y: Planes<'_>,
+    sums: &mut Sums<'_>,
 ) {
     match blocks.split_last() {
         Some((last, others)) => {
-            let x = run(others, workspace, x);
+            let x = run_all(others, workspace, x, sums);
             // SAFETY: the caller's.
-            unsafe { last.forward(workspace, x.planes(), y) }
+            unsafe { last.forward(workspace, x.planes(), y, sums) }
         }
         None => {
             for channel in 0..y.channels {

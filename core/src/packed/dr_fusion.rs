@@ -7,6 +7,7 @@ use super::matrix::Matrix;
 use super::mdta::softmax;
 use super::pointwise::pointwise_in_place;
 use super::pool::{Map, Planes};
+use super::sums::Sums;
 use super::weights::values;
 use crate::kernels::gemm::{Product, RowProducts, multiply, multiply_rows};
 use crate::kernels::simd::{MAX_LANES, Simd, simd_fn};
@@ -74,7 +75,13 @@ impl DrFusion {
     ///
     /// # Safety
     /// `fused` is not written to meanwhile; `x` is this call's alone.
-    pub(crate) unsafe fn forward(&self, workspace: &Workspace, fused: Planes<'_>, x: Planes<'_>) {
+    pub(crate) unsafe fn forward(
+        &self,
+        workspace: &Workspace,
+        fused: Planes<'_>,
+        x: Planes<'_>,
+        sums: &mut Sums<'_>,
+    ) {
         let channels = self.channels;
         assert_eq!([x.channels, fused.channels], [channels, self.fused]);
         let small = Map::new(&workspace.maps, channels, fused.size());
@@ -86,6 +93,7 @@ impl DrFusion {
         let one = vec![1.0; small.len];
         let mut products = outer_products(fused, small);
         products.extend(outer_products(RowMajor::new(&one, small.len), small));
+        sums.take(&mut products);
         products.resize(self.features * channels, 0.0);
         let queries = outer_products(
             RowMajor::new(&self.query, channels),

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::matrix::{Matrix, PANEL};
 use super::pool::{Planes, Pool, Rows};
 use super::rows::{BAND, Inputs, Size, add_squares, depthwise};
+use super::sums::Sums;
 use super::sweep::{Part, Ring, parts};
 use super::weights::{Normed, taps, values};
 use super::{Workspace, columns::standardise};
@@ -76,6 +77,7 @@ impl Mdta {
         workspace: &Workspace,
         x: Planes<'_>,
         v: Planes<'_>,
+        sums: &mut Sums<'_>,
     ) -> Matrix {
         let products: Vec<Products> = parts(x.size(), 3 * self.channels)
             .par_iter()
@@ -88,6 +90,8 @@ impl Mdta {
             add(&mut sum.gram, &part.gram);
             add(&mut sum.squares, &part.squares);
         }
+        sums.take(&mut sum.gram);
+        sums.take(&mut sum.squares);
         self.project(sum)
     }
 

@@ -1,14 +1,14 @@
 //! Restormer, wired as in the model: the skip connections are computed where the decoder reads
 //! them, so that nothing is concatenated.
 
-use super::block::{Block, run, run_into};
+use super::block::{Block, run_all, run_into};
 use super::conv::{Arrange, Conv3x3};
 use super::dr_fusion::DrFusion;
 use super::matrix::Matrix;
 use super::pointwise::pointwise;
 use super::pool::{Map, Planes};
 use super::weights::matrix;
-use super::{Stage, Watch, Workspace};
+use super::{Run, Stage, Workspace};
 use crate::model::restormer;
 
 /// The restoration net with its weights packed.
@@ -78,10 +78,10 @@ impl Restormer {
         workspace: &'w Workspace,
         image: Planes<'_>,
         guide: Option<&Guide<'_>>,
-        watch: Watch<'_>,
+        run: &mut Run<'_>,
     ) -> Map<'w> {
         let mut x = self.embed(workspace, image);
-        watch(Stage::new(
+        (run.watch)(Stage::new(
             "patch embed",
             self.patch_embed.flops() * pixels(x.planes()),
         ));
@@ -93,26 +93,26 @@ impl Restormer {
             let both = Map::new(&workspace.maps, 2 * channels, size);
             let features = both.planes().narrow(channels, channels);
             // SAFETY: the map is this function's.
-            unsafe { run_into(blocks, workspace, x, features) };
-            watch(Stage::level(
+            unsafe { run_into(blocks, workspace, x, features, &mut run.sums) };
+            (run.watch)(Stage::level(
                 "encoder",
                 level,
                 flops(blocks) * pixels(features),
             ));
             // SAFETY: as above.
-            unsafe { self.guide(workspace, level, features, guide, watch) };
+            unsafe { self.guide(workspace, level, features, guide, run) };
             x = convolve(down, workspace, features);
-            watch(Stage::level("down", level, down.flops() * pixels(features)));
+            (run.watch)(Stage::level("down", level, down.flops() * pixels(features)));
             skips.push(both);
         }
         let latent = self.encoder.len() + 1;
-        x = run(&self.latent, workspace, x);
-        watch(Stage::new(
+        x = run_all(&self.latent, workspace, x, &mut run.sums);
+        (run.watch)(Stage::new(
             "latent",
             flops(&self.latent) * pixels(x.planes()),
         ));
         // SAFETY: as above.
-        unsafe { self.guide(workspace, latent, x.planes(), guide, watch) };
+        unsafe { self.guide(workspace, latent, x.planes(), guide, run) };
         for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
             let level = latent - 1 - i;
             let Some(both) = skips.pop() else { break };
@@ -122,7 +122,7 @@ impl Restormer {
                 let channels = both.planes().channels / 2;
                 up.forward(workspace, below, both.planes().narrow(0, channels));
             }
-            watch(Stage::level("up", level, up.flops() * pixels(below)));
+            (run.watch)(Stage::level("up", level, up.flops() * pixels(below)));
             x = match self.reduce.get(i) {
                 None => both,
                 Some(reduce) => {
@@ -130,25 +130,25 @@ impl Restormer {
                     let y = Map::new(&workspace.maps, reduce.rows(), from.size());
                     // SAFETY: as above.
                     unsafe { pointwise(reduce, from, None, y.planes()) };
-                    watch(Stage::level("reduce", level, reduce.flops() * pixels(from)));
+                    (run.watch)(Stage::level("reduce", level, reduce.flops() * pixels(from)));
                     y
                 }
             };
-            x = run(blocks, workspace, x);
-            watch(Stage::level(
+            x = run_all(blocks, workspace, x, &mut run.sums);
+            (run.watch)(Stage::level(
                 "decoder",
                 level,
                 flops(blocks) * pixels(x.planes()),
             ));
         }
-        x = run(&self.refinement, workspace, x);
+        x = run_all(&self.refinement, workspace, x, &mut run.sums);
         let planes = x.planes();
-        watch(Stage::new(
+        (run.watch)(Stage::new(
             "refinement",
             flops(&self.refinement) * pixels(planes),
         ));
         let y = convolve(&self.output, workspace, planes);
-        watch(Stage::new("output", self.output.flops() * pixels(planes)));
+        (run.watch)(Stage::new("output", self.output.flops() * pixels(planes)));
         y
     }
 
@@ -168,16 +168,16 @@ impl Restormer {
         level: usize,
         features: Planes<'_>,
         guide: Option<&Guide<'_>>,
-        watch: Watch<'_>,
+        run: &mut Run<'_>,
     ) {
         let Some(guide) = guide else { return };
         let Some(fusion) = (guide.fusion)(level) else {
             return;
         };
         // SAFETY: the caller's.
-        unsafe { fusion.forward(workspace, guide.fused, features) };
+        unsafe { fusion.forward(workspace, guide.fused, features, &mut run.sums) };
         let flops = fusion.flops(features.pixels(), guide.fused.pixels());
-        watch(Stage::level("dr fusion", level, flops));
+        (run.watch)(Stage::level("dr fusion", level, flops));
     }
 }
 

@@ -8,13 +8,14 @@ use super::block::Block;
 use super::conv::{Arrange, Conv3x3};
 use super::dr_fusion::DrFusion;
 use super::pool::{Map, Planes};
-use super::{Packed, Workspace, dinov2, psf, resize};
+use super::{Packed, Workspace, dinov2, psf, resize, sums};
 use crate::kernels::simd::testing::at_every_level;
 use crate::model::dinov2::{Dinov2Config, fit};
 use crate::model::layers::Conv;
 use crate::model::psf::{DEPTHS, Psf};
 use crate::model::restormer::resample::{Downsample, Upsample};
 use crate::model::restormer::{NormKind, RestormerConfig, block};
+use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig, GuidanceConfig, dr_fusion};
 
 /// What a packed part may be off by, of its largest value if that is above one: a norm divides by
@@ -121,7 +122,9 @@ fn blocks() {
                     let from = map_of(&workspace, x.clone());
                     let to = dirty(&workspace, channels, size);
                     // SAFETY: the maps are this test's.
-                    unsafe { packed.forward(&workspace, from.planes(), to.planes()) };
+                    unsafe {
+                        packed.forward(&workspace, from.planes(), to.planes(), &mut sums::Sums::Own)
+                    };
                     let what = format!("{level:?} {channels} channels {kind:?} {size:?}");
                     assert_close(&what, to.planes(), block.forward(x));
                 }
@@ -143,7 +146,7 @@ fn wide_blocks() {
     let from = map_of(&workspace, x.clone());
     let to = dirty(&workspace, 96, [21, 300]);
     // SAFETY: the maps are this test's.
-    unsafe { packed.forward(&workspace, from.planes(), to.planes()) };
+    unsafe { packed.forward(&workspace, from.planes(), to.planes(), &mut sums::Sums::Own) };
     assert_close("96 channels", to.planes(), block.forward(x));
 }
 
@@ -204,7 +207,14 @@ fn dr_fusions() {
                 let from = map_of(&workspace, map.clone());
                 let features = map_of(&workspace, x.clone());
                 // SAFETY: the maps are this test's.
-                unsafe { packed.forward(&workspace, from.planes(), features.planes()) };
+                unsafe {
+                    packed.forward(
+                        &workspace,
+                        from.planes(),
+                        features.planes(),
+                        &mut sums::Sums::Own,
+                    )
+                };
                 let what = format!("{level:?} fusion of {channels} at {size:?}");
                 assert_close(&what, features.planes(), fusion.forward(map, x));
             }
@@ -273,7 +283,7 @@ fn pixel_semantic_fusion() {
                 number += 1;
                 packed.depth(&workspace, number - 1, map.planes())
             });
-            let fused = packed.fuse(depths);
+            let fused = packed.fuse(depths, &mut sums::Sums::Own);
             assert_close(&format!("{level:?} psf {size:?}"), fused.planes(), expected);
         }
     });
@@ -297,6 +307,31 @@ fn check_network(what: &str, config: &DinoIrConfig, size: [usize; 2]) {
         let workspace = Workspace::default();
         assert_close(what, map_of(&workspace, found).planes(), expected);
     }
+    check_survey(what, &model, &packed, size);
+}
+
+/// An image by its own sums comes out as without a survey; by another's, both nets give another result, but the same.
+fn check_survey(what: &str, model: &DinoIr, packed: &Packed, size @ [height, width]: [usize; 2]) {
+    let device = Device::flex();
+    let shape = [1, 3, height, width];
+    let [image, other] = [22, 23].map(|seed| random(shape, seed) * 0.5 + 0.5);
+    let values = |image: &Tensor<4>| -> Vec<f32> { image.to_data().try_into_vec().expect("f32") };
+    let mut kept = Sums::Kept(Vec::new());
+    model.forward_by(other.clone(), &mut kept);
+    let expected = model.forward_by(image.clone(), &mut Sums::surveyed(kept.into_survey()));
+
+    let survey = packed.survey(&values(&other), size);
+    let found = packed.forward_surveyed(&values(&image), size, &survey);
+    let found = Tensor::<4>::from_data(TensorData::new(found, shape), &device);
+    let workspace = Workspace::default();
+    assert_close(what, map_of(&workspace, found).planes(), expected.clone());
+    let own = model.forward(image.clone());
+    let difference: f32 = (own - expected).abs().max().into_scalar();
+    assert!(difference > 1e-4, "{what}: the survey changes nothing");
+
+    let survey = packed.survey(&values(&image), size);
+    let found = packed.forward_surveyed(&values(&image), size, &survey);
+    assert_eq!(found, packed.forward(&values(&image), size), "{what}");
 }
 
 #[test]

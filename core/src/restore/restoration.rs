@@ -1,6 +1,9 @@
 //! The restoration of one image as a state machine.
 
+use std::sync::Arc;
+
 use super::dihedral::Dihedral;
+use super::survey::Survey;
 use super::{Area, Options, Source, TilePlan};
 use crate::blend::Band;
 use crate::tile::{Tile, reflect};
@@ -11,8 +14,10 @@ use crate::{Error, Result};
 pub struct Progress {
     /// Runs done.
     pub done: usize,
-    /// Runs in all: one for each tile, 8 with the self-ensemble.
+    /// Runs in all: one for each tile and each tile that is surveyed, 8 with the self-ensemble.
     pub total: usize,
+    /// Those that come first and survey an image of several tiles.
+    pub surveys: usize,
 }
 
 /// What the network is to be run on.
@@ -24,6 +29,19 @@ pub struct TileInput {
     pub width: usize,
     /// `[3, height, width]`, RGB, sRGB-encoded, nominally 0..=1, finite.
     pub planar: Vec<f32>,
+    /// What is wanted of the network.
+    pub purpose: Purpose,
+}
+
+/// What a run of the network is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    /// [`Network::forward`](super::Network::forward).
+    Restore,
+    /// [`Network::survey`](super::Network::survey).
+    Survey,
+    /// [`Network::forward_surveyed`](super::Network::forward_surveyed) by these sums.
+    RestoreBy(Arc<Vec<f32>>),
 }
 
 /// Rows that no later tile changes.
@@ -35,7 +53,7 @@ pub struct FinishedRows<'a> {
     pub rgb: &'a [f32],
 }
 
-/// The restoration of one image, a run of the network at a time: [`next_tile`](Self::next_tile), run the
+/// The restoration of one image, a run of the network at a time: [`next_tile`](Self::next_tile), [`run`](super::run) the
 /// network, [`accept`](Self::accept), write the finished rows, and so on until there is no next tile.
 /// Dropping it at any point cancels. Besides the plan it holds a tile and a band of rows as high as
 /// a tile, not the image.
@@ -43,6 +61,7 @@ pub struct Restoration {
     plan: TilePlan,
     strength: f32,
     passes: usize,
+    survey: Survey,
     done: usize,
     replaced: u64,
     /// Rows above this were handed out.
@@ -61,12 +80,12 @@ struct Current {
 }
 
 impl Restoration {
-    /// Begins. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the
+    /// Begins; `surveys` as [`Network::surveys`](super::Network::surveys). A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the
     /// network.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] as [`Options::validate`].
-    pub fn new(plan: TilePlan, options: &Options) -> Result<Self> {
+    pub fn new(plan: TilePlan, options: &Options, surveys: bool) -> Result<Self> {
         options.validate()?;
         let band = Band::new(&plan);
         let passes = if options.self_ensemble {
@@ -74,11 +93,17 @@ impl Restoration {
         } else {
             1
         };
+        let survey = if surveys {
+            Survey::new(&plan, passes)
+        } else {
+            Survey::none()
+        };
         let strength = options.strength;
         Ok(Self {
             plan,
             strength,
             passes,
+            survey,
             done: 0,
             replaced: 0,
             finished: 0,
@@ -96,7 +121,8 @@ impl Restoration {
     pub fn progress(&self) -> Progress {
         Progress {
             done: self.done,
-            total: self.plan.len() * self.passes,
+            total: self.survey.runs() + self.plan.len() * self.passes,
+            surveys: self.survey.runs(),
         }
     }
 
@@ -120,8 +146,12 @@ impl Restoration {
         if self.done == self.progress().total {
             return None;
         }
+        let Some(run) = self.done.checked_sub(self.survey.runs()) else {
+            return Some(self.read_ahead(self.done, source));
+        };
+        let pass = run % self.passes;
         let current = self.current.get_or_insert_with(|| {
-            let tile = self.plan.tile(self.done / self.passes);
+            let tile = self.plan.tile(run / self.passes);
             if tile.column == 0 {
                 self.band.advance(self.finished);
             }
@@ -130,32 +160,56 @@ impl Restoration {
             Current { tile, input, mean }
         });
 
-        let transform = Dihedral::new(self.done % self.passes);
-        Some(network_input(&current.input, current.tile.input, transform))
+        let purpose = purpose(&self.survey, pass);
+        Some(network_input(
+            &current.input,
+            current.tile.input,
+            pass,
+            purpose,
+        ))
     }
 
     /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
     /// at once: `run` counts as [`Progress::done`] does. Results are still to be accepted in order.
     ///
     /// # Panics
-    /// If there are not that many runs, or `source` has another size.
+    /// If there are not that many runs, or the [surveys](Progress::surveys) are not done, or `source` has
+    /// another size.
     pub fn read_ahead(&self, run: usize, source: &dyn Source) -> TileInput {
         assert_eq!(
             (source.width(), source.height()),
             (self.plan.width(), self.plan.height()),
             "the planned image"
         );
-        let area = self.plan.tile(run / self.passes).input;
-        let transform = Dihedral::new(run % self.passes);
-        network_input(&read_reflected(source, area), area, transform)
+        let surveys = self.survey.runs();
+        let (tile, purpose) = match run.checked_sub(surveys) {
+            None => (self.survey.tile(run), Purpose::Survey),
+            Some(run) => {
+                assert!(self.done >= surveys, "the survey is done");
+                let tile = run / self.passes;
+                (tile, purpose(&self.survey, run % self.passes))
+            }
+        };
+        let area = self.plan.tile(tile).input;
+        network_input(
+            &read_reflected(source, area),
+            area,
+            run % self.passes,
+            purpose,
+        )
     }
 
-    /// Takes the network's result for the tile handed out last, `[3, height, width]`, and gives the
+    /// Takes the network's result for the tile handed out last, `[3, height, width]` or the sums, and gives the
     /// rows that are finished now, if any: they are to be written before the next call.
     ///
     /// # Errors
     /// [`Error::Device`] if no tile is out or the result has another size.
     pub fn accept(&mut self, output: &[f32]) -> Result<Option<FinishedRows<'_>>> {
+        let Some(run) = self.done.checked_sub(self.survey.runs()) else {
+            self.survey.accept(self.done, output)?;
+            self.done += 1;
+            return Ok(None);
+        };
         let Some(current) = &mut self.current else {
             return Err(Error::Device("a result without a tile".to_owned()));
         };
@@ -166,10 +220,9 @@ impl Restoration {
                 current.input.len()
             )));
         }
-        self.replaced +=
-            current.add_pass(output, Dihedral::new(self.done % self.passes), self.passes);
+        self.replaced += current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
         self.done += 1;
-        if !self.done.is_multiple_of(self.passes) {
+        if !(run + 1).is_multiple_of(self.passes) {
             return Ok(None);
         }
 
@@ -229,8 +282,15 @@ impl Current {
     }
 }
 
+fn purpose(survey: &Survey, pass: usize) -> Purpose {
+    survey
+        .mean(pass)
+        .map_or(Purpose::Restore, Purpose::RestoreBy)
+}
+
 /// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite.
-fn network_input(input: &[f32], area: Area, transform: Dihedral) -> TileInput {
+fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> TileInput {
+    let transform = Dihedral::new(pass);
     let Area { width, height, .. } = area;
     let mut planar = Vec::with_capacity(input.len());
     for plane in input.chunks_exact(height * width) {
@@ -243,6 +303,7 @@ fn network_input(input: &[f32], area: Area, transform: Dihedral) -> TileInput {
         height,
         width,
         planar,
+        purpose,
     }
 }
 
@@ -322,7 +383,7 @@ mod tests {
             self_ensemble: true,
             ..Options::default()
         };
-        let mut restoration = Restoration::new(plan, &options).expect("good options");
+        let mut restoration = Restoration::new(plan, &options, false).expect("good options");
         let total = restoration.progress().total;
         let ahead: Vec<_> = (0..total)
             .map(|run| restoration.read_ahead(run, &image))

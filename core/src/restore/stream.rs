@@ -98,7 +98,12 @@ pub(super) fn copy(
     samples(width, height)?;
     let total = height.div_ceil(COPIED_ROWS);
     let mut rgb = vec![0.0; COPIED_ROWS.min(height) * width * 3];
-    report(progress, Progress { done: 0, total })?;
+    let progress_at = |done| Progress {
+        done,
+        total,
+        surveys: 0,
+    };
+    report(progress, progress_at(0))?;
     for done in 0..total {
         let y = done * COPIED_ROWS;
         let rows = COPIED_ROWS.min(height - y);
@@ -113,13 +118,7 @@ pub(super) fn copy(
             rgb,
         );
         sink.write_rows(y, rgb)?;
-        report(
-            progress,
-            Progress {
-                done: done + 1,
-                total,
-            },
-        )?;
+        report(progress, progress_at(done + 1))?;
     }
     Ok(())
 }

@@ -196,7 +196,8 @@ fn every_row_once_in_order() {
                     *progress,
                     Progress {
                         done: at,
-                        total: seen.len() - 1
+                        total: seen.len() - 1,
+                        surveys: 0
                     }
                 );
             }
@@ -519,8 +520,12 @@ fn non_finite_input_stays_where_it_is() {
     }
     let options = Options::default();
     let restorer = Planes::restorer(blur);
-    let mut restoration =
-        Restoration::new(restorer.plan(16, 8, &options).expect("a plan"), &options).expect("begun");
+    let mut restoration = Restoration::new(
+        restorer.plan(16, 8, &options).expect("a plan"),
+        &options,
+        false,
+    )
+    .expect("begun");
     let input = restoration.next_tile(&Holes).expect("a tile");
     assert!(input.planar.iter().all(|sample| sample.is_finite()));
     let again = restoration.next_tile(&Holes).expect("the same tile");

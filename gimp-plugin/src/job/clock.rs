@@ -23,17 +23,25 @@ impl Clock {
     }
 }
 
-fn tell(Progress { done, total }: Progress, elapsed: Duration) -> (f64, String) {
+fn tell(progress: Progress, elapsed: Duration) -> (f64, String) {
+    let Progress {
+        done,
+        total,
+        surveys,
+    } = progress;
     let fraction = done as f64 / total.max(1) as f64;
-    let tile = (done + 1).min(total);
-    let text = match done {
-        0 => format!("Restoring: tile {tile} of {total}"),
-        _ if done >= total => "Restoring: writing the result".to_owned(),
-        _ => {
-            let left = elapsed.mul_f64((total - done) as f64 / done as f64);
-            format!("Restoring: tile {tile} of {total}, {} left", about(left))
-        }
+    if done >= total {
+        return (fraction, "Restoring: writing the result".to_owned());
+    }
+    let (what, done_before, of) = match done < surveys {
+        true => ("Looking at the whole image", 0, surveys),
+        false => ("Restoring", surveys, total - surveys),
     };
+    let mut text = format!("{what}: tile {} of {of}", done - done_before + 1);
+    if done > 0 {
+        let left = elapsed.mul_f64((total - done) as f64 / done as f64);
+        text += &format!(", {} left", about(left));
+    }
     (fraction, text)
 }
 
@@ -57,7 +65,13 @@ mod tests {
     fn tells_tile_and_time() {
         let at = |done, seconds| {
             let elapsed = Duration::from_secs(seconds);
-            tell(Progress { done, total: 12 }, elapsed)
+            let (total, surveys) = (12, 0);
+            let progress = Progress {
+                done,
+                total,
+                surveys,
+            };
+            tell(progress, elapsed)
         };
         assert_eq!(at(0, 0), (0.0, "Restoring: tile 1 of 12".to_owned()));
         assert_eq!(
@@ -70,5 +84,22 @@ mod tests {
             at(12, 600),
             (1.0, "Restoring: writing the result".to_owned())
         );
+    }
+
+    #[test]
+    fn counts_surveyed_tiles_by_themselves() {
+        let at = |done| {
+            let (total, surveys) = (20, 8);
+            let progress = Progress {
+                done,
+                total,
+                surveys,
+            };
+            tell(progress, Duration::from_secs(10)).1
+        };
+        assert_eq!(at(0), "Looking at the whole image: tile 1 of 8");
+        assert_eq!(at(5), "Looking at the whole image: tile 6 of 8, 30 s left");
+        assert_eq!(at(10), "Restoring: tile 3 of 12, 10 s left");
+        assert_eq!(at(20), "Restoring: writing the result");
     }
 }

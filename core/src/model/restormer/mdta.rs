@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::kernels;
 use crate::model::layers::Conv;
+use crate::model::sums::Sums;
 
 /// Queries, keys and values from a 1x1 and a depthwise convolution; the map is
 /// `channels x channels` within each head, so the cost grows linearly with the pixels.
@@ -34,8 +35,21 @@ impl Mdta {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.forward_by(x, &mut Sums::Own)
+    }
+
+    /// The same by other sums over pixels.
+    pub fn forward_by(&self, x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
         let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
-        let attended = kernels::mdta(qkv, self.temperature.val());
+        let temperature = self.temperature.val();
+        let attended = match sums {
+            Sums::Own => kernels::mdta(qkv, temperature),
+            _ => {
+                let [heads, ..] = temperature.dims();
+                let sums = sums.take(kernels::mdta_sums(qkv.clone(), heads));
+                kernels::mdta_by(qkv, sums, temperature)
+            }
+        };
         self.project_out.forward(attended)
     }
 }

@@ -1,0 +1,222 @@
+//! The survey of an image that is restored in tiles: which tiles stand for it, and the mean of their sums
+//! ([`crate::model::sums`] says why).
+
+use std::sync::Arc;
+
+use crate::tile::TilePlan;
+use crate::{Error, Result};
+
+/// So many pixels are surveyed where there are as many; more would say little that is new.
+const PIXELS: usize = 2 << 20;
+/// And so many tiles.
+const TILES: usize = 4;
+
+/// The sums of an image, for each pass of a tile.
+#[derive(Debug)]
+pub(super) struct Survey {
+    tiles: Vec<usize>,
+    means: Vec<Arc<Vec<f32>>>,
+}
+
+impl Survey {
+    /// Of no tile if there is only one: its sums are the image's.
+    pub(super) fn new(plan: &TilePlan, passes: usize) -> Self {
+        Self {
+            tiles: tiles(plan),
+            means: vec![Arc::default(); passes],
+        }
+    }
+
+    /// Of no tile.
+    pub(super) fn none() -> Self {
+        Self {
+            tiles: Vec::new(),
+            means: Vec::new(),
+        }
+    }
+
+    /// Runs of the network that it takes.
+    pub(super) fn runs(&self) -> usize {
+        self.tiles.len() * self.means.len()
+    }
+
+    /// The tile of a run; its passes follow each other.
+    pub(super) fn tile(&self, run: usize) -> usize {
+        self.tiles[run / self.means.len()]
+    }
+
+    /// Takes the sums of a run.
+    pub(super) fn accept(&mut self, run: usize, sums: &[f32]) -> Result<()> {
+        let passes = self.means.len();
+        let mean = Arc::make_mut(&mut self.means[run % passes]);
+        if run < passes {
+            *mean = vec![0.0; sums.len()];
+        }
+        if mean.len() != sums.len() {
+            return Err(Error::Device(format!(
+                "the network gave {} sums where {} are due",
+                sums.len(),
+                mean.len()
+            )));
+        }
+        for (mean, sum) in mean.iter_mut().zip(sums) {
+            *mean += sum / self.tiles.len() as f32;
+        }
+        Ok(())
+    }
+
+    /// What a pass is to go by, after all runs; nothing where tiles go by their own sums.
+    pub(super) fn mean(&self, pass: usize) -> Option<Arc<Vec<f32>>> {
+        (!self.tiles.is_empty()).then(|| Arc::clone(&self.means[pass]))
+    }
+}
+
+/// All tiles of a small image, some of a large one, spread evenly over it.
+fn tiles(plan: &TilePlan) -> Vec<usize> {
+    let (columns, rows) = (plan.columns().count(), plan.rows().count());
+    let count = PIXELS.div_ceil(plan.tile_width() * plan.tile_height());
+    let count = count.max(TILES);
+    if plan.len() == 1 {
+        return Vec::new();
+    }
+    if plan.len() <= count {
+        return (0..plan.len()).collect();
+    }
+    // Roberts' R2 sequence: points of a plane that stay far from each other however many are taken.
+    let mut found = Vec::with_capacity(count);
+    let (mut x, mut y) = (0.5, 0.5);
+    while found.len() < count {
+        let (column, row) = ((x * columns as f64) as usize, (y * rows as f64) as usize);
+        let tile = row.min(rows - 1) * columns + column.min(columns - 1);
+        if !found.contains(&tile) {
+            found.push(tile);
+        }
+        x = (x + 0.754_877_666_246_692_8) % 1.0;
+        y = (y + 0.569_840_290_998_053_2) % 1.0;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::Tensor;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::image::Image;
+    use crate::restore::{Network, Options, Restorer};
+    use crate::tile::TileRules;
+
+    /// Takes the mean of the red plane's first columns away from all: another one in each tile, and in each turn.
+    struct Centred;
+
+    impl Centred {
+        fn mean(x: &Tensor<4>) -> Tensor<1> {
+            x.clone().narrow(1, 0, 1).narrow(3, 0, 4).mean()
+        }
+    }
+
+    impl Network for Centred {
+        fn multiple(&self) -> usize {
+            8
+        }
+
+        fn activation_bytes(&self, _: usize, _: usize) -> u64 {
+            0
+        }
+
+        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+            x.clone() - Self::mean(&x).reshape([1, 1, 1, 1])
+        }
+
+        fn surveys(&self) -> bool {
+            true
+        }
+
+        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+            Self::mean(&x).reshape([1, 1])
+        }
+
+        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+            x - survey.reshape([1, 1, 1, 1])
+        }
+    }
+
+    #[test]
+    fn tiles_are_restored_alike() {
+        let (width, height) = (200, 120);
+        let pixel = |at: usize| (at / 3 % width + at / 3 / width) as f32 / 320.0;
+        let pixels: Vec<_> = (0..width * height * 3).map(pixel).collect();
+        let image = Image::new(width, height, pixels.clone()).expect("a good image");
+        let restorer = Restorer::new(Centred, &Device::flex());
+        for self_ensemble in [false, true] {
+            let options = Options {
+                tile: Some(64),
+                self_ensemble,
+                ..Options::default()
+            };
+            let restored = restorer.restore_image(&image, &options).expect("restored");
+            let shifts = restored.pixels().iter().zip(&pixels).map(|(y, x)| x - y);
+            let shifts: Vec<f32> = shifts.collect();
+            assert!(shifts[0] > 0.1, "a mean is taken away");
+            let alike = |shift: &f32| (shift - shifts[0]).abs() < 1e-5;
+            assert!(shifts.iter().all(alike), "each tile went by its own sums");
+        }
+    }
+
+    fn plan(width: usize, height: usize, tile: usize) -> TilePlan {
+        let rules = TileRules {
+            multiple: 8,
+            tile: Some(tile),
+            overlap: None,
+            memory: None,
+        };
+        TilePlan::new(width, height, &rules, &|_, _| 0).expect("a plan")
+    }
+
+    #[test]
+    fn one_tile_needs_no_survey_and_few_are_all_surveyed() {
+        assert!(tiles(&plan(300, 200, 304)).is_empty());
+        let few = plan(480, 320, 128);
+        assert_eq!(tiles(&few), (0..few.len()).collect::<Vec<_>>());
+        let two = plan(4000, 2000, 2400);
+        assert_eq!(tiles(&two), [0, 1]);
+    }
+
+    #[test]
+    fn many_tiles_are_sampled_all_over_the_image() {
+        let plan = plan(12000, 8000, 512);
+        let mut sampled = tiles(&plan);
+        assert_eq!(sampled.len(), PIXELS / (512 * 512));
+        // Each quarter has its share.
+        let mut quarters = [0; 4];
+        for &tile in &sampled {
+            let tile = plan.tile(tile);
+            let right = 2 * tile.column >= plan.columns().count();
+            let lower = 2 * tile.row >= plan.rows().count();
+            quarters[usize::from(right) + 2 * usize::from(lower)] += 1;
+        }
+        assert!(quarters.iter().all(|&count| count >= 1), "{quarters:?}");
+        sampled.sort_unstable();
+        sampled.dedup();
+        assert_eq!(sampled.len(), 8);
+    }
+
+    #[test]
+    fn the_mean_is_that_of_each_pass() {
+        let plan = plan(480, 320, 256);
+        let mut survey = Survey::new(&plan, 2);
+        assert_eq!(survey.runs(), 2 * plan.len());
+        for run in 0..survey.runs() {
+            assert_eq!(survey.tile(run), run / 2);
+            let sums = [run as f32, 1.0];
+            survey.accept(run, &sums).expect("equal lengths");
+        }
+        let last = survey.runs() as f32 - 2.0;
+        for (pass, mean) in [(0, last / 2.0), (1, last / 2.0 + 1.0)] {
+            assert_eq!(survey.mean(pass).expect("a survey")[..], [mean, 1.0]);
+        }
+        assert!(survey.accept(1, &[1.0]).is_ok(), "begins anew");
+        assert!(survey.accept(3, &[1.0, 2.0]).is_err());
+    }
+}
