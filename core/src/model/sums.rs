@@ -9,7 +9,10 @@ use burn::tensor::Tensor;
 
 /// Where a run of the net takes its sums from.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one for a run of the net")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for a run of the net"
+)]
 pub enum Sums {
     /// From the image that it is given.
     Own,
