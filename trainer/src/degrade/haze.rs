@@ -35,10 +35,8 @@ const THINNEST: f32 = 0.08;
 
 /// Haze drawn at random; clipped and rounded to 8 bit.
 pub fn degrade(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Rgb {
-    let beta = rng.random_range(0.4..1.7);
-    let grey = rng.random_range(0.7..1.0);
-    let air: [f32; 3] =
-        std::array::from_fn(|_| f32::min(grey + rng.random_range(-0.03..0.03), 1.0));
+    let beta = rng.random_range(0.4..1.9);
+    let air = air(rng);
     let depth = depth(clean, frame, rng);
     let mut hazy = clean.clone();
     for (pixel, depth) in hazy.pixels.chunks_exact_mut(3).zip(depth) {
@@ -50,10 +48,18 @@ pub fn degrade(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Rgb {
     hazy.quantised()
 }
 
-/// Depth of each pixel, about 0.1 (near) to 1.4 (far).
+/// Light of the air: from the white of made haze to the mid grey (0.5) of photos exposed for it, a little blue or
+/// yellow as sky and dust are.
+fn air(rng: &mut impl Rng) -> [f32; 3] {
+    let grey = rng.random_range(0.48..1.0f32);
+    let blue = rng.random_range(-0.03..0.05);
+    [-blue, 0.0, blue].map(|tint| f32::min(grey + tint + rng.random_range(-0.02..0.02), 1.0))
+}
+
+/// Depth of each pixel, about 0.1 (near) to 1.8 (far).
 fn depth(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Vec<f32> {
     let near = rng.random_range(0.15..0.6);
-    let far = rng.random_range(0.6..1.2f32).max(near);
+    let far = rng.random_range(0.6..1.5f32).max(near);
     let bend = rng.random_range(0.7..2.5);
     let waves = Waves::draw(rng);
     let swing = rng.random_range(0.1..0.4);
