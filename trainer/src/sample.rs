@@ -8,8 +8,6 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
 
 /// A degraded patch and its truth.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,23 +22,6 @@ pub struct Sample {
     pub name: String,
 }
 
-/// Samples of one training step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Batch {
-    /// The step it was made for.
-    pub step: u64,
-    /// Side of the patches in pixels.
-    pub patch: usize,
-    /// Task of each sample.
-    pub tasks: Vec<Task>,
-    /// Inputs: `[batch, 3, patch, patch]`, 0..1.
-    pub degraded: Vec<f32>,
-    /// Targets, laid out alike.
-    pub clean: Vec<f32>,
-    /// Photo of each sample.
-    pub names: Vec<String>,
-}
-
 /// Draws samples from a dataset. Cloning is cheap: the photos are shared.
 #[derive(Clone, Debug)]
 pub struct Sampler {
@@ -48,11 +29,10 @@ pub struct Sampler {
     tasks: TaskWeights,
     real_share: f32,
     seed: u64,
-    patch: usize,
 }
 
 impl Sampler {
-    /// Loads the photos of a configuration; patches of 128 pixels until [`Sampler::with_patch`].
+    /// Loads the photos of a configuration.
     pub fn new(config: &DataConfig, seed: u64) -> Result<Self> {
         Self::from_dataset(Arc::new(Dataset::load(config)?), config, seed)
     }
@@ -64,7 +44,6 @@ impl Sampler {
             tasks: config.tasks,
             real_share: config.real_share,
             seed,
-            patch: 128,
         };
         if !(0.0..=1.0).contains(&config.real_share) {
             bail!(
@@ -84,56 +63,29 @@ impl Sampler {
         Ok(sampler)
     }
 
-    /// The same samples' stream with another patch size, pixels.
-    pub fn with_patch(mut self, patch: usize) -> Self {
-        assert!(patch > 0, "a patch has at least one pixel");
-        self.patch = patch;
-        self
-    }
-
-    /// Side of the patches in pixels.
-    pub fn patch(&self) -> usize {
-        self.patch
-    }
-
     /// The photos.
     pub fn dataset(&self) -> &Arc<Dataset> {
         &self.data
     }
 
-    /// The sample of an index.
-    pub fn sample(&self, index: u64) -> Sample {
+    /// The sample of an index, `patch` pixels a side.
+    pub fn sample(&self, index: u64, patch: usize) -> Sample {
         // Golden-ratio steps spread the tasks evenly: any run of samples has each in its share.
         let phase = mix(self.seed).wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let task = self.task_at((phase >> 11) as f32 / (1u64 << 53) as f32);
         let mut rng = StdRng::seed_from_u64(mix(self.seed ^ mix(index)));
         let real = rng.random::<f32>() < self.real_share;
         let pick = rng.random();
-        self.make(task, Half::Train, real, pick, self.patch, &mut rng)
+        self.make(task, Half::Train, real, pick, patch, &mut rng)
     }
 
-    /// The samples `step * batch_size ..` of a training step, made in parallel.
-    pub fn batch(&self, step: u64, batch_size: usize) -> Batch {
-        let first = step.wrapping_mul(batch_size as u64);
-        let samples: Vec<Sample> = (0..batch_size)
+    /// The samples `step * count ..` of a training step, made in parallel.
+    pub fn samples(&self, step: u64, count: usize, patch: usize) -> Vec<Sample> {
+        let first = step.wrapping_mul(count as u64);
+        (0..count as u64)
             .into_par_iter()
-            .map(|at| self.sample(first.wrapping_add(at as u64)))
-            .collect();
-        let mut batch = Batch {
-            step,
-            patch: self.patch,
-            tasks: Vec::with_capacity(batch_size),
-            degraded: Vec::with_capacity(batch_size * 3 * self.patch * self.patch),
-            clean: Vec::with_capacity(batch_size * 3 * self.patch * self.patch),
-            names: Vec::with_capacity(batch_size),
-        };
-        for sample in samples {
-            batch.tasks.push(sample.task);
-            batch.degraded.extend(sample.degraded);
-            batch.clean.extend(sample.clean);
-            batch.names.push(sample.name);
-        }
-        batch
+            .map(|at| self.sample(first.wrapping_add(at), patch))
+            .collect()
     }
 
     /// `n` samples of held-out photos, the tasks in turn, the same for every seed. Empty where nothing is held out.
@@ -331,53 +283,6 @@ impl Turn {
     }
 }
 
-/// Batches made ahead by a worker thread, at most [`Prefetch::AHEAD`] of them; an endless iterator from a step on.
-#[derive(Debug)]
-pub struct Prefetch {
-    batches: Option<Receiver<Batch>>,
-    worker: Option<JoinHandle<()>>,
-}
-
-impl Prefetch {
-    /// Batches that exist before they are asked for.
-    pub const AHEAD: usize = 4;
-
-    /// Starts the worker at `first_step`.
-    pub fn new(sampler: Sampler, first_step: u64, batch_size: usize) -> Self {
-        // One waits in the worker's hand.
-        let (sender, batches) = sync_channel(Self::AHEAD - 1);
-        let worker = std::thread::spawn(move || {
-            for step in first_step.. {
-                if sender.send(sampler.batch(step, batch_size)).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            batches: Some(batches),
-            worker: Some(worker),
-        }
-    }
-}
-
-impl Iterator for Prefetch {
-    type Item = Batch;
-
-    fn next(&mut self) -> Option<Batch> {
-        self.batches.as_ref()?.recv().ok()
-    }
-}
-
-impl Drop for Prefetch {
-    fn drop(&mut self) {
-        // Closing the channel ends the worker at its next batch.
-        self.batches = None;
-        if let Some(worker) = self.worker.take() {
-            let _ = worker.join();
-        }
-    }
-}
-
 /// Spreads a number over all 64 bits (the finaliser of SplitMix64).
 pub(crate) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -432,26 +337,24 @@ mod tests {
             },
             ..DataConfig::default()
         };
-        Sampler::from_dataset(Arc::new(data), &config, seed)
-            .expect("valid")
-            .with_patch(32)
+        Sampler::from_dataset(Arc::new(data), &config, seed).expect("valid")
     }
 
     #[test]
     fn a_sample_is_made_again_from_seed_and_index() {
         let (one, two) = (sampler(7), sampler(7));
-        let _ = one.sample(3);
-        assert_eq!(one.sample(11), two.sample(11));
-        assert_ne!(one.sample(11).clean, sampler(8).sample(11).clean);
-        let batch = one.batch(2, 5);
-        assert_eq!(batch.degraded[..3 * 32 * 32], two.sample(10).degraded[..]);
-        assert_eq!(batch.degraded.len(), 5 * 3 * 32 * 32);
+        let _ = one.sample(3, 32);
+        let eleventh = one.sample(11, 32);
+        assert_eq!(eleventh, two.sample(11, 32));
+        assert_ne!(eleventh.clean, sampler(8).sample(11, 32).clean);
+        let samples = one.samples(2, 5, 32);
+        assert_eq!((samples.len(), &samples[1]), (5, &eleventh));
+        assert_eq!(eleventh.degraded.len(), 3 * 32 * 32);
     }
 
     #[test]
     fn tasks_come_in_their_shares() {
-        let sampler = sampler(1).with_patch(8);
-        let samples: Vec<Sample> = (0..600).map(|index| sampler.sample(index)).collect();
+        let samples = sampler(1).samples(0, 600, 8);
         let count = |task| samples.iter().filter(|sample| sample.task == task).count();
         assert!(
             (197..=203).contains(&count(Task::Noise)),
@@ -474,9 +377,7 @@ mod tests {
 
     #[test]
     fn photos_smaller_than_the_patch_are_no_trouble() {
-        let sampler = sampler(2).with_patch(160);
-        for index in 0..24 {
-            let sample = sampler.sample(index);
+        for sample in sampler(2).samples(0, 24, 160) {
             assert_eq!(
                 (sample.clean.len(), sample.degraded.len()),
                 (3 * 160 * 160, 3 * 160 * 160)
@@ -495,16 +396,6 @@ mod tests {
             tasks,
             [Task::Noise, Task::Blur, Task::Rain, Task::Haze, Task::Clean]
         );
-    }
-
-    #[test]
-    fn prefetching_keeps_the_order_and_stops_when_dropped() {
-        let sampler = sampler(3);
-        let prefetch = Prefetch::new(sampler.clone(), 5, 2);
-        let batches: Vec<Batch> = prefetch.take(6).collect();
-        for (at, batch) in batches.iter().enumerate() {
-            assert_eq!(*batch, sampler.batch(5 + at as u64, 2));
-        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! DINO-IR as the training loop sees it: the net with its losses, and batches from photos.
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
@@ -17,9 +16,8 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{TrainConfig, read_section};
 use crate::dataset::DataConfig;
 use crate::deepen::{can_start_from, deepen};
-use crate::degrade::Task;
 use crate::parameters::load_tensors;
-use crate::sample::{Sample, Sampler};
+use crate::sample::Sampler;
 use crate::train::{Batch, BatchRequest, BatchSource, StepOutput, Trainee, squared_errors};
 use crate::weights;
 
@@ -224,8 +222,7 @@ fn load_backbone(path: &Path, device: &Device) -> Result<(Dinov2, Dinov2Config)>
 /// Batches of degraded photos.
 #[derive(Debug)]
 pub struct Photos {
-    /// Kept between steps so that a new patch size does not load the photos again.
-    sampler: Mutex<Sampler>,
+    sampler: Sampler,
 }
 
 impl Photos {
@@ -235,66 +232,22 @@ impl Photos {
     /// Names the table's key or the file at fault.
     pub fn load(config: &TrainConfig) -> Result<Self> {
         let data: DataConfig = read_section("data", &config.data)?;
-        let sampler = Mutex::new(Sampler::new(&data, config.seed)?);
+        let sampler = Sampler::new(&data, config.seed)?;
         Ok(Self { sampler })
-    }
-
-    fn with_patch(&self, patch: usize) -> Sampler {
-        let sampler = match self.sampler.lock() {
-            Ok(sampler) => sampler,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        sampler.clone().with_patch(patch)
     }
 }
 
 impl BatchSource for Photos {
     fn batch(&self, request: BatchRequest) -> Result<Batch> {
-        let batch = self
-            .with_patch(request.patch)
-            .batch(request.step, request.count);
-        Ok(Batch {
-            count: batch.names.len(),
-            patch: batch.patch,
-            tasks: batch.tasks.iter().map(|task| task_name(*task)).collect(),
-            names: batch.names,
-            degraded: batch.degraded,
-            clean: batch.clean,
-        })
+        let BatchRequest { step, count, patch } = request;
+        Ok(Batch::of(&self.sampler.samples(step, count, patch), patch))
     }
 
     fn validation(&self, samples: usize, patch: usize) -> Result<Vec<Batch>> {
-        let samples = self.with_patch(patch).validation(samples, patch);
+        let samples = self.sampler.validation(samples, patch);
         Ok(samples
             .chunks(VALIDATION_BATCH)
             .map(|samples| Batch::of(samples, patch))
             .collect())
     }
-}
-
-impl Batch {
-    /// Drawn samples of one patch size.
-    pub(crate) fn of(samples: &[Sample], patch: usize) -> Self {
-        Self {
-            count: samples.len(),
-            patch,
-            tasks: samples
-                .iter()
-                .map(|sample| task_name(sample.task))
-                .collect(),
-            names: samples.iter().map(|sample| sample.name.clone()).collect(),
-            degraded: samples
-                .iter()
-                .flat_map(|sample| sample.degraded.clone())
-                .collect(),
-            clean: samples
-                .iter()
-                .flat_map(|sample| sample.clean.clone())
-                .collect(),
-        }
-    }
-}
-
-fn task_name(task: Task) -> String {
-    format!("{task:?}").to_lowercase()
 }

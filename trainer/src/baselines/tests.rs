@@ -1,7 +1,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::train::{RunOptions, train};
+use crate::train::{BatchRequest, BatchSource, RunOptions, train};
 use crate::trainee::Photos;
 use burn::tensor::TensorData;
 
@@ -99,10 +99,12 @@ fn baselines_are_trained_by_the_same_loop() {
         others: Vec::new(),
         quiet: true,
     };
-    let batch = crate::sample::Sampler::new(&read_section("data", &config.data).expect("valid"), 1)
-        .expect("photos")
-        .with_patch(32)
-        .batch(99, 4);
+    let request = BatchRequest {
+        step: 99,
+        count: 4,
+        patch: 32,
+    };
+    let batch = photos.batch(request).expect("made");
     let loss = |net: &Baseline| {
         let device = Device::flex();
         let tensor = |values: &[f32]| {

@@ -1,17 +1,23 @@
 //! The loop on a model of two convolutions and synthetic samples.
 
-use std::sync::atomic::AtomicU64;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::relu;
+use burn::tensor::{Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::checkpoint::{LAST, PREVIOUS};
-use crate::log::{LOG, read};
-use crate::parameters::NamedTensors;
+use crate::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS};
+use crate::log::{Entry, LOG, Log, read};
+use crate::parameters::{NamedTensors, load_tensors, named_tensors};
+use crate::plot::CURVES;
+use crate::replicas::Descent;
 
 #[derive(Module, Debug)]
 struct Tiny {

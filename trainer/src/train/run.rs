@@ -1,0 +1,378 @@
+//! A run in progress: steps, validations, checkpoints.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::{Device, Tensor};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::scores::{Scores, input_errors, psnr};
+use super::{Batch, Outcome, RunOptions, Trainee};
+use crate::checkpoint::{BEST, Checkpoint, State};
+use crate::config::TrainConfig;
+use crate::ema::Ema;
+use crate::log::{Entry, Log};
+use crate::optimizer::Optimizer;
+use crate::parameters::{freeze, load_tensors, named_tensors};
+use crate::plot::{CURVES, write_curves};
+use crate::replicas::{Descent, Replicas};
+use crate::schedule::learning_rate;
+
+/// A run in progress.
+pub(super) struct Run<'a, M> {
+    config: &'a TrainConfig,
+    options: &'a RunOptions<'a>,
+    /// Always present; taken only while the optimiser replaces it.
+    model: M,
+    device: Device,
+    replicas: Replicas,
+    optimizer: Optimizer,
+    ema: Ema,
+    pub(super) state: State,
+    log: Log,
+    bar: ProgressBar,
+    checkpoint: Option<PathBuf>,
+    checkpoint_step: Option<u64>,
+    checkpoint_time: Instant,
+    validated_step: Option<u64>,
+    input_psnr: Option<BTreeMap<String, f64>>,
+}
+
+/// The numbers of one step, on the host.
+struct StepNumbers {
+    loss: f64,
+    psnr: f64,
+    grad_norm: f64,
+}
+
+impl<'a, M: Trainee> Run<'a, M> {
+    pub(super) fn start(
+        model: M,
+        config: &'a TrainConfig,
+        options: &'a RunOptions<'a>,
+    ) -> Result<Self> {
+        let device = model
+            .devices()
+            .into_iter()
+            .next()
+            .context("the model has no parameters")?;
+        let device = device.without_autodiff();
+        fs::create_dir_all(&options.out)
+            .with_context(|| format!("{}: cannot make the folder", options.out.display()))?;
+
+        let mut state = State::new(&config.text);
+        let mut optimizer = Optimizer::new(&config.optimizer);
+        let checkpoint = match &options.resume {
+            Some(path) => Some((path, Checkpoint::load(path)?)),
+            None => {
+                let last = options.out.join(crate::checkpoint::LAST);
+                ensure!(
+                    !last.exists(),
+                    "{}: holds another run; continue it with --resume or choose another folder",
+                    options.out.display()
+                );
+                None
+            }
+        };
+        let mut model = model;
+        if let Some((path, checkpoint)) = &checkpoint {
+            let unfit = || format!("{}: cannot be continued", path.display());
+            let before = TrainConfig::parse(&checkpoint.state.config, &[]).with_context(unfit)?;
+            ensure!(
+                before.seed == config.seed,
+                "{}: was trained with seed {}, not {}",
+                path.display(),
+                before.seed,
+                config.seed
+            );
+            model = load_tensors(model, &checkpoint.weights).with_context(unfit)?;
+            optimizer
+                .load(&checkpoint.optimizer_record(), &device)
+                .with_context(unfit)?;
+            state = State {
+                config: config.text.clone(),
+                ..checkpoint.state.clone()
+            };
+        }
+        let model = freeze(model.train(), &config.frozen);
+        let mut ema = Ema::new(&model, config.ema_decay, &config.frozen);
+        if let Some((_, checkpoint)) = &checkpoint {
+            ema.load(&checkpoint.ema, &device);
+        }
+        let log_source = options.resume.as_deref().map(|path| match path.is_dir() {
+            true => path,
+            false => path.parent().unwrap_or(Path::new(".")),
+        });
+        let log = Log::open(&options.out, log_source, state.step)?;
+        let validated = |entry: &Entry| matches!(entry, Entry::Validation { .. });
+        let validated_step = log
+            .entries()?
+            .iter()
+            .rfind(|entry| validated(entry))
+            .map(Entry::step);
+        let bar = progress_bar(config.total_steps(), state.step, options.quiet);
+        let devices = [std::slice::from_ref(&device), &options.others].concat();
+        let devices: Vec<Device> = devices.iter().map(|d| config.autodiff(d)).collect();
+        Ok(Self {
+            config,
+            options,
+            model,
+            device,
+            replicas: Replicas::new(&devices, config.replicas, config.accumulate)?,
+            optimizer,
+            ema,
+            checkpoint_step: checkpoint.as_ref().map(|_| state.step),
+            checkpoint: options.resume.clone(),
+            state,
+            log,
+            bar,
+            checkpoint_time: Instant::now(),
+            validated_step,
+            input_psnr: None,
+        })
+    }
+
+    /// All steps that are left, until the last or until stopped.
+    pub(super) fn steps(
+        &mut self,
+        batches: Receiver<Result<Batch>>,
+        validation: &[Batch],
+    ) -> Result<()> {
+        let pause = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).min(1e9));
+        // A stop may have come between a step and its validation.
+        self.validate_if_due(validation)?;
+        while self.state.step < self.config.total_steps() && !self.stopped() {
+            let started = Instant::now();
+            let batch = match batches.recv() {
+                Ok(batch) => batch,
+                Err(_) => bail!("step {}: the samples ended early", self.state.step + 1),
+            };
+            let batch = match batch.and_then(|batch| batch.check().map(|()| batch)) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    // The weights are good: a broken photo must not cost the minutes since the
+                    // last checkpoint.
+                    self.save()?;
+                    return Err(error.context(format!("step {}", self.state.step + 1)));
+                }
+            };
+            let numbers = self.step(&batch)?;
+            self.note(&numbers, batch.count, started.elapsed().as_secs_f64())?;
+            self.validate_if_due(validation)?;
+            if self.checkpoint_time.elapsed() >= pause {
+                self.save()?;
+            }
+        }
+        if !self.stopped() && self.validated_step != Some(self.state.step) {
+            self.validate(validation)?;
+        }
+        Ok(())
+    }
+
+    /// One optimiser step. The weights change only if all numbers are finite.
+    fn step(&mut self, batch: &Batch) -> Result<StepNumbers> {
+        let step = self.state.step;
+        let position = self
+            .config
+            .position(step)
+            .context("there are no more steps")?;
+        let lr = learning_rate(position.stage, position.step);
+        let Descent {
+            loss,
+            errors,
+            statistics,
+            gradients,
+        } = self.replicas.descend(&self.model, batch)?;
+        let squares = gradients
+            .values()
+            .map(|gradient| gradient.clone().square().sum());
+        let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
+        let norm = f64::from(norm.into_data().try_to_vec::<f32>().context("not f32")?[0]);
+        if !loss.is_finite() || !norm.is_finite() || errors.iter().any(|error| !error.is_finite()) {
+            bail!(
+                "step {}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
+                step + 1,
+                batch.names.join(", "),
+                self.last_good()
+            );
+        }
+        let scale = self.optimizer.clip_factor(norm);
+        self.model = self
+            .optimizer
+            .step(self.model.clone(), gradients, scale, lr);
+        self.state.step += 1;
+        let progress = self.state.step as f64 / self.config.total_steps() as f64;
+        self.model = self.model.clone().after_step(statistics, progress);
+        self.ema.update(&self.model, self.state.step);
+        let psnr = errors
+            .iter()
+            .map(|&error| psnr(f64::from(error)))
+            .sum::<f64>();
+        Ok(StepNumbers {
+            loss,
+            psnr: psnr / errors.len() as f64,
+            grad_norm: norm,
+        })
+    }
+
+    /// Adds a step to the log's sums and the progress bar.
+    fn note(&mut self, numbers: &StepNumbers, samples: usize, seconds: f64) -> Result<()> {
+        self.state.seconds += seconds;
+        let interval = &mut self.state.interval;
+        interval.steps += 1;
+        interval.samples += samples as u64;
+        interval.loss += numbers.loss;
+        interval.psnr += numbers.psnr;
+        interval.grad_norm += numbers.grad_norm;
+        interval.seconds += seconds;
+        let steps = interval.steps as f64;
+        let samples_per_s = interval.samples as f64 / interval.seconds.max(1e-9);
+        self.bar.set_message(format!(
+            "loss {:.4}  {:.2} dB  {samples_per_s:.1} samples/s",
+            interval.loss / steps,
+            interval.psnr / steps
+        ));
+        self.bar.set_position(self.state.step);
+        if self.state.step.is_multiple_of(self.config.log_every) {
+            let position = self.config.position(self.state.step - 1);
+            self.log.append(&Entry::Train {
+                step: self.state.step,
+                loss: interval.loss / steps,
+                psnr: interval.psnr / steps,
+                lr: position.map_or(0.0, |position| learning_rate(position.stage, position.step)),
+                samples_per_s,
+                grad_norm: interval.grad_norm / steps,
+                seconds: self.state.seconds,
+            })?;
+            self.state.interval = Default::default();
+        }
+        Ok(())
+    }
+
+    fn validate_if_due(&mut self, batches: &[Batch]) -> Result<()> {
+        let (every, step) = (self.config.validation.every, self.state.step);
+        let due = every > 0 && step > 0 && step.is_multiple_of(every);
+        if due && self.validated_step != Some(step) {
+            self.validate(batches)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped.
+    fn validate(&mut self, batches: &[Batch]) -> Result<()> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let model = self.ema.apply(self.model.valid());
+        let mut scores = Scores::default();
+        for batch in batches {
+            if self.stopped() {
+                return Ok(());
+            }
+            let degraded = batch.tensor(&batch.degraded, &self.device);
+            let errors = model.errors(degraded, batch.tensor(&batch.clean, &self.device));
+            let errors = errors
+                .into_data()
+                .try_to_vec::<f32>()
+                .context("the result is not f32")?;
+            if let Some(name) = scores.add(batch, &errors) {
+                bail!(
+                    "step {}: validation gave NaN or infinity for {name}. {}",
+                    self.state.step,
+                    self.last_good()
+                );
+            }
+        }
+        let tasks = scores.means();
+        let psnr = tasks.values().sum::<f64>() / tasks.len() as f64;
+        let input = self.input_psnr.get_or_insert_with(|| {
+            let mut scores = Scores::default();
+            for batch in batches {
+                scores.add(batch, &input_errors(batch));
+            }
+            scores.means()
+        });
+        self.log.append(&Entry::Validation {
+            step: self.state.step,
+            psnr,
+            tasks,
+            input: input.clone(),
+            seconds: self.state.seconds,
+        })?;
+        self.validated_step = Some(self.state.step);
+        write_curves(&self.log.entries()?, &self.options.out.join(CURVES))?;
+        if self.state.best_psnr.is_none_or(|best| psnr > best) {
+            self.state.best_psnr = Some(psnr);
+            self.snapshot().save(&self.options.out, BEST)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Checkpoint {
+        let record = self.optimizer.record();
+        Checkpoint {
+            state: State {
+                optimizer_steps: record.steps,
+                ..self.state.clone()
+            },
+            weights: named_tensors(&self.model),
+            ema: self.ema.record(),
+            first: record.first,
+            second: record.second,
+        }
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.checkpoint = Some(self.snapshot().save_last(&self.options.out)?);
+        self.checkpoint_step = Some(self.state.step);
+        self.checkpoint_time = Instant::now();
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Outcome<M>> {
+        self.save()?;
+        self.bar.abandon();
+        Ok(Outcome {
+            averaged: self.ema.apply(self.model.valid()),
+            stopped: self.state.step < self.config.total_steps(),
+            model: self.model,
+            step: self.state.step,
+            best_psnr: self.state.best_psnr,
+            seconds: self.state.seconds,
+            checkpoint: self.options.out.join(crate::checkpoint::LAST),
+        })
+    }
+
+    fn stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    fn last_good(&self) -> String {
+        match (&self.checkpoint, self.checkpoint_step) {
+            (Some(path), Some(step)) => {
+                format!("Last good checkpoint: {} (step {step})", path.display())
+            }
+            _ => "There is no checkpoint yet".to_owned(),
+        }
+    }
+}
+
+fn progress_bar(steps: u64, done: u64, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(steps).with_position(done);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {msg}  ETA {eta}") {
+        bar.set_style(style);
+    }
+    // The ETA is of this session; steps done before took no time in it.
+    bar.reset_eta();
+    bar
+}
