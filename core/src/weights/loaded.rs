@@ -1,0 +1,130 @@
+//! A restoration net from a weights file, with the engine that its device has.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::Weights;
+use crate::Result;
+use crate::kernels;
+use crate::model::sums::Sums;
+use crate::model::{DinoIr, DinoIrConfig};
+use crate::packed::Packed;
+use crate::restore::Network;
+
+/// A restoration net with its sizes, ready for a [`crate::restore::Restorer`].
+#[derive(Debug)]
+pub struct Loaded {
+    /// The net.
+    pub model: DinoIr,
+    /// Its sizes.
+    pub config: DinoIrConfig,
+    /// The same net for the CPU, where it is there.
+    packed: Option<Packed>,
+}
+
+impl Loaded {
+    /// A net with its sizes; one that is on the CPU is packed.
+    pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
+        let weight = model.restormer.output.weight.val();
+        let packed = kernels::on_cpu(&weight).then(|| Packed::new(&model));
+        Self {
+            model,
+            config,
+            packed,
+        }
+    }
+
+    /// The net with its weights packed, if it is on the CPU.
+    pub fn packed(&self) -> Option<&Packed> {
+        self.packed.as_ref()
+    }
+
+    /// The packed net, if `x` is where it computes.
+    fn packed_for(&self, x: &Tensor<4>) -> Option<&Packed> {
+        self.packed.as_ref().filter(|_| kernels::on_cpu(x))
+    }
+}
+
+/// What `values(index, image, [height, width])` gives for all images of a batch on the CPU, one after the other.
+fn each_image(
+    images: Tensor<4>,
+    values: impl Fn(usize, &[f32], [usize; 2]) -> Vec<f32>,
+) -> Vec<f32> {
+    let [_, channels, height, width] = images.dims();
+    let images = images.into_data();
+    let images = images.as_slice::<f32>().expect("f32 on the CPU");
+    let images = images.chunks_exact(channels * height * width).enumerate();
+    images
+        .flat_map(|(at, image)| values(at, image, [height, width]))
+        .collect()
+}
+
+impl Network for Loaded {
+    fn multiple(&self) -> usize {
+        self.config.restormer.multiple()
+    }
+
+    fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+        self.config.activation_bytes(height, width)
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let Some(packed) = self.packed_for(&x) else {
+            return self.model.forward(x);
+        };
+        let (shape, device) = (x.dims(), x.device());
+        let restored = each_image(x, |_, image, size| packed.forward(image, size));
+        Tensor::from_data(TensorData::new(restored, shape), &device)
+    }
+
+    fn surveys(&self) -> bool {
+        let net = &self.config.restormer;
+        net.refinement + net.blocks.iter().sum::<usize>() > 0
+    }
+
+    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        let Some(packed) = self.packed_for(&x) else {
+            let mut sums = Sums::Kept(Vec::new());
+            self.model.forward_by(x, &mut sums);
+            return sums.into_survey();
+        };
+        let ([batch, ..], device) = (x.dims(), x.device());
+        let sums = each_image(x, |_, image, size| packed.survey(image, size));
+        let shape = [batch, sums.len() / batch];
+        Tensor::from_data(TensorData::new(sums, shape), &device)
+    }
+
+    fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+        let Some(packed) = self.packed_for(&x) else {
+            return self.model.forward_by(x, &mut Sums::surveyed(survey));
+        };
+        let (shape, device) = (x.dims(), x.device());
+        let [_, sums] = survey.dims();
+        let survey = survey.into_data();
+        let survey = survey.as_slice::<f32>().expect("f32 on the CPU");
+        let restored = each_image(x, |at, image, size| {
+            packed.forward_surveyed(image, size, &survey[at * sums..][..sums])
+        });
+        Tensor::from_data(TensorData::new(restored, shape), &device)
+    }
+
+    fn release(&self) {
+        if let Some(packed) = &self.packed {
+            packed.release();
+        }
+    }
+}
+
+/// Loads a restoration net and checks it against its golden values on `device`.
+///
+/// # Errors
+/// [`Error::Weights`] for unusable bytes, [`Error::Golden`] if the device computes other values.
+pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
+    let weights = Weights::from_bytes(bytes)?;
+    let config = weights.config()?;
+    let net = Loaded::new(weights.model(device)?, config);
+    if let Some(golden) = &weights.header.golden {
+        golden.check(|x| net.forward(x), device)?;
+        net.release();
+    }
+    Ok(net)
+}

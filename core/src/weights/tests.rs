@@ -1,0 +1,122 @@
+//! Files that are whole, hostile and broken.
+
+use burn::tensor::Device;
+use half::f16;
+
+use super::named::collect;
+use super::write::{serialize, to_json};
+use super::*;
+
+fn tiny() -> (DinoIr, DinoIrConfig) {
+    let mut config = DinoIrConfig::nano();
+    config.restormer.dim = 8;
+    (config.init(&Device::flex()), config)
+}
+
+fn bytes(dtype: Dtype) -> Vec<u8> {
+    let (model, config) = tiny();
+    to_bytes(&model, &config, dtype, serde_json::Value::Null).expect("valid model")
+}
+
+/// The file with its JSON part edited, and the length in front corrected.
+fn edited(bytes: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    let json = std::str::from_utf8(&bytes[8..8 + length]).expect("JSON");
+    let json = edit(json);
+    let mut edited = (json.len() as u64).to_le_bytes().to_vec();
+    edited.extend_from_slice(json.as_bytes());
+    edited.extend_from_slice(&bytes[8 + length..]);
+    edited
+}
+
+fn error(bytes: &[u8]) -> String {
+    match load(bytes, &Device::flex()) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("hostile bytes were loaded"),
+    }
+}
+
+#[test]
+fn a_model_comes_back_bit_for_bit() {
+    let (model, config) = tiny();
+    let bytes = to_bytes(&model, &config, Dtype::F32, serde_json::Value::Null).expect("valid");
+    let loaded = load(&bytes, &Device::flex()).expect("loads");
+    assert_eq!(collect(&model), collect(&loaded.model));
+}
+
+#[test]
+fn half_formats_load_and_pass_their_golden_check() {
+    for dtype in [Dtype::F16, Dtype::Bf16] {
+        load(&bytes(dtype), &Device::flex()).expect("loads");
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let bytes = bytes(Dtype::F16);
+    for length in [0, 1, 7, 8, 9, 100, bytes.len() / 2, bytes.len() - 1] {
+        assert!(error(&bytes[..length]).contains("truncated"), "{length}");
+    }
+}
+
+#[test]
+fn the_first_wrong_tensor_is_named() {
+    let bytes = bytes(Dtype::F16);
+    let name = "restormer.output.weight";
+    let renamed = edited(&bytes, |json| json.replace(name, "restormer.output.weighs"));
+    assert!(error(&renamed).contains(&format!("{name:?} is missing")));
+    let (model, mut config) = tiny();
+    config.restormer.refinement = 0;
+    let smaller = serialize(
+        &collect(&model),
+        Dtype::F16,
+        &Header {
+            format: FORMAT,
+            kind: Kind::DinoIr,
+            config: to_json(&config).expect("serialises"),
+            provenance: serde_json::Value::Null,
+            golden: None,
+        },
+    )
+    .expect("written");
+    assert!(error(&smaller).contains("not part of the model"));
+    config.restormer.refinement = 1;
+    config.restormer.dim = 16;
+    let wider = edited(&bytes, |json| {
+        json.replace("\\\"dim\\\":8", "\\\"dim\\\":16")
+    });
+    assert!(error(&wider).contains("has shape"));
+}
+
+#[test]
+fn values_that_are_not_finite_are_refused() {
+    let mut bytes = bytes(Dtype::F16);
+    let end = bytes.len();
+    bytes[end - 2..].copy_from_slice(&f16::NAN.to_le_bytes());
+    assert!(error(&bytes).contains("not finite"));
+}
+
+#[test]
+fn another_output_than_the_golden_one_is_refused() {
+    let mut bytes = bytes(Dtype::F32);
+    // The last tensor in the file, whichever it is, with other values.
+    let end = bytes.len();
+    for value in bytes[end - 4 * 64..].as_chunks_mut::<4>().0 {
+        *value = 3.0f32.to_le_bytes();
+    }
+    assert!(error(&bytes).contains("golden"));
+}
+
+#[test]
+fn other_formats_and_huge_configs_are_refused() {
+    let bytes = bytes(Dtype::F16);
+    let next = edited(&bytes, |json| {
+        json.replace("\\\"format\\\":1", "\\\"format\\\":2")
+    });
+    assert!(error(&next).contains("format 2"));
+    let huge = edited(&bytes, |json| {
+        json.replace("\\\"dim\\\":8", "\\\"dim\\\":888888888")
+    });
+    assert!(error(&huge).contains("dim"));
+    assert!(error(b"\x89PNG\r\n\x1a\n not weights").contains("not a readable"));
+}

@@ -1,0 +1,97 @@
+//! From a model to the bytes of a weights file.
+
+use std::collections::HashMap;
+
+use burn::tensor::Device;
+use safetensors::tensor::TensorView;
+use serde::Serialize;
+
+use super::dtype::from_f32;
+use super::golden::Golden;
+use super::named::{Named, collect};
+use super::{Dtype, FORMAT, HEADER_KEY, Header, Kind, Weights};
+use crate::model::dinov2::{Dinov2, Dinov2Config};
+use crate::model::{DinoIr, DinoIrConfig};
+use crate::{Error, Result};
+
+/// Writes a restoration net, with golden values computed here on the CPU from the stored
+/// (rounded) tensors.
+///
+/// # Errors
+/// [`Error::Weights`] if a value is not finite or the configuration is not the model's.
+pub fn to_bytes(
+    model: &DinoIr,
+    config: &DinoIrConfig,
+    dtype: Dtype,
+    provenance: serde_json::Value,
+) -> Result<Vec<u8>> {
+    let kind = match config.guidance {
+        Some(_) => Kind::DinoIr,
+        None => Kind::Restormer,
+    };
+    let named = collect(model);
+    let mut header = Header {
+        format: FORMAT,
+        kind,
+        config: to_json(config)?,
+        provenance,
+        golden: None,
+    };
+    let cpu = Device::flex();
+    let plain = serialize(&named, dtype, &header)?;
+    let rounded = Weights::from_bytes(&plain)?.model(&cpu)?;
+    header.golden = Some(Golden::record(&rounded, dtype, &cpu)?);
+    serialize(&named, dtype, &header)
+}
+
+/// Writes a backbone.
+///
+/// # Errors
+/// [`Error::Weights`] if a value is not finite.
+pub fn backbone_to_bytes(
+    backbone: &Dinov2,
+    config: &Dinov2Config,
+    dtype: Dtype,
+    provenance: serde_json::Value,
+) -> Result<Vec<u8>> {
+    let header = Header {
+        format: FORMAT,
+        kind: Kind::Dinov2,
+        config: to_json(config)?,
+        provenance,
+        golden: None,
+    };
+    serialize(&collect(backbone), dtype, &header)
+}
+
+pub(super) fn to_json(config: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(config).map_err(|error| Error::Weights(format!("config: {error}")))
+}
+
+pub(super) fn serialize(named: &[Named], dtype: Dtype, header: &Header) -> Result<Vec<u8>> {
+    let json = serde_json::to_string(header)
+        .map_err(|error| Error::Weights(format!("header: {error}")))?;
+    let mut stored = Vec::with_capacity(named.len());
+    for Named {
+        name,
+        shape,
+        values,
+    } in named
+    {
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(Error::Weights(format!("tensor {name:?} is not finite")));
+        }
+        stored.push((name, shape, from_f32(values, dtype)));
+    }
+    let views = stored
+        .iter()
+        .map(|(name, shape, bytes)| {
+            TensorView::new(dtype.stored(), (*shape).clone(), bytes)
+                .map(|view| (name.as_str(), view))
+                .map_err(|error| Error::Weights(format!("tensor {name:?}: {error}")))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let metadata = HashMap::from([(HEADER_KEY.to_string(), json)]);
+    safetensors::serialize(views, Some(metadata))
+        .map_err(|error| Error::Weights(format!("cannot be written: {error}")))
+}
