@@ -1,20 +1,22 @@
 //! Photos for training: folders of clean ones and folders of pairs, decoded once and kept in memory as 8 bit.
 
 pub mod check;
+mod held_out;
 pub mod layout;
 mod overlap;
+mod photo;
 mod side_by_side;
 
 pub use layout::{PairFiles, find_images, find_pairs};
+pub use photo::Photo;
 
-use crate::rgb::{Rgb, decode};
 use anyhow::{Result, bail};
+use held_out::divide;
 use layout::Half;
-use overlap::Scene;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the training photos are and how they are used: the `[data]` table of a training configuration.
@@ -82,75 +84,6 @@ impl Default for TaskWeights {
             haze: 1.0,
             clean: 0.1,
             pairs: 1.0,
-        }
-    }
-}
-
-/// One decoded photo: interleaved 8-bit RGB, sRGB-encoded.
-#[derive(Debug)]
-pub struct Photo {
-    /// Path inside its folder.
-    pub name: String,
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// `width * height * 3` samples.
-    pub samples: Vec<u8>,
-}
-
-impl Photo {
-    /// Reads a file; alpha is dropped, 16 bit becomes 8. Errors name the file.
-    pub fn load(path: &Path, name: String) -> Result<Self> {
-        let decoded = decode(path)?.into_rgb8();
-        let (width, height) = (decoded.width() as usize, decoded.height() as usize);
-        if width == 0 || height == 0 {
-            bail!("{} has no pixels", path.display());
-        }
-        Ok(Self {
-            name,
-            width,
-            height,
-            samples: decoded.into_raw(),
-        })
-    }
-
-    /// One half of a picture that holds two side by side.
-    fn half(self, half: Half) -> Self {
-        let width = self.width / 2;
-        let start = 3 * half.start(self.width);
-        let rows = self.samples.chunks_exact(3 * self.width);
-        Self {
-            samples: rows
-                .flat_map(|row| row[start..start + 3 * width].iter().copied())
-                .collect(),
-            width,
-            ..self
-        }
-    }
-
-    /// The rectangle with its corner at (`x`, `y`), which may reach outside: there the photo continues mirrored.
-    pub fn patch(&self, x: isize, y: isize, width: usize, height: usize) -> Rgb {
-        use crate::degrade::blur::mirror;
-        let columns: Vec<usize> = (0..width)
-            .map(|dx| mirror(x + dx as isize, self.width) * 3)
-            .collect();
-        let mut pixels = Vec::with_capacity(width * height * 3);
-        for dy in 0..height {
-            let row = mirror(y + dy as isize, self.height) * self.width * 3;
-            for column in &columns {
-                let at = row + column;
-                pixels.extend(
-                    self.samples[at..at + 3]
-                        .iter()
-                        .map(|&v| f32::from(v) / 255.0),
-                );
-            }
-        }
-        Rgb {
-            width,
-            height,
-            pixels,
         }
     }
 }
@@ -292,125 +225,10 @@ fn load_pairs(folders: &[PathBuf]) -> Result<Vec<Pair>> {
         .collect()
 }
 
-/// Changing it changes every validation set, so that scores of older runs no longer compare.
-const SPLIT_SEED: u64 = 0xd1f0_0001;
-
-/// Holds scenes out. The truth of a pair may be a clean photo under another name (Rain100L's backgrounds are photos
-/// of BSDS), so scenes are told by content, and a scene held out of one list is held out of all.
-fn divide(clean: Vec<Arc<Photo>>, pairs: [Vec<Pair>; 3], validation: usize) -> Dataset {
-    let truths: Vec<&Arc<Photo>> = clean
-        .iter()
-        .chain(pairs.iter().flatten().map(|pair| &pair.clean))
-        .collect();
-    let scene_of = scenes(&truths);
-    let scene = |photo: &Arc<Photo>| scene_of[&Arc::as_ptr(photo)];
-
-    let mut held = HashSet::new();
-    held.extend(choose(
-        clean
-            .iter()
-            .map(|photo| (scene(photo), photo.name.as_str())),
-        validation,
-        2,
-    ));
-    for list in &pairs {
-        held.extend(choose(
-            list.iter()
-                .map(|pair| (scene(&pair.clean), pair.clean.name.as_str())),
-            validation,
-            10,
-        ));
-    }
-
-    let (mut held_out, train): (Vec<_>, Vec<_>) = clean
-        .iter()
-        .cloned()
-        .partition(|photo| held.contains(&scene(photo)));
-    // In the order of their hashes, so that the first few already come from every folder.
-    held_out.sort_by_key(|photo| hash(&photo.name));
-    let clean_split = Split { train, held_out };
-    let [rain, haze, pairs] = pairs.map(|list| {
-        let (mut held_out, train): (Vec<_>, Vec<_>) = list
-            .into_iter()
-            .partition(|pair| held.contains(&scene(&pair.clean)));
-        held_out.sort_by_key(|pair| hash(&pair.degraded.name));
-        Split { train, held_out }
-    });
-    Dataset {
-        clean: clean_split,
-        rain,
-        haze,
-        pairs,
-    }
-}
-
-/// The `wanted` scenes of a list with the lowest hashes, but never more than one in `share` of them.
-fn choose<'a>(
-    list: impl Iterator<Item = (usize, &'a str)>,
-    wanted: usize,
-    share: usize,
-) -> Vec<usize> {
-    let mut order = BTreeMap::new();
-    for (scene, name) in list {
-        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        order.entry(scene).or_insert_with(|| hash(stem));
-    }
-    let limit = if order.len() < 2 {
-        0
-    } else {
-        (order.len() / share).max(1)
-    };
-    let mut order: Vec<_> = order
-        .into_iter()
-        .map(|(scene, hash)| (hash, scene))
-        .collect();
-    order.sort_unstable();
-    order
-        .into_iter()
-        .take(wanted.min(limit))
-        .map(|(_, scene)| scene)
-        .collect()
-}
-
-/// A number for each scene.
-fn scenes(photos: &[&Arc<Photo>]) -> HashMap<*const Photo, usize> {
-    let unique: BTreeMap<*const Photo, usize> = photos
-        .iter()
-        .enumerate()
-        .rev()
-        .map(|(at, photo)| (Arc::as_ptr(photo), at))
-        .collect();
-    let mut order: Vec<usize> = unique.into_values().collect();
-    order.sort_unstable();
-    let prints: Vec<(usize, Scene)> = order
-        .par_iter()
-        .map(|&at| (at, Scene::of(photos[at])))
-        .collect();
-    let mut known: Vec<Scene> = Vec::new();
-    let mut found = HashMap::new();
-    for (at, print) in prints {
-        let scene = known.iter().position(|scene| scene.is(&print));
-        let scene = scene.unwrap_or_else(|| {
-            known.push(print);
-            known.len() - 1
-        });
-        found.insert(Arc::as_ptr(photos[at]), scene);
-    }
-    found
-}
-
-/// FNV-1a with a final mix: short, and the same on every platform and in every release.
-fn hash(name: &str) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ SPLIT_SEED;
-    let folded = name.bytes().fold(start, |h, byte| {
-        (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    crate::sample::mix(folded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn write(path: &Path, shade: u32) {
         std::fs::create_dir_all(path.parent().expect("has a folder")).expect("temporary folder");

@@ -1,0 +1,77 @@
+//! A decoded photo.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::layout::Half;
+use crate::degrade::blur::mirror;
+use crate::rgb::{Rgb, decode};
+
+/// One decoded photo: interleaved 8-bit RGB, sRGB-encoded.
+#[derive(Debug)]
+pub struct Photo {
+    /// Path inside its folder.
+    pub name: String,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `width * height * 3` samples.
+    pub samples: Vec<u8>,
+}
+
+impl Photo {
+    /// Reads a file; alpha is dropped, 16 bit becomes 8. Errors name the file.
+    pub fn load(path: &Path, name: String) -> Result<Self> {
+        let decoded = decode(path)?.into_rgb8();
+        let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+        if width == 0 || height == 0 {
+            bail!("{} has no pixels", path.display());
+        }
+        Ok(Self {
+            name,
+            width,
+            height,
+            samples: decoded.into_raw(),
+        })
+    }
+
+    /// One half of a picture that holds two side by side.
+    pub(super) fn half(self, half: Half) -> Self {
+        let width = self.width / 2;
+        let start = 3 * half.start(self.width);
+        let rows = self.samples.chunks_exact(3 * self.width);
+        Self {
+            samples: rows
+                .flat_map(|row| row[start..start + 3 * width].iter().copied())
+                .collect(),
+            width,
+            ..self
+        }
+    }
+
+    /// The rectangle with its corner at (`x`, `y`), which may reach outside: there the photo continues mirrored.
+    pub fn patch(&self, x: isize, y: isize, width: usize, height: usize) -> Rgb {
+        let columns: Vec<usize> = (0..width)
+            .map(|dx| mirror(x + dx as isize, self.width) * 3)
+            .collect();
+        let mut pixels = Vec::with_capacity(width * height * 3);
+        for dy in 0..height {
+            let row = mirror(y + dy as isize, self.height) * self.width * 3;
+            for column in &columns {
+                let at = row + column;
+                pixels.extend(
+                    self.samples[at..at + 3]
+                        .iter()
+                        .map(|&v| f32::from(v) / 255.0),
+                );
+            }
+        }
+        Rgb {
+            width,
+            height,
+            pixels,
+        }
+    }
+}
