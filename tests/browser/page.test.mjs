@@ -202,6 +202,81 @@ describe('with WebGPU', () => {
     slow.close();
   });
 
+  test('refuses a page where a file is missing, and goes on when it is there', async () => {
+    let broken = true;
+    const half = await serve(process.env.PAGE, (path) => (broken && path.endsWith('.weights') ? '<!doctype html>' : undefined));
+    const { page, context } = await open(browser, `${half.origin}/?backend=cpu`);
+    await drop(page, input('small.png'));
+    assert.match(await status(page, 'Done', 'Error: small'), /^Error: small.png: nano.*cannot be loaded/);
+    broken = false;
+    await page.locator('#restore').click();
+    assert.match(await status(page, 'Done'), /^Done: small/);
+    await context.close();
+    half.close();
+  });
+
+  test('keeps what is done until another photo can be opened', async () => {
+    const { page, context } = await open(browser, cpu());
+    await page.waitForFunction(() => document.querySelector('#device').textContent.includes('ready in'));
+    await drop(page, input('small.png'));
+    await status(page, 'Done');
+    assert.match(await page.locator('#device').textContent(), /ready in/);
+    const { rgba } = await pixels(page, '#after');
+    await drop(page, input('notes.txt'));
+    assert.match(await status(page, 'Error'), /^Error: notes.txt/);
+    assert.ok(await page.locator('#download').isEnabled());
+    assert.deepEqual((await pixels(page, '#after')).rgba, rgba);
+    assert.ok(await page.locator('#queue').isHidden());
+    await context.close();
+  });
+
+  test('opens, saves and restores one photo after the other, however fast the clicks', async () => {
+    const { page, context } = await open(browser, cpu());
+    await page.locator('#file').setInputFiles([input('small.png'), input('oriented.jpg')]);
+    await status(page, 'Done: oriented');
+    const names = [];
+    page.on('download', (download) => names.push(download.suggestedFilename()));
+    // All in one go: save both, look at the first, add another photo, which says at once what is done about it.
+    const said = await page.evaluate(async () => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 40, height: 32 });
+      const context = canvas.getContext('2d');
+      for (let at = 0; at < 40 * 32; at += 1) {
+        context.fillStyle = `rgb(${(at * 37) % 256} ${(at * 91) % 256} ${(at * 53) % 256})`;
+        context.fillRect(at % 40, Math.floor(at / 40), 1, 1);
+      }
+      const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([blob], 'third.png', { type: 'image/png' }));
+      document.querySelector('#download-all').click();
+      document.querySelector('#queue button').click();
+      dispatchEvent(new DragEvent('drop', { dataTransfer: transfer }));
+      return document.querySelector('#status').textContent;
+    });
+    assert.match(said, /^Opening third/);
+    assert.match(await status(page, 'Done: third', 'Error'), /3 of 3/);
+    const third = await pixels(page, '#after');
+    assert.deepEqual([third.width, third.height], [40, 32]);
+    assert.ok(!third.rgba.equals((await pixels(page, '#before')).rgba), 'it is restored');
+    assert.deepEqual(names, ['small.restored.png', 'oriented.restored.png']);
+
+    const first = page.locator('#queue button').first();
+    await first.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('#after').width === 96);
+    assert.ok(await first.evaluate((button) => button === document.activeElement), 'the focus stays');
+    await context.close();
+  });
+
+  test('can be cancelled while it opens the photo', async () => {
+    const { page, context } = await open(browser, cpu());
+    await page.locator('#file').setInputFiles([input('large.jpg'), input('small.png')]);
+    await page.keyboard.press('Escape');
+    await status(page, 'Cancelled');
+    assert.ok(await page.locator('#cancel').isDisabled());
+    assert.deepEqual(await page.locator('#queue .state').allTextContents(), ['cancelled', 'cancelled']);
+    await context.close();
+  });
+
   test('works without a network after the first visit', async () => {
     const { page, context } = await open(browser, cpu());
     await page.evaluate(() => navigator.serviceWorker.ready);

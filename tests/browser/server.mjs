@@ -15,12 +15,16 @@ const TYPES = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** Listens on a free port of this machine; `hold(path)` may delay an answer until its promise is settled. */
-export async function serve(folder, hold = async () => {}) {
+/**
+ * Listens on a free port of this machine; `before(path)` may delay an answer until its promise is settled, and give
+ * a page of its own instead.
+ */
+export async function serve(folder, before = async () => {}) {
   const server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, 'http://localhost');
     const path = join(folder, normalize(pathname.endsWith('/') ? `${pathname}index.html` : pathname));
-    await hold(pathname);
+    const instead = await before(pathname);
+    if (instead) return response.writeHead(200, { 'Content-Type': TYPES['.html'] }).end(instead);
     if (!existsSync(path) || !statSync(path).isFile()) return response.writeHead(404).end();
     response.writeHead(200, { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' });
     createReadStream(path).pipe(response);

@@ -6,8 +6,8 @@ const TILE = 256;
 /** The visitor cancelled. */
 export class Cancelled extends Error {}
 
-/** The photo or the weights are at fault: another device would not help. */
-export class BadFile extends Error {}
+/** The photo, the weights or the connection is at fault: another device would not help. */
+class Unusable extends Error {}
 
 /** How long a worker may take to notice a cancel before it is ended, in milliseconds. */
 const PATIENCE = 1500;
@@ -51,13 +51,15 @@ export class Engine {
    * @param {Blob | undefined} weights a safetensors file
    */
   async use(weights) {
-    const before = this.#weights;
+    const [before, backend] = [this.#weights, this.#backend];
     this.#weights = weights;
     this.#stop();
     try {
       await this.open();
     } catch (error) {
       this.#weights = before;
+      if (this.#backend !== backend) this.#events.noted('');
+      this.#backend = backend;
       throw error;
     }
   }
@@ -65,18 +67,22 @@ export class Engine {
   /**
    * Restores a photo.
    * @param {Blob} file
+   * @param {AbortSignal} signal ends the work; it then fails with `Cancelled`
    * @param {{restart: () => void, rows: Function, progress: Function, gate: Function}} photo told of each step;
    *   `restart` when the work begins again on smaller tiles or another device
    */
-  async restore(file, photo) {
+  async restore(file, signal, photo) {
     let tile = TILE;
+    signal.addEventListener('abort', () => this.#cancel());
     for (;;) {
       photo.restart();
       try {
+        throwIfCancelled(signal);
         await this.open();
+        throwIfCancelled(signal);
         return await this.#ask({ type: 'restore', file, tile }, photo);
       } catch (error) {
-        if (error instanceof Cancelled || error instanceof BadFile) throw error;
+        if (error instanceof Cancelled || error instanceof Unusable) throw error;
         this.#stop();
         if (tile === TILE) {
           tile /= 2;
@@ -91,8 +97,7 @@ export class Engine {
     }
   }
 
-  /** Ends the work on a photo; `restore` then fails with `Cancelled`. */
-  cancel() {
+  #cancel() {
     const wait = this.#wait;
     if (!wait) return;
     this.#worker?.postMessage({ type: 'cancel' });
@@ -112,10 +117,9 @@ export class Engine {
         this.#start();
         const opened = await this.#ask({ type: 'open', backend: this.#backend, weights: this.#weights });
         this.#events.changed(opened);
-        this.#events.said('Starting');
         return;
       } catch (error) {
-        if (error instanceof Cancelled || error instanceof BadFile || this.#backend === 'cpu') throw error;
+        if (error instanceof Cancelled || error instanceof Unusable || this.#backend === 'cpu') throw error;
         this.#worker.terminate();
         this.#fallBack(error);
       }
@@ -160,7 +164,7 @@ export class Engine {
       case 'cancelled':
         return this.#settle('reject', new Cancelled());
       case 'failed':
-        return this.#settle('reject', data.fault === 'device' ? new Error(data.message) : new BadFile(data.message));
+        return this.#settle('reject', data.fault === 'device' ? new Error(data.message) : new Unusable(data.message));
       default:
         return this.#wait?.photo?.[type](data);
     }
@@ -171,4 +175,8 @@ export class Engine {
     this.#wait = undefined;
     wait?.[how](value);
   }
+}
+
+function throwIfCancelled(signal) {
+  if (signal.aborted) throw new Cancelled();
 }

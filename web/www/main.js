@@ -1,7 +1,7 @@
 // The page: photos come in, go through the engine one by one, and can be looked at and saved.
 
 import { samples } from './assets.js';
-import { BadFile, Cancelled, Engine } from './engine.js';
+import { Cancelled, Engine } from './engine.js';
 import { decode } from './photo.js';
 import { Queue } from './queue.js';
 import { Viewer } from './viewer.js';
@@ -23,11 +23,18 @@ const engine = new Engine({
   },
 });
 
-/** What the engine has said last. */
+/** What the engine is doing, if it has said so. */
 let doing = '';
 
 /** Whether photos are being restored. */
 let working = false;
+
+/** Cancels the photo that is being restored. */
+let stop = new AbortController();
+
+/** What uses the view goes one after the other. */
+let turns = Promise.resolve();
+const inTurn = (action) => (turns = turns.then(action).catch(({ message }) => status(`Error: ${message}`)));
 
 element('file').addEventListener('change', ({ target }) => {
   take([...target.files]);
@@ -36,9 +43,9 @@ element('file').addEventListener('change', ({ target }) => {
 });
 element('restore').addEventListener('click', again);
 element('cancel').addEventListener('click', cancel);
-element('download').addEventListener('click', () => save(queue.current));
-element('download-all').addEventListener('click', saveAll);
-element('clear').addEventListener('click', clear);
+element('download').addEventListener('click', () => inTurn(() => save(queue.current)));
+element('download-all').addEventListener('click', () => inTurn(saveAll));
+element('clear').addEventListener('click', () => inTurn(clear));
 element('weights').addEventListener('change', ({ target }) => changeWeights(target.files[0]));
 element('builtin').addEventListener('click', () => changeWeights());
 addEventListener('keydown', ({ key }) => key === 'Escape' && cancel());
@@ -47,26 +54,33 @@ acceptDrops();
 offerSamples();
 buttons();
 // The page can be used by now; the network comes after it.
-addEventListener('load', () => setTimeout(() => engine.open().catch(({ message }) => status(`Error: ${message}`))));
+addEventListener('load', () => setTimeout(() => engine.open().catch((error) => error instanceof Cancelled || status(`Error: ${error.message}`))));
 if ('serviceWorker' in navigator) navigator.serviceWorker.register('service-worker.js').catch(() => {});
 
 /** Adds photos to the queue and works through it. */
-async function take(files) {
+function take(files) {
   if (files.length === 0) return;
-  // A single photo gives way to the next ones; a list grows.
-  if (!working && queue.items.length === 1) queue.clear();
-  queue.add(files);
-  await work();
+  // A list grows; a single photo gives way to the next one, if done not before that can be opened.
+  const replaces = !working && queue.items.length === 1 ? queue.items[0] : undefined;
+  if (replaces && replaces.state !== 'done') queue.remove(replaces);
+  const [first] = queue.add(files);
+  if (replaces?.state === 'done') first.replaces = replaces;
+  begin();
 }
 
-async function again() {
+function again() {
   if (working || !queue.current) return;
   queue.current.state = 'waiting';
-  await work();
+  begin();
+}
+
+function begin() {
+  if (!working) opening(queue.next());
+  inTurn(work);
 }
 
 async function work() {
-  if (working) return;
+  if (!queue.next()) return;
   working = true;
   buttons();
   const failures = [];
@@ -76,8 +90,11 @@ async function work() {
       item.state = error instanceof Cancelled ? 'cancelled' : 'failed';
       if (item.state === 'cancelled') return 'Cancelled.';
       failures.push(`${item.file.name}: ${error.message}`);
+      // It was no photo; the one in view stays.
+      if (item.replaces) queue.remove(item);
       return '';
     });
+    doing = '';
     queue.show();
   }
   working = false;
@@ -90,11 +107,13 @@ async function work() {
 /** Restores one photo and returns what there is to say about it. */
 async function restore(item) {
   item.state = 'working';
+  stop = new AbortController();
+  opening(item);
   await show(item);
   item.restored = item.scores = undefined;
-  status(doing);
+  if (doing) status(doing);
   let began = performance.now();
-  await engine.restore(item.file, {
+  await engine.restore(item.file, stop.signal, {
     restart() {
       viewer.restart();
       progress(0, 1);
@@ -126,40 +145,44 @@ async function restore(item) {
 /** Puts a photo into view; the one that leaves it is kept compressed. */
 async function show(item) {
   const left = queue.current;
-  if (left && left !== item && left.state === 'done') left.restored ??= await viewer.keep();
-  queue.current = undefined;
   const bitmap = await decode(item.file);
   const restored = item.restored && (await createImageBitmap(item.restored));
   try {
+    if (left && left !== item && left !== item.replaces && left.state === 'done') left.restored ??= await viewer.keep();
+    queue.current = undefined;
     viewer.open(bitmap, restored);
   } finally {
     bitmap.close();
     restored?.close();
   }
   queue.current = item;
+  if (item.replaces) queue.remove(item.replaces);
+  item.replaces = undefined;
   queue.show();
   explain(item.scores);
   buttons();
 }
 
-async function look(item) {
-  if (working || item === queue.current) return;
-  await show(item).then(
-    () => status(`${item.file.name}: ${item.state}.`),
-    ({ message }) => status(`Error: ${item.file.name}: ${message}.`),
-  );
-  buttons();
+function look(item) {
+  if (working) return;
+  inTurn(async () => {
+    if (item === queue.current) return;
+    await show(item).then(
+      () => status(`${item.file.name}: ${item.state}.`),
+      ({ message }) => status(`Error: ${item.file.name}: ${message}.`),
+    );
+    buttons();
+  });
 }
 
 function cancel() {
   if (!working) return;
   status('Cancelling');
   for (const item of queue.in('waiting')) item.state = 'cancelled';
-  engine.cancel();
+  stop.abort();
 }
 
 function clear() {
-  if (working) return;
   queue.clear();
   element('view').hidden = true;
   explain();
@@ -170,9 +193,8 @@ function clear() {
 /** Saves the photo in view as it is seen, at the chosen strength. */
 async function save(item) {
   if (item?.state !== 'done') return;
-  const blob = await new Promise((resolve) => viewer.result.toBlob(resolve, 'image/png'));
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
+  link.href = URL.createObjectURL(await viewer.save());
   link.download = `${item.file.name.replace(/\.[^.]*$/, '')}.restored.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -192,11 +214,12 @@ async function changeWeights(file) {
     element('builtin').disabled = !file;
     status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
   } catch (error) {
-    status(`Error: ${error.message}${error instanceof BadFile ? '. The weights in use before stay.' : ''}`);
+    status(`Error: ${error.message}. The weights in use before stay.`);
   }
 }
 
 function showDevice({ backend, device, software, prepared }) {
+  doing = '';
   element('backend').textContent = backend;
   // Not in the note: that says what went wrong on the way here.
   const slow = software ? ', emulated in software and very slow: add ?backend=cpu to the address to use the CPU' : '';
@@ -218,6 +241,11 @@ function buttons() {
   element('download').disabled = queue.current?.state !== 'done';
   element('download-all').hidden = working || queue.in('done').length < 2;
   element('clear').hidden = working || queue.items.length < 2;
+}
+
+function opening(item) {
+  status(`Opening ${item.file.name}`);
+  progress(0, 1);
 }
 
 function status(text) {
@@ -257,7 +285,7 @@ function offerSamples() {
     button.addEventListener('click', async () => {
       const response = await fetch(file).catch(() => undefined);
       if (!response?.ok) return status(`Error: the ${name} sample cannot be loaded.`);
-      await take([new File([await response.blob()], `${name}.jpg`, { type: 'image/jpeg' })]);
+      take([new File([await response.blob()], `${name}.jpg`, { type: 'image/jpeg' })]);
     });
     return button;
   });

@@ -13,7 +13,7 @@ export async function decode(file) {
     throw new PhotoError('the file ends too early; it is damaged');
   }
   try {
-    return await createImageBitmap(file, { imageOrientation: 'from-image' });
+    return await createImageBitmap(file);
   } catch {
     throw new PhotoError('this is no photo that the browser can open; use PNG, JPEG or WebP');
   }

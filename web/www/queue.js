@@ -1,6 +1,9 @@
 // The list of photos and what has become of each.
 
-/** @typedef {{ file: File, state: 'waiting' | 'working' | 'done' | 'failed' | 'cancelled', restored?: Blob, scores?: number[] }} Item */
+/**
+ * `replaces` is in the list until this one can be opened.
+ * @typedef {{ file: File, state: 'waiting' | 'working' | 'done' | 'failed' | 'cancelled', restored?: Blob, scores?: number[], replaces?: Item }} Item
+ */
 
 const LABELS = { waiting: 'waiting', working: 'working', done: 'done', failed: 'failed', cancelled: 'cancelled' };
 
@@ -38,6 +41,13 @@ export class Queue {
     return this.items.filter((item) => item.state === state);
   }
 
+  /** Forgets one. */
+  remove(item) {
+    this.items = this.items.filter((other) => other !== item);
+    if (this.current === item) this.current = undefined;
+    this.show();
+  }
+
   /** Forgets all. */
   clear() {
     this.items = [];
@@ -45,27 +55,35 @@ export class Queue {
     this.show();
   }
 
-  /** Brings the list on the page up to date. */
+  /** Brings the list on the page up to date; rows stay, and with them the keyboard's focus. */
   show() {
-    this.#list.hidden = this.items.length < 2;
-    this.#list.replaceChildren(...this.items.map((item, index) => this.#row(item, index)));
-  }
-
-  #row(item, index) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.dataset.index = index;
-    if (item === this.current) button.setAttribute('aria-current', 'true');
-    button.append(span('name', item.file.name), span('state', LABELS[item.state]));
-    const row = document.createElement('li');
-    row.append(button);
-    return row;
+    const list = this.#list;
+    list.hidden = this.items.filter(({ replaces }) => !replaces).length < 2;
+    while (list.children.length > this.items.length) list.lastChild.remove();
+    while (list.children.length < this.items.length) list.append(row(list.children.length));
+    this.items.forEach((item, index) => {
+      const button = list.children[index].firstChild;
+      const [name, state] = button.children;
+      name.textContent = item.file.name;
+      state.textContent = LABELS[item.state];
+      if (item === this.current) button.setAttribute('aria-current', 'true');
+      else button.removeAttribute('aria-current');
+    });
   }
 }
 
-function span(name, text) {
+function row(index) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.dataset.index = index;
+  button.append(span('name'), span('state'));
+  const row = document.createElement('li');
+  row.append(button);
+  return row;
+}
+
+function span(name) {
   const span = document.createElement('span');
   span.className = name;
-  span.textContent = text;
   return span;
 }

@@ -6,7 +6,7 @@ const LARGE = BUILD_LARGE;
 const FILES = 'dino-ir-files';
 
 addEventListener('install', (event) => {
-  event.waitUntil(keepPage().then(() => skipWaiting()));
+  event.waitUntil(Promise.all([keepPage(), renewFiles()]).then(() => skipWaiting()));
 });
 
 addEventListener('activate', (event) => {
@@ -27,6 +27,16 @@ async function keepPage() {
   const cache = await caches.open(VERSION);
   // Not from the browser's own cache: an older page may be there.
   await cache.addAll(PAGE.map((file) => new Request(file, { cache: 'no-cache' })));
+}
+
+/** A visitor who had the network before must not be without it after the next visit. */
+async function renewFiles() {
+  const files = await caches.open(FILES);
+  const kind = (url) => url.split('/').at(-1).split('.')[0];
+  const kept = new Set((await files.keys()).map(({ url }) => kind(url)));
+  for (const file of LARGE) {
+    if (kept.has(kind(file)) && !(await files.match(file))) await files.add(file);
+  }
 }
 
 async function forgetOld() {

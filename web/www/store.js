@@ -2,23 +2,39 @@
 
 const STORE = 'dino-ir-files';
 
+/** A file of the page does not come, or not as it is meant to be. */
+export class LoadError extends Error {
+  /** @param {string} url */
+  constructor(url) {
+    super(`${url} cannot be loaded; check the connection`);
+  }
+}
+
 /**
  * The file, from the store or the server.
- * @param {string} url
+ * @param {string} url its name holds the start of its SHA-256 before the ending
  * @param {(bytes: number) => void} loaded told how much has arrived
- * @returns {Promise<Response>}
+ * @returns {Promise<ArrayBuffer>}
  */
 export async function load(url, loaded = () => {}) {
   // Without a secure context there is no store, and the file comes from the server each time.
   const store = await self.caches?.open(STORE).catch(() => undefined);
-  const kept = await store?.match(url);
-  if (kept) return kept;
+  const kept = await (await store?.match(url))?.arrayBuffer();
+  if (kept && (await isWhole(url, kept))) return kept;
   const response = await fetch(url).catch(() => undefined);
-  if (!response?.ok) throw new Error(`${url} cannot be loaded; check the connection`);
-  const body = await read(response, loaded);
-  const whole = () => new Response(body, { headers: { 'Content-Type': response.headers.get('Content-Type') ?? '' } });
-  await store?.put(url, whole()).catch(() => {});
-  return whole();
+  const fresh = response?.ok && (await read(response, loaded).catch(() => undefined));
+  // Some servers answer with a page where a file is missing.
+  if (!fresh || !(await isWhole(url, fresh))) throw new LoadError(url);
+  await store?.put(url, new Response(fresh)).catch(() => {});
+  return fresh;
+}
+
+async function isWhole(url, bytes) {
+  // There too only in a secure context.
+  if (!crypto.subtle) return true;
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  const hash = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hash.startsWith(url.split('.').at(-2));
 }
 
 async function read(response, loaded) {
@@ -30,5 +46,5 @@ async function read(response, loaded) {
     bytes += part.value.length;
     loaded(bytes);
   }
-  return new Blob(parts);
+  return new Blob(parts).arrayBuffer();
 }

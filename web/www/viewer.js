@@ -90,9 +90,14 @@ export class Viewer {
     if (strength > 0) add(this.#restored, strength, 'lighter');
   }
 
-  /** The restored photo at full strength, compressed without loss. */
+  /** The restored photo at full strength, as a PNG file. */
   keep() {
-    return new Promise((resolve) => this.#restored.toBlob(resolve, 'image/png'));
+    return encode(this.#restored);
+  }
+
+  /** The photo as it is seen, as a PNG file. */
+  save() {
+    return encode(this.#after);
   }
 
   /** `fit`, or screen pixels for each pixel of the photo. */
@@ -158,6 +163,13 @@ function takesPixels(canvas) {
   const taken = context?.getImageData(0, 0, 1, 1).data[3] === 255;
   context?.clearRect(0, 0, 1, 1);
   return taken;
+}
+
+function encode(canvas) {
+  return new Promise((resolve, reject) => {
+    const refused = new PhotoError(`this browser cannot make a PNG file of ${canvas.width} x ${canvas.height} pixels`);
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(refused)), 'image/png');
+  });
 }
 
 function draw(canvas, image) {

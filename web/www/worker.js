@@ -4,12 +4,12 @@
 // In: { type: 'open', backend, weights? }, { type: 'restore', file, tile }, { type: 'cancel' }.
 // Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'gate', scores },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
-// { type: 'failed', message, fault: 'photo' | 'weights' | 'device' }.
+// { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device' }.
 
 import { modules, weights as builtin } from './assets.js';
 import { decode, PhotoError } from './photo.js';
 import { Pool } from './pool.js';
-import { load } from './store.js';
+import { load, LoadError } from './store.js';
 import { unpack } from './weights.js';
 
 /** Side of the part of the photo that the gate is asked about, in pixels. */
@@ -27,12 +27,14 @@ const commands = {
     const described = await describe(backend);
     const { script, wasm, bytes } = modules[backend];
     const say = (part, size) => (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(size)} MB)`);
-    const bindings = await import(script);
-    const module = await WebAssembly.compile(await (await load(wasm, say('program', bytes))).arrayBuffer());
+    const bindings = await import(script).catch(() => {
+      throw new LoadError(script);
+    });
+    const module = await WebAssembly.compile(await load(wasm, say('program', bytes)));
     await bindings.default({ module_or_path: module });
     const file = weights
       ? new Uint8Array(await weights.arrayBuffer())
-      : unpack(await (await load(builtin.file, say('network', builtin.bytes))).arrayBuffer());
+      : unpack(await load(builtin.file, say('network', builtin.bytes)));
     restorer = await bindings.Restorer.open(file);
     status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
     const began = performance.now();
@@ -129,7 +131,8 @@ function megabytes(bytes) {
 function failed(error) {
   const message = String(error?.message ?? error);
   // The library's message names the weights first when the file is at fault.
-  const fault = error instanceof PhotoError ? 'photo' : message.startsWith('weights:') ? 'weights' : 'device';
+  const faults = { photo: error instanceof PhotoError, connection: error instanceof LoadError, weights: message.startsWith('weights:') };
+  const fault = Object.keys(faults).find((fault) => faults[fault]) ?? 'device';
   tell('failed', { message, fault });
 }
 
