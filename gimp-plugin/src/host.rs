@@ -99,8 +99,10 @@ pub struct Drawable {
     pub alpha: bool,
     /// Whether it is a group of layers.
     pub group: bool,
-    /// Whether its pixels, or those of a group that it is in, are locked.
+    /// Whether its pixels are locked.
     pub locked: bool,
+    /// Whether those of a group that it is in are, and with them every layer there.
+    pub group_locked: bool,
     /// Whether it is a layer that another layer can be put above: no mask, channel, or floating
     /// selection.
     pub layer: bool,

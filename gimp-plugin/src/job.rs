@@ -37,9 +37,12 @@ pub enum Error {
     Several(usize),
     /// The user has locked the pixels.
     #[error(
-        "the pixels are locked: unlock them (Layers dialog, Lock), or choose the output \"New layer above it\""
+        "the pixels are locked: unlock them (Layers dialog, Lock), or for a layer choose the output \"New layer above it\""
     )]
     Locked,
+    /// The user has locked the pixels of a group.
+    #[error("the pixels of the layer's group are locked: unlock the group (Layers dialog, Lock)")]
+    GroupLocked,
     /// Nothing selected lies in the layer.
     #[error(
         "the selection is empty or outside of the layer: select something in it, or nothing at all (Select > None)"
@@ -182,6 +185,9 @@ fn check_drawable(drawable: &Drawable, output: settings::Output) -> Result<Area,
     }
     if drawable.colour == Colour::Indexed {
         return Err(Error::Indexed);
+    }
+    if drawable.group_locked {
+        return Err(Error::GroupLocked);
     }
     match output {
         settings::Output::Replace if drawable.locked => return Err(Error::Locked),

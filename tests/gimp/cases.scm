@@ -128,10 +128,21 @@
   (lambda (image layer) (restore image layer 1.0)))
 (refused "locked" (lambda (image layer) (lock layer))
   (lambda (image layer) (restore image layer 1.0)))
-(refused "group"
+(define (into-group image layer)
+  (let ((group (new-group image)))
+    (gimp-image-insert-layer image group 0 0)
+    (gimp-image-reorder-item image layer group 0)
+    group))
+(refused "locked-group" (lambda (image layer) (lock (into-group image layer)))
+  (lambda (image group) (restore-in RUN-NONINTERACTIVE image (child group) 1.0 "" 0 1)))
+(refused "locked-mask"
   (lambda (image layer)
-    (gimp-image-insert-layer image (new-group image) 0 0)
-    (gimp-image-reorder-item image layer (top image) 0))
+    (gimp-layer-add-alpha layer)
+    (gimp-layer-add-mask layer (car (gimp-layer-create-mask layer 5)))
+    (lock layer))
+  (lambda (image layer) (restore image (get-mask layer) 1.0)))
+(refused "group"
+  into-group
   (lambda (image group) (restore image group 1.0)))
 (refused "outside"
   (lambda (image layer)

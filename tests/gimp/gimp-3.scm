@@ -8,6 +8,7 @@
 (define (to-indexed image) (gimp-image-convert-indexed image CONVERT-DITHER-NONE CONVERT-PALETTE-GENERATE 16 FALSE FALSE ""))
 (define (new-group image) (car (gimp-group-layer-new image "group")))
 (define (new-channel image) (car (gimp-selection-save image)))
+(define (child group) (vector-ref (car (gimp-item-get-children group)) 0))
 (define (lock item) (gimp-item-set-lock-content item TRUE))
 (define (get-mask layer) (car (gimp-layer-get-mask layer)))
 (define (restore-in mode image drawable strength weights tile output)

@@ -361,6 +361,8 @@ fn compare_refusals(results: &Results) {
     let mut cases = vec![
         ("indexed", "Image > Mode > RGB"),
         ("locked", "unlock them"),
+        ("locked-group", "unlock the group"),
+        ("locked-mask", "unlock them"),
         ("group", "select one layer inside it"),
         ("outside", "Select > None"),
         ("mask-new-layer", "choose the output"),

@@ -115,3 +115,8 @@ fn in_gimp_2_10() {
 fn in_gimp_3_0() {
     use_it(Version::Three0);
 }
+
+#[test]
+fn in_gimp_3_2() {
+    use_it(Version::Three2);
+}

@@ -61,15 +61,18 @@ functions! {
         fn gimp_drawable_has_alpha(Id) -> c_int;
         fn gimp_item_is_group(Id) -> c_int;
         fn gimp_item_is_layer(Id) -> c_int;
+        fn gimp_item_is_layer_mask(Id) -> c_int;
         fn gimp_item_get_lock_content(Id) -> c_int;
         fn gimp_item_set_lock_content(Id, c_int) -> c_int;
         fn gimp_item_get_parent(Id) -> Id;
         fn gimp_item_get_name(Id) -> *mut c_char;
         fn gimp_item_set_name(Id, Text) -> c_int;
         fn gimp_item_delete(Id) -> c_int;
+        fn gimp_layer_from_mask(Id) -> Id;
         fn gimp_layer_is_floating_sel(Id) -> c_int;
         fn gimp_layer_new_from_drawable(Id, Id) -> Id;
         fn gimp_image_insert_layer(Id, Id, Id, c_int) -> c_int;
+        fn gimp_image_remove_layer(Id, Id) -> c_int;
         fn gimp_image_get_item_position(Id, Id) -> c_int;
         fn gimp_image_undo_group_start(Id) -> c_int;
         fn gimp_image_undo_group_end(Id) -> c_int;
@@ -123,21 +126,23 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
         Ok(())
     }
 
-    /// Whether the user has locked the pixels of an item, or of a group that it is in.
+    /// Whether the user has locked the pixels of an item, and of a group that it is in; a mask is locked with its layer.
     ///
     /// # Safety
     /// `item` names an item of GIMP's.
-    unsafe fn is_locked(&self, mut item: Id) -> bool {
-        while item != self.none {
-            // SAFETY: an item, as the caller and GIMP promise.
-            unsafe {
-                if (self.gimp.gimp_item_get_lock_content)(item) != 0 {
-                    return true;
-                }
-                item = (self.gimp.gimp_item_get_parent)(item);
+    unsafe fn locks(&self, mut item: Id) -> (bool, bool) {
+        let gimp = &self.gimp;
+        // SAFETY: items, as the caller and GIMP promise.
+        unsafe {
+            if (gimp.gimp_item_is_layer_mask)(item) != 0 {
+                item = (gimp.gimp_layer_from_mask)(item);
             }
+            let is_locked = |item| (gimp.gimp_item_get_lock_content)(item) != 0;
+            let parent =
+                |item| Some((gimp.gimp_item_get_parent)(item)).filter(|item| *item != self.none);
+            let mut groups = std::iter::successors(parent(item), |group| parent(*group));
+            (is_locked(item), groups.any(is_locked))
         }
-        false
     }
 }
 
@@ -174,6 +179,7 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 Colour::Rgb
             };
             let is_layer = (gimp.gimp_item_is_layer)(id) != 0;
+            let (locked, group_locked) = lib.locks(id);
             let drawable = Drawable {
                 width,
                 height,
@@ -181,7 +187,8 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 colour,
                 alpha: (gimp.gimp_drawable_has_alpha)(id) != 0,
                 group,
-                locked: lib.is_locked(id),
+                locked,
+                group_locked,
                 layer: is_layer && (gimp.gimp_layer_is_floating_sel)(id) == 0,
             };
             // The drawable's own space: the network gets the values that the user sees as 0..1, and the
@@ -251,7 +258,9 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 (gimp.gimp_item_delete)(layer);
                 Err(Refused)
             } else {
-                fill(layer)
+                fill(layer).inspect_err(|_| {
+                    (gimp.gimp_image_remove_layer)(self.image, layer);
+                })
             };
             (gimp.gimp_image_undo_group_end)(self.image);
             done

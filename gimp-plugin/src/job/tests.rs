@@ -47,6 +47,7 @@ fn drawable(width: usize, height: usize, colour: Colour, alpha: bool) -> Drawabl
         alpha,
         group: false,
         locked: false,
+        group_locked: false,
         layer: true,
     }
 }
@@ -194,7 +195,7 @@ fn what_cannot_be_restored_says_what_to_do() {
         ..Settings::default()
     };
     let good = drawable(40, 30, Colour::Rgb, false);
-    let cases: [(Drawable, &Settings, &str); 7] = [
+    let cases: [(Drawable, &Settings, &str); 8] = [
         (
             Drawable {
                 colour: Colour::Indexed,
@@ -218,6 +219,14 @@ fn what_cannot_be_restored_says_what_to_do() {
             },
             &settings,
             "unlock them",
+        ),
+        (
+            Drawable {
+                group_locked: true,
+                ..good
+            },
+            &new_layer,
+            "unlock the group",
         ),
         (
             Drawable {
