@@ -5,6 +5,7 @@
 
 mod dihedral;
 mod options;
+mod part;
 mod restoration;
 mod stream;
 mod survey;
@@ -145,8 +146,19 @@ impl<N: Network> Restorer<N> {
             return stream::copy(source, sink, progress);
         }
         let plan = self.plan(source.width(), source.height(), options)?;
+        let restoration = Restoration::new(plan, options, self.network.surveys())?;
+        self.finish(restoration, source, sink, progress)
+    }
+
+    /// Runs the network until there is nothing left to restore.
+    fn finish(
+        &self,
+        mut restoration: Restoration,
+        source: &dyn Source,
+        sink: &mut dyn Sink,
+        progress: ProgressCallback<'_>,
+    ) -> Result<()> {
         let _release = Release(&self.network);
-        let mut restoration = Restoration::new(plan, options, self.network.surveys())?;
         report(progress, restoration.progress())?;
         while let Some(input) = restoration.next_tile(source) {
             let output = self.run(input)?;

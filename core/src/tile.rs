@@ -131,6 +131,16 @@ impl TilePlan {
         self.rows.length
     }
 
+    /// The image.
+    pub fn area(&self) -> Area {
+        Area {
+            x: 0,
+            y: 0,
+            width: self.width(),
+            height: self.height(),
+        }
+    }
+
     /// Columns of every tile.
     pub fn tile_width(&self) -> usize {
         self.columns.tile

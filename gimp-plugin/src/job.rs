@@ -15,10 +15,6 @@ use crate::host::{Colour, Drawable, Host, Refused};
 use crate::settings::{self, Settings};
 use crate::weights::{self, OpenError};
 
-/// Pixels around the selection that the network sees as well, so that its border is restored as it
-/// would be without a selection.
-const CONTEXT: usize = 64;
-
 /// Bytes for the network and the band of rows being summed. With the program, its weights and GIMP's
 /// own caches a photo of 24 megapixels then stays under 1.5 GiB.
 const MEMORY: u64 = DEFAULT_MEMORY;
@@ -143,13 +139,13 @@ fn restore<N: Network>(
 
     host.progress(0.0, "Restoring");
     let restorer = open(settings)?;
-    let region = with_context(&drawable, selection, restorer.network().multiple());
-    let options = options(&restorer, region, settings)?;
+    let options = options(&restorer, &drawable, settings)?;
     let host = RefCell::new(host);
-    let mut sink = Output::new(&host, &drawable, region, selection);
+    let mut sink = Output::new(&host, &drawable, selection);
     let clock = Clock::start();
-    restorer.restore(
-        &Input::new(&host, &drawable, region),
+    restorer.restore_area(
+        &Input::new(&host, &drawable),
+        selection,
         &mut sink,
         &options,
         &mut |progress| {
@@ -197,28 +193,10 @@ fn check_drawable(drawable: &Drawable, output: settings::Output) -> Result<Area,
     drawable.selection.ok_or(Error::Outside)
 }
 
-/// The selection with its surroundings; it begins at multiples of the network's own, so that its inner
-/// grids fall on the same pixels as without a selection.
-fn with_context(drawable: &Drawable, selection: Area, multiple: usize) -> Area {
-    let extend = |start: usize, count: usize, length: usize| {
-        let first = start.saturating_sub(CONTEXT) / multiple * multiple;
-        let end = (start + count + CONTEXT).min(length);
-        (first, end - first)
-    };
-    let (x, width) = extend(selection.x, selection.width, drawable.width);
-    let (y, height) = extend(selection.y, selection.height, drawable.height);
-    Area {
-        x,
-        y,
-        width,
-        height,
-    }
-}
-
 /// Shares the memory between the network and the band of rows.
 fn options<N: Network>(
     restorer: &Restorer<N>,
-    region: Area,
+    drawable: &Drawable,
     settings: &Settings,
 ) -> Result<Options, Error> {
     let mut options = Options {
@@ -230,9 +208,9 @@ fn options<N: Network>(
         return Ok(options);
     }
     options.memory = Some(MEMORY);
-    let plan = restorer.plan(region.width, region.height, &options)?;
+    let plan = restorer.plan(drawable.width, drawable.height, &options)?;
     // Three floats of result for each pixel, and what is written of them.
-    let band = (plan.tile_height() * region.width * 16) as u64;
+    let band = (plan.tile_height() * drawable.width * 16) as u64;
     options.memory = Some(MEMORY.saturating_sub(band).max(1));
     Ok(options)
 }

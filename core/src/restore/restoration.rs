@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::dihedral::Dihedral;
+use super::part::Part;
 use super::survey::Survey;
 use super::{Area, Options, Source, TilePlan};
 use crate::blend::Band;
@@ -58,6 +59,8 @@ pub struct FinishedRows<'a> {
 /// Dropping it at any point cancels. Besides the plan it holds a tile and a band of rows as high as
 /// a tile, not the image.
 pub struct Restoration {
+    /// Where in the image the plan's pixels are: everywhere, or in a part.
+    part: Area,
     plan: TilePlan,
     strength: f32,
     passes: usize,
@@ -86,6 +89,19 @@ impl Restoration {
     /// # Errors
     /// [`Error::InvalidOption`] as [`Options::validate`].
     pub fn new(plan: TilePlan, options: &Options, surveys: bool) -> Result<Self> {
+        let part = plan.area();
+        Self::of_part(part, plan.clone(), plan, options, surveys)
+    }
+
+    /// Of a part of an image, for which there is a plan of its own, by a survey of the image. Rows and tiles are
+    /// the part's, the source is the image.
+    pub(super) fn of_part(
+        part: Area,
+        plan: TilePlan,
+        image: TilePlan,
+        options: &Options,
+        surveys: bool,
+    ) -> Result<Self> {
         options.validate()?;
         let band = Band::new(&plan);
         let passes = if options.self_ensemble {
@@ -94,12 +110,13 @@ impl Restoration {
             1
         };
         let survey = if surveys {
-            Survey::new(&plan, passes)
+            Survey::new(image, passes)
         } else {
-            Survey::none()
+            Survey::none(image)
         };
         let strength = options.strength;
         Ok(Self {
+            part,
             plan,
             strength,
             passes,
@@ -138,11 +155,7 @@ impl Restoration {
     /// # Panics
     /// If `source` has another size.
     pub fn next_tile(&mut self, source: &dyn Source) -> Option<TileInput> {
-        assert_eq!(
-            (source.width(), source.height()),
-            (self.plan.width(), self.plan.height()),
-            "the planned image"
-        );
+        self.check_size(source);
         if self.done == self.progress().total {
             return None;
         }
@@ -155,7 +168,8 @@ impl Restoration {
             if tile.column == 0 {
                 self.band.advance(self.finished);
             }
-            let input = read_reflected(source, tile.input);
+            let part = Part::new(source, self.part);
+            let input = read_reflected(&part, tile.input);
             let mean = vec![0.0; input.len()];
             Current { tile, input, mean }
         });
@@ -176,27 +190,30 @@ impl Restoration {
     /// If there are not that many runs, or the [surveys](Progress::surveys) are not done, or `source` has
     /// another size.
     pub fn read_ahead(&self, run: usize, source: &dyn Source) -> TileInput {
-        assert_eq!(
-            (source.width(), source.height()),
-            (self.plan.width(), self.plan.height()),
-            "the planned image"
-        );
+        self.check_size(source);
         let surveys = self.survey.runs();
-        let (tile, purpose) = match run.checked_sub(surveys) {
-            None => (self.survey.tile(run), Purpose::Survey),
+        let (area, input, purpose) = match run.checked_sub(surveys) {
+            None => {
+                let area = self.survey.tile(run).input;
+                (area, read_reflected(source, area), Purpose::Survey)
+            }
             Some(run) => {
                 assert!(self.done >= surveys, "the survey is done");
-                let tile = run / self.passes;
-                (tile, purpose(&self.survey, run % self.passes))
+                let area = self.plan.tile(run / self.passes).input;
+                let input = read_reflected(&Part::new(source, self.part), area);
+                (area, input, purpose(&self.survey, run % self.passes))
             }
         };
-        let area = self.plan.tile(tile).input;
-        network_input(
-            &read_reflected(source, area),
-            area,
-            run % self.passes,
-            purpose,
-        )
+        network_input(&input, area, run % self.passes, purpose)
+    }
+
+    fn check_size(&self, source: &dyn Source) {
+        let image = self.survey.plan();
+        assert_eq!(
+            (source.width(), source.height()),
+            (image.width(), image.height()),
+            "the planned image"
+        );
     }
 
     /// Takes the network's result for the tile handed out last, `[3, height, width]` or the sums, and gives the

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::tile::TilePlan;
+use crate::tile::{Tile, TilePlan};
 use crate::{Error, Result};
 
 /// So many pixels are surveyed where there are as many; more would say little that is new.
@@ -14,25 +14,33 @@ const TILES: usize = 4;
 /// The sums of an image, for each pass of a tile.
 #[derive(Debug)]
 pub(super) struct Survey {
+    plan: TilePlan,
     tiles: Vec<usize>,
     means: Vec<Arc<Vec<f32>>>,
 }
 
 impl Survey {
     /// Of no tile if there is only one: its sums are the image's.
-    pub(super) fn new(plan: &TilePlan, passes: usize) -> Self {
+    pub(super) fn new(plan: TilePlan, passes: usize) -> Self {
         Self {
-            tiles: tiles(plan),
+            tiles: tiles(&plan),
             means: vec![Arc::default(); passes],
+            plan,
         }
     }
 
     /// Of no tile.
-    pub(super) fn none() -> Self {
+    pub(super) fn none(plan: TilePlan) -> Self {
         Self {
             tiles: Vec::new(),
             means: Vec::new(),
+            plan,
         }
+    }
+
+    /// The tiles of the image.
+    pub(super) fn plan(&self) -> &TilePlan {
+        &self.plan
     }
 
     /// Runs of the network that it takes.
@@ -41,8 +49,8 @@ impl Survey {
     }
 
     /// The tile of a run; its passes follow each other.
-    pub(super) fn tile(&self, run: usize) -> usize {
-        self.tiles[run / self.means.len()]
+    pub(super) fn tile(&self, run: usize) -> Tile {
+        self.plan.tile(self.tiles[run / self.means.len()])
     }
 
     /// Takes the sums of a run.
@@ -205,10 +213,10 @@ mod tests {
     #[test]
     fn the_mean_is_that_of_each_pass() {
         let plan = plan(480, 320, 256);
-        let mut survey = Survey::new(&plan, 2);
+        let mut survey = Survey::new(plan.clone(), 2);
         assert_eq!(survey.runs(), 2 * plan.len());
         for run in 0..survey.runs() {
-            assert_eq!(survey.tile(run), run / 2);
+            assert_eq!(survey.tile(run), plan.tile(run / 2));
             let sums = [run as f32, 1.0];
             survey.accept(run, &sums).expect("equal lengths");
         }

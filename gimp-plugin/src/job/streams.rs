@@ -10,43 +10,29 @@ use crate::host::{Drawable, Host};
 /// Rows that are converted and written at a time.
 const ROWS: usize = 32;
 
-/// A part of a drawable, read as RGB: grey as three equal channels, alpha not at all.
+/// A drawable, read as RGB: grey as three equal channels, alpha not at all.
 pub struct Input<'a, 'host> {
     host: &'a RefCell<&'host mut dyn Host>,
     drawable: &'a Drawable,
-    region: Area,
 }
 
 impl<'a, 'host> Input<'a, 'host> {
-    /// `region` is inside the drawable.
-    pub fn new(
-        host: &'a RefCell<&'host mut dyn Host>,
-        drawable: &'a Drawable,
-        region: Area,
-    ) -> Self {
-        Self {
-            host,
-            drawable,
-            region,
-        }
+    /// `drawable` is the host's.
+    pub fn new(host: &'a RefCell<&'host mut dyn Host>, drawable: &'a Drawable) -> Self {
+        Self { host, drawable }
     }
 }
 
 impl Source for Input<'_, '_> {
     fn width(&self) -> usize {
-        self.region.width
+        self.drawable.width
     }
 
     fn height(&self) -> usize {
-        self.region.height
+        self.drawable.height
     }
 
     fn read(&self, area: Area, rgb: &mut [f32]) {
-        let area = Area {
-            x: area.x + self.region.x,
-            y: area.y + self.region.y,
-            ..area
-        };
         let channels = self.drawable.channels();
         if channels == 3 {
             return self.host.borrow().read(area, rgb);
@@ -63,31 +49,28 @@ impl Source for Input<'_, '_> {
     }
 }
 
-/// Writes restored rows of a region, as far as they are selected, with the drawable's own alpha.
+/// Writes the restored rows of the selection, with the drawable's own alpha.
 pub struct Output<'a, 'host> {
     host: &'a RefCell<&'host mut dyn Host>,
     drawable: &'a Drawable,
-    region: Area,
     selection: Area,
 }
 
 impl<'a, 'host> Output<'a, 'host> {
-    /// `selection` is inside `region`, and that inside the drawable.
+    /// `selection` is inside the drawable.
     pub fn new(
         host: &'a RefCell<&'host mut dyn Host>,
         drawable: &'a Drawable,
-        region: Area,
         selection: Area,
     ) -> Self {
         Self {
             host,
             drawable,
-            region,
             selection,
         }
     }
 
-    /// Writes rows that are all selected, `[area.height, region.width, 3]`.
+    /// Writes rows, `[area.height, area.width, 3]`.
     fn write(&mut self, area: Area, rows: &[f32]) {
         let (colours, channels) = (self.drawable.colours(), self.drawable.channels());
         let mut samples = vec![0.0; area.width * area.height * channels];
@@ -95,11 +78,8 @@ impl<'a, 'host> Output<'a, 'host> {
             // Only alpha of it stays.
             self.host.borrow().read(area, &mut samples);
         }
-        let left = (area.x - self.region.x) * 3;
-        let rows = rows
-            .chunks_exact(self.region.width * 3)
-            .flat_map(|row| row[left..left + area.width * 3].chunks_exact(3));
-        for (to, rgb) in samples.chunks_exact_mut(channels).zip(rows) {
+        let pixels = rows.chunks_exact(3);
+        for (to, rgb) in samples.chunks_exact_mut(channels).zip(pixels) {
             match colours {
                 1 => to[0] = (rgb[0] + rgb[1] + rgb[2]) / 3.0,
                 _ => to[..3].copy_from_slice(rgb),
@@ -111,20 +91,14 @@ impl<'a, 'host> Output<'a, 'host> {
 
 impl Sink for Output<'_, '_> {
     fn write_rows(&mut self, y: usize, rows: &[f32]) -> dino_ir::Result<()> {
-        let stride = self.region.width * 3;
-        let first = self.region.y + y;
-        let start = first.max(self.selection.y);
-        let end = (first + rows.len() / stride).min(self.selection.y + self.selection.height);
-        let mut y = start;
-        while y < end {
-            let height = ROWS.min(end - y);
+        let stride = self.selection.width * 3;
+        for (part, rows) in rows.chunks(ROWS * stride).enumerate() {
             let area = Area {
-                y,
-                height,
+                y: self.selection.y + y + part * ROWS,
+                height: rows.len() / stride,
                 ..self.selection
             };
-            self.write(area, &rows[(y - first) * stride..][..height * stride]);
-            y += height;
+            self.write(area, rows);
         }
         Ok(())
     }

@@ -129,26 +129,6 @@ fn only_the_selection_changes_and_by_its_mask() {
 }
 
 #[test]
-fn the_network_sees_what_surrounds_the_selection() {
-    let drawable = drawable(300, 200, Colour::Rgb, false);
-    let area = |x, y, width, height| Area {
-        x,
-        y,
-        width,
-        height,
-    };
-    assert_eq!(
-        with_context(&drawable, area(101, 90, 10, 10), 8),
-        area(32, 24, 143, 140)
-    );
-    // Never beyond the layer.
-    assert_eq!(
-        with_context(&drawable, area(3, 150, 290, 50), 8),
-        area(0, 80, 300, 120)
-    );
-}
-
-#[test]
 fn a_new_layer_leaves_the_old_one() {
     let mut host = layer(40, 30, Colour::Rgb, false);
     // Locked pixels stay as they are, so this is allowed.

@@ -1,0 +1,299 @@
+//! A part of an image, restored as it would be with the whole.
+
+use super::{
+    Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, stream,
+};
+use crate::{Error, Result};
+
+/// Pixels around an area that the network sees as well, so that its border is restored as it would be with the
+/// whole image.
+const CONTEXT: usize = 64;
+
+/// Side of the tiles in which an image is surveyed, at most: it is not restored in them.
+const SURVEYED: usize = 512;
+
+impl<N: Network> Restorer<N> {
+    /// Restores an area of `source` as [`restore`](Self::restore) does with all of it: the network sees what is around
+    /// the area, and goes by a survey of the image. `sink` takes an image of the area's size.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore); [`Error::InvalidImage`] if the area is empty or not inside the image.
+    pub fn restore_area(
+        &self,
+        source: &dyn Source,
+        area: Area,
+        sink: &mut dyn Sink,
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> Result<()> {
+        options.validate()?;
+        let (width, height) = (source.width(), source.height());
+        check_inside(area, width, height)?;
+        if options.strength == 0.0 {
+            return stream::copy(&Part::new(source, area), sink, progress);
+        }
+        let whole = self.plan(width, height, options)?;
+        let part = match whole.len() {
+            1 => whole.area(),
+            _ => surroundings(area, width, height, self.network().multiple()),
+        };
+        let mut sink = Crop { sink, area, part };
+        if part == whole.area() {
+            return self.restore(source, &mut sink, options, progress);
+        }
+        let plan = self.plan(part.width, part.height, options)?;
+        let tile = whole.tile_width().max(whole.tile_height()).min(SURVEYED);
+        let surveyed = Options {
+            tile: Some(tile),
+            overlap: options.overlap.map(|overlap| overlap.min(tile / 2)),
+            ..options.clone()
+        };
+        let image = self.plan(width, height, &surveyed)?;
+        let surveys = self.network().surveys();
+        let restoration = Restoration::of_part(part, plan, image, options, surveys)?;
+        self.finish(restoration, source, &mut sink, progress)
+    }
+}
+
+fn check_inside(area: Area, width: usize, height: usize) -> Result<()> {
+    let inside = |start: usize, count: usize, length: usize| {
+        count > 0 && start.checked_add(count).is_some_and(|end| end <= length)
+    };
+    if inside(area.x, area.width, width) && inside(area.y, area.height, height) {
+        return Ok(());
+    }
+    Err(Error::InvalidImage(format!(
+        "the area of {} x {} pixels at {}, {} is not inside an image of {width} x {height}",
+        area.width, area.height, area.x, area.y
+    )))
+}
+
+/// The area with its context; it begins and ends at multiples of the network's own, so that its inner grids fall on
+/// the same pixels as in the whole image.
+fn surroundings(area: Area, width: usize, height: usize, multiple: usize) -> Area {
+    let extend = |start: usize, count: usize, length: usize| {
+        let first = start.saturating_sub(CONTEXT) / multiple * multiple;
+        let end = (start + count + CONTEXT).next_multiple_of(multiple);
+        (first, end.min(length) - first)
+    };
+    let (x, width) = extend(area.x, area.width, width);
+    let (y, height) = extend(area.y, area.height, height);
+    Area {
+        x,
+        y,
+        width,
+        height,
+    }
+}
+
+/// Rows cropped at a time.
+const ROWS: usize = 32;
+
+/// A part of a source.
+pub(super) struct Part<'a> {
+    source: &'a dyn Source,
+    area: Area,
+}
+
+impl<'a> Part<'a> {
+    /// `area` is inside the source.
+    pub(super) fn new(source: &'a dyn Source, area: Area) -> Self {
+        Self { source, area }
+    }
+}
+
+impl Source for Part<'_> {
+    fn width(&self) -> usize {
+        self.area.width
+    }
+
+    fn height(&self) -> usize {
+        self.area.height
+    }
+
+    fn read(&self, area: Area, rgb: &mut [f32]) {
+        let area = Area {
+            x: area.x + self.area.x,
+            y: area.y + self.area.y,
+            ..area
+        };
+        self.source.read(area, rgb);
+    }
+}
+
+/// Hands on what of a part lies in an area.
+struct Crop<'a> {
+    sink: &'a mut dyn Sink,
+    area: Area,
+    part: Area,
+}
+
+impl Sink for Crop<'_> {
+    fn write_rows(&mut self, y: usize, rows: &[f32]) -> Result<()> {
+        let (area, stride) = (self.area, self.part.width * 3);
+        let left = (area.x - self.part.x) * 3;
+        let first = self.part.y + y;
+        let start = first.max(area.y);
+        let end = (first + rows.len() / stride).min(area.y + area.height);
+        for y in (start..end).step_by(ROWS) {
+            let rows = &rows[(y - first) * stride..][..ROWS.min(end - y) * stride];
+            let rows = rows.chunks_exact(stride);
+            let cropped: Vec<f32> = rows
+                .flat_map(|row| &row[left..left + area.width * 3])
+                .copied()
+                .collect();
+            self.sink.write_rows(y - area.y, &cropped)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::Tensor;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::image::Image;
+    use crate::restore::ImageSink;
+
+    /// Takes half of the mean of all that it sees away, and adds what is eight pixels to the right.
+    struct Wide;
+
+    impl Network for Wide {
+        fn multiple(&self) -> usize {
+            8
+        }
+
+        fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+            (height * width) as u64
+        }
+
+        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+            let survey = self.survey(x.clone());
+            self.forward_surveyed(x, survey)
+        }
+
+        fn surveys(&self) -> bool {
+            true
+        }
+
+        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+            x.mean().reshape([1, 1])
+        }
+
+        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+            let [_, _, _, width] = x.dims();
+            let right = Tensor::cat(
+                vec![x.clone().narrow(3, 8, width - 8), x.clone().narrow(3, 0, 8)],
+                3,
+            );
+            x + right - survey.reshape([1, 1, 1, 1]) * 0.5
+        }
+    }
+
+    fn photo() -> Image {
+        let (width, height) = (400, 300);
+        let pixels = (0..width * height * 3).map(|at| {
+            let (x, y) = (at / 3 % width, at / 3 / width);
+            (x as f32 / 400.0 + (y * 7919 % 31) as f32 / 62.0) / 2.0
+        });
+        Image::new(width, height, pixels.collect()).expect("a good image")
+    }
+
+    fn restore(area: Area, options: &Options) -> Vec<f32> {
+        let mut sink = ImageSink::new(area.width, area.height).expect("a size");
+        Restorer::new(Wide, &Device::flex())
+            .restore_area(&photo(), area, &mut sink, options, &mut |_| {
+                std::ops::ControlFlow::Continue(())
+            })
+            .expect("restored");
+        sink.finish().expect("all rows").pixels().to_vec()
+    }
+
+    #[test]
+    fn is_what_the_whole_image_gives_there() {
+        let image = photo();
+        let area = Area {
+            x: 301,
+            y: 17,
+            width: 50,
+            height: 41,
+        };
+        // In one tile, and in tiles of 128 that all go by one survey.
+        for tile in [None, Some(128)] {
+            // No weight where a tile's end is felt.
+            let overlap = tile.map(|_| 48);
+            let options = Options {
+                tile,
+                overlap,
+                ..Options::default()
+            };
+            let whole = Restorer::new(Wide, &Device::flex())
+                .restore_image(&image, &options)
+                .expect("restored");
+            let found = restore(area, &options);
+            for (at, value) in found.iter().enumerate() {
+                let (x, y) = (area.x + at / 3 % area.width, area.y + at / 3 / area.width);
+                let expected = whole.pixels()[(y * image.width() + x) * 3 + at % 3];
+                assert!((value - expected).abs() < 1e-5, "{tile:?} at {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn strength_0_copies_the_area() {
+        let area = Area {
+            x: 3,
+            y: 5,
+            width: 7,
+            height: 2,
+        };
+        let options = Options {
+            strength: 0.0,
+            ..Options::default()
+        };
+        let mut expected = vec![0.0; 7 * 2 * 3];
+        photo().read(area, &mut expected);
+        assert_eq!(restore(area, &options), expected);
+    }
+
+    #[test]
+    fn the_network_sees_what_is_around() {
+        let area = |x, y, width, height| Area {
+            x,
+            y,
+            width,
+            height,
+        };
+        assert_eq!(
+            surroundings(area(101, 90, 10, 10), 300, 200, 8),
+            area(32, 24, 144, 144)
+        );
+        // Never beyond the image.
+        assert_eq!(
+            surroundings(area(3, 150, 290, 50), 300, 200, 8),
+            area(0, 80, 300, 120)
+        );
+    }
+
+    #[test]
+    fn areas_outside_are_refused() {
+        for (x, width) in [(0, 0), (399, 2), (usize::MAX, 2)] {
+            let area = Area {
+                x,
+                y: 0,
+                width,
+                height: 1,
+            };
+            let error = Restorer::new(Wide, &Device::flex()).restore_area(
+                &photo(),
+                area,
+                &mut ImageSink::new(1, 1).expect("a size"),
+                &Options::default(),
+                &mut |_| std::ops::ControlFlow::Continue(()),
+            );
+            assert!(matches!(error, Err(Error::InvalidImage(_))));
+        }
+    }
+}
