@@ -232,7 +232,7 @@ fn finished(
         return Ok(None);
     }
     let (steps, seconds) = (outcome.step, outcome.seconds);
-    let provenance = run_provenance(steps, seconds, outcome.best_psnr);
+    let provenance = run_provenance(steps, seconds, outcome.validation_psnr);
     let net = outcome.averaged.net;
     let bytes = to_bytes(&net, &sizes, Dtype::F32, provenance)?;
     write_atomically(&folder.join("weights.safetensors"), &bytes)?;

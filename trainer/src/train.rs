@@ -45,8 +45,8 @@ pub struct Outcome<M> {
     pub averaged: M,
     /// Steps done, over all sessions.
     pub step: u64,
-    /// Best validation PSNR in dB.
-    pub best_psnr: Option<f64>,
+    /// Validation PSNR of the averaged weights in dB, if they were validated.
+    pub validation_psnr: Option<f64>,
     /// Seconds of training, over all sessions.
     pub seconds: f64,
     /// The last checkpoint.

@@ -128,13 +128,13 @@ pub fn export(weights: &Path, output: &Path, dtype: Dtype, force: bool) -> Resul
     output::write(output, force, |out| Ok(out.write_all(&exported)?))
 }
 
-/// What a training run leaves in its weights, for people.
-pub fn run_provenance(steps: u64, seconds: f64, best_psnr: Option<f64>) -> Value {
+/// What a training run leaves in its weights, for people: how long it took and the validation PSNR of these weights in dB.
+pub fn run_provenance(steps: u64, seconds: f64, validation_psnr: Option<f64>) -> Value {
     json!({
         "made_by": concat!("trainer ", env!("CARGO_PKG_VERSION")),
         "steps": steps,
         "hours": (seconds / 36.0).round() / 100.0,
-        "validation_psnr": best_psnr,
+        "validation_psnr": validation_psnr,
     })
 }
 
@@ -150,7 +150,10 @@ fn exported(path: &Path, dtype: Dtype) -> Result<Vec<u8>> {
     if path.is_dir() || crate::checkpoint::is_checkpoint(&bytes) {
         let checkpoint = Checkpoint::load(path)?;
         let state = &checkpoint.state;
-        let provenance = run_provenance(state.step, state.seconds, state.best_psnr);
+        // The state knows the best checkpoint's, which is another's than the last one's.
+        let best = path.ends_with(crate::checkpoint::BEST);
+        let psnr = state.best_psnr.filter(|_| best);
+        let provenance = run_provenance(state.step, state.seconds, psnr);
         let (net, config) = DinoIrTrainee::from_checkpoint(&checkpoint)?;
         return Ok(dino_ir::weights::to_bytes(
             &net, &config, dtype, provenance,

@@ -150,7 +150,8 @@ fn finish<M: Trainee>(
         run.note_stop(outcome.step);
         return Ok(ExitCode::from(FAILED));
     }
-    let provenance = weights::run_provenance(outcome.step, outcome.seconds, outcome.best_psnr);
+    let provenance =
+        weights::run_provenance(outcome.step, outcome.seconds, outcome.validation_psnr);
     let path = run.folder().join(WEIGHTS);
     write_atomically(&path, &to_bytes(outcome.averaged, provenance)?)?;
     if !run.quiet {

@@ -40,7 +40,8 @@ pub(super) struct Run<'a, M> {
     checkpoint: Option<PathBuf>,
     checkpoint_step: Option<u64>,
     checkpoint_time: Instant,
-    validated_step: Option<u64>,
+    /// Step and PSNR of the last validation.
+    validated: Option<(u64, f64)>,
     input_psnr: Option<BTreeMap<String, f64>>,
 }
 
@@ -110,12 +111,10 @@ impl<'a, M: Trainee> Run<'a, M> {
             false => path.parent().unwrap_or(Path::new(".")),
         });
         let log = Log::open(&options.out, log_source, state.step)?;
-        let validated = |entry: &Entry| matches!(entry, Entry::Validation { .. });
-        let validated_step = log
-            .entries()?
-            .iter()
-            .rfind(|entry| validated(entry))
-            .map(Entry::step);
+        let validated = log.entries()?.iter().rev().find_map(|entry| match entry {
+            Entry::Validation { step, psnr, .. } => Some((*step, *psnr)),
+            _ => None,
+        });
         let bar = progress_bar(config.total_steps(), state.step, options.quiet);
         let devices = [std::slice::from_ref(&device), &options.others].concat();
         let devices: Vec<Device> = devices.iter().map(|d| config.autodiff(d)).collect();
@@ -133,7 +132,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             log,
             bar,
             checkpoint_time: Instant::now(),
-            validated_step,
+            validated,
             input_psnr: None,
         })
     }
@@ -169,7 +168,7 @@ impl<'a, M: Trainee> Run<'a, M> {
                 self.save()?;
             }
         }
-        if !self.stopped() && self.validated_step != Some(self.state.step) {
+        if !self.stopped() && self.validation_psnr().is_none() {
             self.validate(validation)?;
         }
         Ok(())
@@ -258,11 +257,17 @@ impl<'a, M: Trainee> Run<'a, M> {
     fn validate_if_due(&mut self, batches: &[Batch]) -> Result<()> {
         let (every, step) = (self.config.validation.every, self.state.step);
         let due = every > 0 && step > 0 && step.is_multiple_of(every);
-        if due && self.validated_step != Some(step) {
+        if due && self.validation_psnr().is_none() {
             self.validate(batches)
         } else {
             Ok(())
         }
+    }
+
+    /// Validation PSNR of the weights as they are now in dB, if it is known.
+    fn validation_psnr(&self) -> Option<f64> {
+        let (step, psnr) = self.validated?;
+        (step == self.state.step).then_some(psnr)
     }
 
     /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped.
@@ -306,7 +311,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             input: input.clone(),
             seconds: self.state.seconds,
         })?;
-        self.validated_step = Some(self.state.step);
+        self.validated = Some((self.state.step, psnr));
         write_curves(&self.log.entries()?, &self.options.out.join(CURVES))?;
         if self.state.best_psnr.is_none_or(|best| psnr > best) {
             self.state.best_psnr = Some(psnr);
@@ -340,11 +345,11 @@ impl<'a, M: Trainee> Run<'a, M> {
         self.save()?;
         self.bar.abandon();
         Ok(Outcome {
+            validation_psnr: self.validation_psnr(),
             averaged: self.ema.apply(self.model.valid()),
             stopped: self.state.step < self.config.total_steps(),
             model: self.model,
             step: self.state.step,
-            best_psnr: self.state.best_psnr,
             seconds: self.state.seconds,
             checkpoint: self.options.out.join(crate::checkpoint::LAST),
         })

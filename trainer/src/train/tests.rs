@@ -488,6 +488,7 @@ fn it_learns_and_leaves_the_frozen_part_alone() {
         .collect();
     assert_eq!(scores.len(), 201, "one for every fourth step");
     let (psnr, tasks, input) = scores[200];
+    assert_eq!(outcome.validation_psnr, Some(psnr), "of the last weights");
     assert!(
         psnr > scores[0].0 + 2.0,
         "from {} to {psnr} dB",
