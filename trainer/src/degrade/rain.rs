@@ -29,27 +29,34 @@ pub struct Rain {
 }
 
 impl Rain {
-    /// Draws a kind of rain: two in three like Rain100L, the rest heavy.
+    /// Draws a kind of rain: three in five like Rain100L, the rest heavy: dense, from thin to broad (a photo of many
+    /// pixels shows a drop's path broad), often with a veil.
     pub fn draw(rng: &mut impl Rng) -> Self {
-        let heavy = rng.random_bool(0.35);
+        let heavy = rng.random_bool(0.4);
+        // How much broader and longer than in Rain100L. Fewer of them cover as much, each with its light spread out.
+        let scale = if heavy {
+            rng.random_range(0.0..1.0f32).exp()
+        } else {
+            1.0
+        };
         let angle = 18.0 * rng.sample::<f32, _>(StandardNormal);
         Self {
             density: if heavy {
-                rng.random_range(40.0..130.0)
+                rng.random_range(40.0..130.0) / scale.powf(1.5)
             } else {
                 rng.random_range(12.0..50.0)
             },
             angle: angle.clamp(-45.0, 45.0),
             spread: rng.random_range(0.3..3.0),
-            length: rng.random_range(12.0..48.0),
-            width: rng.random_range(0.4..0.85),
+            length: scale * rng.random_range(12.0..48.0),
+            width: scale * rng.random_range(0.4..0.85),
             brightness: if heavy {
-                rng.random_range(0.05..0.25)
+                rng.random_range(0.05..0.25) / scale
             } else {
                 rng.random_range(0.06..0.32)
             },
-            veil: if heavy && rng.random_bool(0.5) {
-                rng.random_range(0.0..0.15)
+            veil: if heavy && rng.random_bool(0.6) {
+                rng.random_range(0.0..0.35)
             } else {
                 0.0
             },

@@ -1,7 +1,8 @@
 use super::*;
 use crate::dataset::check::check;
 use crate::dataset::{DataConfig, Dataset};
-use crate::degrade::{haze, rain};
+use crate::degrade::haze;
+use crate::degrade::rain::Rain;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -21,8 +22,14 @@ fn scene(seed: usize) -> Rgb {
     })
 }
 
+/// Rain as in these sets: streaks, no veil.
 fn rainy(seed: usize) -> Rgb {
-    rain::degrade(&scene(seed), &mut StdRng::seed_from_u64(seed as u64))
+    let mut rng = StdRng::seed_from_u64(seed as u64);
+    let rain = Rain {
+        veil: 0.0,
+        ..Rain::draw(&mut rng)
+    };
+    rain.fall(&scene(seed), &mut rng)
 }
 
 fn hazy(seed: usize) -> Rgb {
