@@ -40,14 +40,17 @@ pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 /// Whether a kernel can take these tensors: f32, on the CPU backend, with something in them.
 pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device().without_autodiff();
+    computes_on_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+}
+
+/// Whether a device is the CPU.
+pub(crate) fn computes_on_cpu(device: &Device) -> bool {
+    let device = device.clone().without_autodiff();
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))
-        && x.dtype() == DType::F32
-        && x.shape().num_elements() > 0
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ pub mod resize;
 pub mod restormer;
 pub mod sums;
 
+use std::cell::LazyCell;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -193,11 +195,12 @@ impl DinoIr {
     pub fn forward_by(&self, image: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
         match &self.guidance {
             Some(guidance) if !guidance.stages.is_empty() => {
-                let fused = guidance.fuse_by(image.clone(), sums);
+                // Not computed if the sums come from a survey.
+                let fused = LazyCell::new(|| guidance.fuse(image.clone()).features);
                 let guide = |stage, features, sums: &mut Sums| {
-                    guidance.guide(stage, &fused, features, sums)
+                    guidance.guide(stage, || fused.clone(), features, sums)
                 };
-                self.restormer.forward_by(image, guide, sums)
+                self.restormer.forward_by(image.clone(), guide, sums)
             }
             _ => {
                 let unguided = |_, features, _: &mut Sums| features;
@@ -236,10 +239,6 @@ impl Guidance {
     /// # Shapes
     /// - `image`: `[batch, 3, height, width]`, RGB in 0..1
     pub fn fuse(&self, image: Tensor<4>) -> Fused {
-        self.fuse_by(image, &mut Sums::Own)
-    }
-
-    fn fuse_by(&self, image: Tensor<4>, sums: &mut Sums) -> Fused {
         let mut blocks = self.depths.to_vec();
         blocks.dedup();
         let features = self.backbone.features(image, &blocks);
@@ -247,18 +246,18 @@ impl Guidance {
             let i = blocks.iter().position(|&b| b == block).unwrap_or(0);
             features.map(i)
         };
-        self.psf.forward_by(self.depths.map(depth), sums)
+        self.psf.forward(self.depths.map(depth))
     }
 
     fn guide(
         &self,
         stage: usize,
-        fused: &Fused,
+        fused: impl FnOnce() -> Tensor<4>,
         features: Tensor<4>,
         sums: &mut Sums,
     ) -> Tensor<4> {
         match self.stages.iter().position(|&guided| guided == stage) {
-            Some(i) => self.dr_fusion[i].forward_by(fused.features.clone(), features, sums),
+            Some(i) => self.dr_fusion[i].forward_by(fused, features, sums),
             None => features,
         }
     }

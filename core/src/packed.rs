@@ -145,7 +145,7 @@ impl Packed {
         kept
     }
 
-    /// As [`forward`](Self::forward), by the sums of a survey of images of this size.
+    /// As [`forward`](Self::forward), by the sums of a survey.
     ///
     /// # Panics
     /// If the size is not as said, or the survey is of another net.
@@ -179,17 +179,19 @@ impl Packed {
         );
         let map = Map::new(&self.workspace.maps, 3, size);
         map.fill(image);
-        let fused = self
-            .guidance
-            .as_ref()
-            .map(|guidance| (guidance, guidance.fuse(&self.workspace, map.planes(), run)));
+        let fused = self.guidance.as_ref().map(|guidance| {
+            // Fused features serve for the sums of D-R fusion only.
+            let needed = !run.sums.surveyed();
+            let fused = needed.then(|| guidance.fuse(&self.workspace, map.planes(), run));
+            (guidance, fused)
+        });
         let residual = match &fused {
             None => self
                 .restormer
                 .forward(&self.workspace, map.planes(), None, run),
             Some((guidance, fused)) => {
                 let guide = Guide {
-                    fused: fused.planes(),
+                    fused: fused.as_ref().map(Map::planes),
                     fusion: &|level| guidance.fusion(level),
                 };
                 self.restormer
@@ -243,7 +245,7 @@ impl Guidance {
             });
         let flops = self.backbone.flops(last, patches) + self.psf.flops(patches);
         let depths = depths.map(|depth| depth.expect("the depths are blocks of the backbone"));
-        let fused = self.psf.fuse(depths, &mut run.sums);
+        let fused = self.psf.fuse(depths);
         (run.watch)(Stage::new("dinov2 + psf", flops));
         fused
     }

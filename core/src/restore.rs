@@ -18,9 +18,11 @@ use burn::tensor::{Device, TensorData};
 pub use self::options::{DEFAULT_MEMORY, Options};
 pub use self::restoration::{FinishedRows, Progress, Purpose, Restoration, TileInput};
 pub use self::stream::{ImageSink, Sink, Source};
+use self::survey::Survey;
 pub use crate::tile::{Area, TilePlan};
 
 use crate::image::Image;
+use crate::kernels;
 use crate::tile::TileRules;
 use crate::{Error, Result};
 
@@ -28,6 +30,11 @@ use crate::{Error, Result};
 pub trait Network {
     /// Both sides of what [`forward`](Self::forward) takes are multiples of this; at least 1.
     fn multiple(&self) -> usize;
+
+    /// Side in pixels below which a tile shows it too little to be restored as a part of its image.
+    fn least_tile(&self) -> usize {
+        1
+    }
 
     /// The peak bytes of one forward run on a tile of that size; must not fall with either side.
     fn activation_bytes(&self, height: usize, width: usize) -> u64;
@@ -53,7 +60,7 @@ pub trait Network {
         Tensor::zeros([batch, 0], &x.device())
     }
 
-    /// As [`forward`](Self::forward), by the sums of a survey of images of the same size.
+    /// As [`forward`](Self::forward), by the sums of a survey.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` and `[batch, sums]` to the first
@@ -68,6 +75,10 @@ pub trait Network {
 impl<N: Network + ?Sized> Network for &N {
     fn multiple(&self) -> usize {
         (**self).multiple()
+    }
+
+    fn least_tile(&self) -> usize {
+        (**self).least_tile()
     }
 
     fn activation_bytes(&self, height: usize, width: usize) -> u64 {
@@ -146,8 +157,32 @@ impl<N: Network> Restorer<N> {
             return stream::copy(source, sink, progress);
         }
         let plan = self.plan(source.width(), source.height(), options)?;
-        let restoration = Restoration::new(plan, options, self.network.surveys())?;
+        let survey = match plan.len() {
+            1 => Survey::none(plan.clone()),
+            _ => self.survey(&plan, options),
+        };
+        let restoration = Restoration::of_part(plan.area(), plan, survey, options)?;
         self.finish(restoration, source, sink, progress)
+    }
+
+    /// The survey of an image that is restored in the tiles of `plan`. On the CPU it is surveyed in the largest tiles that
+    /// the memory allows: the larger, the less the result differs from that of the whole. How much a GPU has is not known;
+    /// there they are those of the plan.
+    fn survey(&self, plan: &TilePlan, options: &Options) -> Survey {
+        if !self.network.surveys() {
+            return Survey::none(plan.clone());
+        }
+        let largest = Options {
+            tile: None,
+            overlap: None,
+            ..options.clone()
+        };
+        let pixels = |plan: &TilePlan| plan.tile_width() * plan.tile_height();
+        let larger = kernels::computes_on_cpu(&self.device)
+            .then(|| self.plan(plan.width(), plan.height(), &largest).ok())
+            .flatten()
+            .filter(|larger| pixels(larger) > pixels(plan));
+        Survey::new(larger.unwrap_or_else(|| plan.clone()), options.passes())
     }
 
     /// Runs the network until there is nothing left to restore.
@@ -244,7 +279,7 @@ pub fn plan<N: Network + ?Sized>(
         overlap: options.overlap,
         memory,
     };
-    TilePlan::new(width, height, &rules, &|height, width| {
+    let bytes = |height, width| {
         let bytes = network.activation_bytes(height, width);
         // The self-ensemble also runs transposed tiles.
         if options.self_ensemble {
@@ -252,7 +287,17 @@ pub fn plan<N: Network + ?Sized>(
         } else {
             bytes
         }
-    })
+    };
+    let plan = TilePlan::new(width, height, &rules, &bytes)?;
+    let least = network.least_tile();
+    if rules.overlap.is_some() || rules.tile.is_none_or(|tile| tile >= least) {
+        return Ok(plan);
+    }
+    let larger = TileRules {
+        tile: Some(least),
+        ..rules
+    };
+    Ok(TilePlan::new(width, height, &larger, &bytes).unwrap_or(plan))
 }
 
 fn report(callback: ProgressCallback<'_>, progress: Progress) -> Result<()> {

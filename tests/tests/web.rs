@@ -5,7 +5,7 @@ use std::process::Command;
 
 use burn::tensor::Device;
 use dino_ir::image::Image;
-use dino_ir::restore::{Options, Restorer};
+use dino_ir::restore::{Network, Options, Restorer};
 use dino_ir::{embedded, weights};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use rand::rngs::StdRng;
@@ -66,6 +66,8 @@ fn restored(path: &Path) -> Vec<u8> {
     let network = weights::load(embedded::nano(), &device).expect("the embedded weights");
     let options = Options {
         tile: Some(TILE),
+        // The page surveys a photo in the tiles in which it restores it: here there is no memory for larger ones either.
+        memory: Some(network.activation_bytes(TILE, TILE)),
         ..Options::default()
     };
     let restored = Restorer::new(network, &device)

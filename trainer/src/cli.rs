@@ -99,7 +99,7 @@ pub struct RestoreArgs {
     /// From 0, the photo as it is, to 1, fully restored
     #[arg(long, default_value_t = 1.0, value_name = "0..1", value_parser = parse_strength)]
     pub strength: f32,
-    /// Side of a tile in pixels, or auto
+    /// Side of a tile in pixels, or auto; below 256 it is taken as 256 unless --overlap is given
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_tile)]
     pub tile: TileSide,
     /// Least overlap of neighbouring tiles in pixels [default: an eighth of the tile]

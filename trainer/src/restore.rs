@@ -165,12 +165,10 @@ fn options_within(
     settings: &Settings,
     budget: u64,
 ) -> Result<Options> {
-    let mut options = settings.options.clone();
     // Without a bound the library's own default is the faster choice, unless memory is scarce.
     let left = memory::left_of(budget, 2 * photo.samples.len() as u64);
     let network = match settings.memory {
         Some(_) => left,
-        None if options.tile.is_some() => return Ok(options),
         None => left.min(dino_ir::restore::DEFAULT_MEMORY),
     };
     let fits = |network: u64| -> Result<(Options, u64)> {
@@ -192,9 +190,14 @@ fn options_within(
         let band = plan.tile_height() as u64 * photo.width as u64 * 16;
         Ok((options, band))
     };
-    let (_, band) = fits(network)?;
-    options.memory = fits(network.saturating_sub(band))?.0.memory;
-    Ok(options)
+    let found = fits(network).and_then(|(_, band)| fits(network.saturating_sub(band)));
+    match found {
+        // A tile that the user fixed is held against a bound only if the user set that too.
+        Err(_) if settings.options.tile.is_some() && settings.memory.is_none() => {
+            Ok(settings.options.clone())
+        }
+        found => Ok(found?.0),
+    }
 }
 
 /// Where a result goes, and as what.

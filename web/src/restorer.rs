@@ -157,6 +157,8 @@ impl Restorer {
     ) -> Result<Job, JsError> {
         let options = Options {
             tile: Some(tile),
+            // As small as it is said: the page asks for less when the memory did not do.
+            overlap: Some(tile / 8),
             ..Options::default()
         };
         let plan = plan(&self.network, width, height, &options)?;

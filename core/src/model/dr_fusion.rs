@@ -41,11 +41,16 @@ impl DrFusion {
     /// - `fused`: `[batch, fused, rows, columns]`
     /// - `features`, output: `[batch, channels, height, width]`
     pub fn forward(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<4> {
-        self.forward_by(fused, features, &mut Sums::Own)
+        self.forward_by(|| fused, features, &mut Sums::Own)
     }
 
-    /// The same by other sums over pixels.
-    pub fn forward_by(&self, fused: Tensor<4>, features: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
+    /// The same by other sums over pixels; `fused` is asked for only if they are to be taken.
+    pub fn forward_by(
+        &self,
+        fused: impl FnOnce() -> Tensor<4>,
+        features: Tensor<4>,
+        sums: &mut Sums,
+    ) -> Tensor<4> {
         let [batch, channels, height, width] = features.dims();
         let map = self.map_by(fused, features.clone(), sums);
         let pixels = features.clone().reshape([batch, channels, height * width]);
@@ -64,11 +69,25 @@ impl DrFusion {
     /// - `features`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, channels]`
     pub fn map(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
-        self.map_by(fused, features, &mut Sums::Own)
+        self.map_by(|| fused, features, &mut Sums::Own)
     }
 
-    fn map_by(&self, fused: Tensor<4>, features: Tensor<4>, sums: &mut Sums) -> Tensor<3> {
-        let [_, channels, height, width] = features.dims();
+    fn map_by(
+        &self,
+        fused: impl FnOnce() -> Tensor<4>,
+        features: Tensor<4>,
+        sums: &mut Sums,
+    ) -> Tensor<3> {
+        let [batch, channels, _, _] = features.dims();
+        let products = sums.take([batch, channels, channels], || {
+            self.products(fused(), features)
+        });
+        softmax(products / (channels as f64).sqrt(), 2)
+    }
+
+    /// Of all keys with all queries, `[batch, channels, channels]`: sums over pixels, or means.
+    fn products(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
+        let [_, _, height, width] = features.dims();
         let [_, _, rows, columns] = fused.dims();
         let key = self.key.forward(self.adapt.forward(fused));
         let query = self.query.forward(resize_adjoint(
@@ -76,10 +95,12 @@ impl DrFusion {
             Axis::bilinear(rows, height),
             Axis::bilinear(columns, width),
         ));
-        let pixels = if self.pixel_mean { height * width } else { 1 };
-        let scale = 1.0 / ((channels as f64).sqrt() * pixels as f64);
         let query = query.flatten::<3>(2, 3).swap_dims(1, 2);
-        let products = sums.take(kernels::matmul(key.flatten(2, 3), query));
-        softmax(products * scale, 2)
+        let products = kernels::matmul(key.flatten(2, 3), query);
+        if self.pixel_mean {
+            products / (height * width) as f64
+        } else {
+            products
+        }
     }
 }

@@ -7,7 +7,6 @@ use burn::tensor::{Device, Tensor};
 
 use crate::kernels;
 use crate::model::layers::{Conv, Linear};
-use crate::model::sums::Sums;
 
 /// Depths of features: shallow, medium, deep.
 pub const DEPTHS: usize = 3;
@@ -51,9 +50,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn forward(&self, features: Tensor<4>, sums: &mut Sums) -> Tensor<3> {
-        let pooled = sums.take(features.flatten::<3>(2, 3).mean_dim(2));
-        let pooled = pooled.swap_dims(1, 2);
+    fn forward(&self, features: Tensor<4>) -> Tensor<3> {
+        let pooled = features.flatten::<3>(2, 3).mean_dim(2).swap_dims(1, 2);
         softmax(self.fc2.forward(kernels::gelu(self.fc1.forward(pooled))), 2)
     }
 }
@@ -93,13 +91,8 @@ impl Psf {
     /// # Shapes
     /// - `depths`: shallow, medium, deep, each `[batch, width, rows, columns]`
     pub fn forward(&self, depths: [Tensor<4>; DEPTHS]) -> Fused {
-        self.forward_by(depths, &mut Sums::Own)
-    }
-
-    /// The same by other sums over pixels.
-    pub fn forward_by(&self, depths: [Tensor<4>; DEPTHS], sums: &mut Sums) -> Fused {
         let [batch, _, _, _] = depths[0].dims();
-        let scores = self.gate.forward(Tensor::cat(depths.to_vec(), 1), sums);
+        let scores = self.gate.forward(Tensor::cat(depths.to_vec(), 1));
         let score = |k: usize| scores.clone().narrow(2, k, 1).unsqueeze_dim::<4>(3);
         let weighted = |k: usize, x: Tensor<4>| self.experts[k].forward(x) * score(k);
         let [shallow, medium, deep] = depths;

@@ -1,9 +1,10 @@
 //! All that the net knows of more than a neighbourhood: sums over pixels.
 //!
-//! MDTA's products and norms, D-R fusion's products and the gate's means are sums over all pixels that the net is
-//! given; everything else looks at a few pixels around. A tile's sums are not its image's: beside each other, tiles
-//! would be restored by different attention, which shows most in haze. So an image is surveyed: tiles of one size run
-//! once to have their sums kept, and again with the mean of these in place of their own.
+//! MDTA's products and norms and D-R fusion's products are sums over all pixels that the net is given; everything
+//! else looks at a few pixels around. (What the backbone found reaches the pixels through D-R fusion's products alone.)
+//! A tile's sums are not its image's: beside each other, tiles would be restored by different attention, which shows
+//! most in haze. So an image is surveyed: as much of it as fits at once runs to have the sums kept, and the tiles run
+//! by the mean of these in place of their own. That leaves less to compute: no backbone, no queries, no keys.
 
 use burn::tensor::Tensor;
 
@@ -18,7 +19,7 @@ pub enum Sums {
     Own,
     /// From the image, and they are kept: each `[batch, sums]`, in the order of the net.
     Kept(Vec<Tensor<2>>),
-    /// From a survey: what [`Sums::into_survey`] gave for images of the same size, or a mean of such.
+    /// From a survey: what [`Sums::into_survey`] gave, or a mean of such.
     Surveyed {
         /// `[batch, sums]`, of all the net.
         survey: Tensor<2>,
@@ -33,24 +34,26 @@ impl Sums {
         Self::Surveyed { survey, used: 0 }
     }
 
-    /// What stands for `own`, `[batch, ..]`, the sums over the image that is given.
+    /// The next sums, `shape` with the batch first: from the survey, or else `own`, over the images that are given.
     ///
     /// # Panics
     /// If a survey is of another net.
-    pub fn take<const D: usize>(&mut self, own: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Own => own,
-            Self::Kept(kept) => {
-                kept.push(flat(own.clone()));
-                own
-            }
-            Self::Surveyed { survey, used } => {
-                let [_, count] = flat_dims(&own);
-                let sums = survey.clone().narrow(1, *used, count);
-                *used += count;
-                sums.reshape(own.dims())
-            }
+    pub fn take<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        own: impl FnOnce() -> Tensor<D>,
+    ) -> Tensor<D> {
+        let [batch, count] = [shape[0], shape[1..].iter().product()];
+        if let Self::Surveyed { survey, used } = self {
+            let sums = survey.clone().narrow(1, *used, count);
+            *used += count;
+            return sums.reshape(shape);
         }
+        let own = own();
+        if let Self::Kept(kept) = self {
+            kept.push(own.clone().reshape([batch, count]));
+        }
+        own
     }
 
     /// What was kept: `[batch, sums]`.
@@ -63,15 +66,4 @@ impl Sums {
             _ => panic!("no sums are kept"),
         }
     }
-}
-
-fn flat<const D: usize>(sums: Tensor<D>) -> Tensor<2> {
-    let dims = flat_dims(&sums);
-    sums.reshape(dims)
-}
-
-/// `[batch, sums]`
-fn flat_dims<const D: usize>(sums: &Tensor<D>) -> [usize; 2] {
-    let dims = sums.dims();
-    [dims[0], dims[1..].iter().product()]
 }

@@ -71,29 +71,24 @@ impl DrFusion {
         products + (4 * channels + 2 * channels * channels) * pixels as u64
     }
 
-    /// Replaces the features of the stage.
+    /// Replaces the features of the stage. `fused` is needed unless the sums come from a survey.
     ///
     /// # Safety
     /// `fused` is not written to meanwhile; `x` is this call's alone.
     pub(crate) unsafe fn forward(
         &self,
         workspace: &Workspace,
-        fused: Planes<'_>,
+        fused: Option<Planes<'_>>,
         x: Planes<'_>,
         sums: &mut Sums<'_>,
     ) {
         let channels = self.channels;
-        assert_eq!([x.channels, fused.channels], [channels, self.fused]);
-        let small = Map::new(&workspace.maps, channels, fused.size());
-        // SAFETY: the map is this function's, `x` and `fused` the caller's.
-        let (fused, small) = unsafe {
-            shrink(x, small.planes());
-            (RowMajor::of(fused), RowMajor::of(small.planes()))
-        };
-        let one = vec![1.0; small.len];
-        let mut products = outer_products(fused, small);
-        products.extend(outer_products(RowMajor::new(&one, small.len), small));
-        sums.take(&mut products);
+        assert_eq!(x.channels, channels);
+        let mut products = sums.take((self.fused + 1) * channels, || {
+            let fused = fused.expect("fused features where there is no survey");
+            // SAFETY: the caller's.
+            unsafe { self.products(workspace, fused, x) }
+        });
         products.resize(self.features * channels, 0.0);
         let queries = outer_products(
             RowMajor::new(&self.query, channels),
@@ -103,8 +98,7 @@ impl DrFusion {
             RowMajor::new(&self.key, self.features),
             RowMajor::new(&queries, self.features),
         );
-        let pixels = if self.pixel_mean { x.pixels() } else { 1 };
-        let scale = (1.0 / ((channels as f64).sqrt() * pixels as f64)) as f32;
+        let scale = 1.0 / (channels as f32).sqrt();
         let rows = attention.par_chunks_exact_mut(channels).with_min_len(32);
         rows.enumerate().for_each(|(channel, row)| {
             row.iter_mut().for_each(|value| *value *= scale);
@@ -115,6 +109,28 @@ impl DrFusion {
         let attention = Matrix::new(&attention, channels, channels);
         // SAFETY: the caller's.
         unsafe { pointwise_in_place(&attention, workspace, x) };
+    }
+
+    /// The products of the fused features, and of one, with the features of the stage: sums over pixels, or means.
+    ///
+    /// # Safety
+    /// Nobody writes to `fused` and `x` meanwhile.
+    unsafe fn products(&self, workspace: &Workspace, fused: Planes<'_>, x: Planes<'_>) -> Vec<f32> {
+        assert_eq!(fused.channels, self.fused);
+        let small = Map::new(&workspace.maps, self.channels, fused.size());
+        // SAFETY: the map is this function's, `x` and `fused` the caller's.
+        let (fused, small) = unsafe {
+            shrink(x, small.planes());
+            (RowMajor::of(fused), RowMajor::of(small.planes()))
+        };
+        let one = vec![1.0; small.len];
+        let mut products = outer_products(fused, small);
+        products.extend(outer_products(RowMajor::new(&one, small.len), small));
+        if self.pixel_mean {
+            let share = 1.0 / x.pixels() as f32;
+            products.iter_mut().for_each(|product| *product *= share);
+        }
+        products
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Gdfn {
 impl Gdfn {
     pub(crate) fn new(norm: &ChannelLayerNorm, network: &gdfn::Gdfn) -> Self {
         Self {
-            project_in: Normed::new(norm, &network.project_in),
+            project_in: Normed::new(norm, &network.project_in, 0),
             taps: taps(&network.dwconv),
             project_out: matrix(&network.project_out),
         }

@@ -4,6 +4,8 @@
 //! next one's come; only the values are stored. The attention and the projection after it become one
 //! matrix of the size `channels x channels`.
 
+use core::ops::Range;
+
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, PANEL};
@@ -26,6 +28,8 @@ const LEAST_NORM: f32 = 1e-12;
 pub(crate) struct Mdta {
     channels: usize,
     qkv: Normed,
+    /// The last third of `qkv`: all that is needed where products come from a survey.
+    values: Normed,
     taps: Vec<f32>,
     temperature: Vec<f32>,
     /// The projection of each head's channels.
@@ -53,7 +57,8 @@ impl Mdta {
         };
         Self {
             channels,
-            qkv: Normed::new(norm, &attention.qkv),
+            qkv: Normed::new(norm, &attention.qkv, 0),
+            values: Normed::new(norm, &attention.qkv, 2 * channels),
             taps: taps(&attention.qkv_dwconv),
             project_out: (0..temperature.len()).map(head).collect(),
             temperature,
@@ -79,20 +84,27 @@ impl Mdta {
         v: Planes<'_>,
         sums: &mut Sums<'_>,
     ) -> Matrix {
-        let products: Vec<Products> = parts(x.size(), 3 * self.channels)
-            .par_iter()
-            .with_max_len(1)
+        let pool = &workspace.scratch;
+        if sums.surveyed() {
+            let parts = parts(x.size(), self.channels);
             // SAFETY: the caller's; parts do not overlap.
-            .map(|part| unsafe { self.sweep(part, &workspace.scratch, x, v) })
-            .collect();
-        let mut sum = self.no_products();
-        for part in &products {
-            add(&mut sum.gram, &part.gram);
-            add(&mut sum.squares, &part.squares);
+            let sweep = |part| unsafe { self.sweep_values(part, pool, x, v) };
+            parts.par_iter().with_max_len(1).for_each(sweep);
         }
-        sums.take(&mut sum.gram);
-        sums.take(&mut sum.squares);
-        self.project(sum)
+        let depth = self.channels / self.temperature.len();
+        let products = sums.take(self.channels * (depth + 2), || {
+            let parts = parts(x.size(), 3 * self.channels);
+            // SAFETY: as above.
+            let sweep = |part| unsafe { self.sweep(part, pool, x, v) };
+            let products: Vec<_> = parts.par_iter().with_max_len(1).map(sweep).collect();
+            let mut sum = self.no_products();
+            for part in &products {
+                add(&mut sum.gram, &part.gram);
+                add(&mut sum.squares, &part.squares);
+            }
+            [sum.gram, sum.squares].concat()
+        });
+        self.project(products)
     }
 
     fn no_products(&self) -> Products {
@@ -127,17 +139,8 @@ impl Mdta {
         let mut found = self.no_products();
         let depth = channels / self.temperature.len();
 
-        let produce = |y: usize, to: Rows| {
-            for first in (0..inputs.len()).step_by(PANEL) {
-                let columns = PANEL.min(inputs.len() - first);
-                // SAFETY: columns of this row, of the panel and of the ring.
-                unsafe {
-                    let from = x.at(0, y * x.width + inputs.start + first);
-                    self.qkv
-                        .multiply(from, normed.start(), to.right(first), columns);
-                }
-            }
-        };
+        // SAFETY: the caller's; the panel is this sweep's own.
+        let produce = |y, to| unsafe { self.qkv.row(&inputs, x, y, normed.start(), to) };
         let consume = |y: usize, rows: usize, offsets: &_| {
             let size = Size {
                 rows,
@@ -151,17 +154,12 @@ impl Mdta {
                         start: outputs.row(channel),
                         offsets,
                     };
-                    let to = if channel < 2 * channels {
-                        Rows {
+                    let to = match channel.checked_sub(2 * channels) {
+                        None => Rows {
                             start: start.add(channel * stride),
                             stride: row,
-                        }
-                    } else {
-                        let pixel = y * v.width + part.columns.start;
-                        Rows {
-                            start: v.at(channel - 2 * channels, pixel).start,
-                            stride: v.width,
-                        }
+                        },
+                        Some(channel) => part.band(v, channel, y),
                     };
                     depthwise(inputs, taps, 0.0, to, size);
                 }
@@ -188,17 +186,45 @@ impl Mdta {
         found
     }
 
+    /// As [`Self::sweep`], of the values alone.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn sweep_values(&self, part: &Part, pool: &Pool, x: Planes<'_>, v: Planes<'_>) {
+        let channels = self.channels;
+        let inputs = part.inputs();
+        let normed = pool.take(channels * PANEL);
+        let ring = Ring::new(pool, channels, part);
+        let outputs = ring.outputs();
+        let taps = &self.taps[2 * channels * 9..];
+        // SAFETY: the caller's; the panel is this sweep's own.
+        let produce = |y, to| unsafe { self.values.row(&inputs, x, y, normed.start(), to) };
+        let consume = |y: usize, rows: usize, offsets: &_| {
+            let columns = part.columns.len();
+            for (channel, taps) in taps.chunks_exact(9).enumerate() {
+                // SAFETY: rows of the ring; this part of the values.
+                unsafe {
+                    let start = outputs.row(channel);
+                    let inputs = Inputs { start, offsets };
+                    let to = part.band(v, channel, y);
+                    depthwise(inputs, taps, 0.0, to, Size { rows, columns });
+                }
+            }
+        };
+        part.sweep(&ring, produce, consume);
+    }
+
     /// The attention of each head, and the projection times it.
-    fn project(&self, products: Products) -> Matrix {
+    fn project(&self, mut products: Vec<f32>) -> Matrix {
         let channels = self.channels;
         let depth = channels / self.temperature.len();
-        let norms: Vec<f32> = products
-            .squares
+        let norms = products.split_off(channels * depth);
+        let norms: Vec<f32> = norms
             .iter()
             .map(|square| square.sqrt().max(LEAST_NORM))
             .collect();
         let (q_norms, k_norms) = norms.split_at(channels);
-        let mut attention = products.gram;
+        let mut attention = products;
         for (channel, row) in attention.chunks_exact_mut(depth).enumerate() {
             let head = channel / depth;
             let temperature = self.temperature[head];
@@ -239,7 +265,40 @@ pub(crate) fn softmax(row: &mut [f32]) {
     }
 }
 
+impl Part {
+    /// A channel of `y` at this part's columns, from a row on.
+    fn band(&self, y: Planes<'_>, channel: usize, row: usize) -> Rows {
+        let pixel = row * y.width + self.columns.start;
+        Rows {
+            start: y.at(channel, pixel).start,
+            stride: y.width,
+        }
+    }
+}
+
 impl Normed {
+    /// The matrix times the normalised columns `inputs` of row `y` of `x`.
+    ///
+    /// # Safety
+    /// As for [`Self::multiply`]; nobody writes to `x`.
+    unsafe fn row(
+        &self,
+        inputs: &Range<usize>,
+        x: Planes<'_>,
+        y: usize,
+        panel: *mut f32,
+        to: Rows,
+    ) {
+        for first in (0..inputs.len()).step_by(PANEL) {
+            let columns = PANEL.min(inputs.len() - first);
+            // SAFETY: columns of this row, of the panel and of the result.
+            unsafe {
+                let from = x.at(0, y * x.width + inputs.start + first);
+                self.multiply(from, panel, to.right(first), columns);
+            }
+        }
+    }
+
     /// The matrix times the normalised columns of `x`; `panel` is room for them.
     ///
     /// # Safety

@@ -7,7 +7,6 @@ use super::matrix::Matrix;
 use super::mdta::softmax;
 use super::pointwise::pointwise;
 use super::pool::{Map, Planes, Rows};
-use super::sums::Sums;
 use super::weights::{matrix, products, taps, values};
 use crate::model::psf::{self, DEPTHS};
 
@@ -108,13 +107,12 @@ impl Psf {
     }
 
     /// The experts' features added with the weights of the gate.
-    pub(crate) fn fuse<'w>(&self, depths: [Depth<'w>; DEPTHS], sums: &mut Sums<'_>) -> Map<'w> {
-        let mut means: Vec<f32> = depths
+    pub(crate) fn fuse<'w>(&self, depths: [Depth<'w>; DEPTHS]) -> Map<'w> {
+        let means: Vec<f32> = depths
             .iter()
             .flat_map(|depth| &depth.means)
             .copied()
             .collect();
-        sums.take(&mut means);
         let scores = self.gate.forward(&means);
         let [shallow, medium, deep] = depths;
         let fused = shallow.features.planes();

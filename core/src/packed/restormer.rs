@@ -29,7 +29,8 @@ pub(crate) struct Restormer {
 
 /// What guides the net: a map on the grid of patches, and a fusion for each stage that has one.
 pub(crate) struct Guide<'a> {
-    pub(crate) fused: Planes<'a>,
+    /// Nothing where the sums come from a survey.
+    pub(crate) fused: Option<Planes<'a>>,
     pub(crate) fusion: &'a dyn Fn(usize) -> Option<&'a DrFusion>,
 }
 
@@ -176,7 +177,8 @@ impl Restormer {
         };
         // SAFETY: the caller's.
         unsafe { fusion.forward(workspace, guide.fused, features, &mut run.sums) };
-        let flops = fusion.flops(features.pixels(), guide.fused.pixels());
+        let patches = guide.fused.map_or(0, |fused| fused.pixels());
+        let flops = fusion.flops(features.pixels(), patches);
         (run.watch)(Stage::level("dr fusion", level, flops));
     }
 }

@@ -12,19 +12,26 @@ pub(crate) enum Sums<'a> {
 }
 
 impl Sums<'_> {
-    /// Puts what is to stand for them in the place of `own`, the sums over the image that is given.
+    /// Whether they come from a survey.
+    pub(crate) fn surveyed(&self) -> bool {
+        matches!(self, Self::Surveyed(_))
+    }
+
+    /// The next `count` sums: from the survey, or else `own`, over the image that is given.
     ///
     /// # Panics
     /// If a survey is of another net.
-    pub(crate) fn take(&mut self, own: &mut [f32]) {
-        match self {
-            Self::Own => {}
-            Self::Kept(kept) => kept.extend_from_slice(own),
-            Self::Surveyed(survey) => {
-                let (sums, rest) = survey.split_at(own.len());
-                own.copy_from_slice(sums);
-                *survey = rest;
-            }
+    pub(crate) fn take(&mut self, count: usize, own: impl FnOnce() -> Vec<f32>) -> Vec<f32> {
+        if let Self::Surveyed(survey) = self {
+            let (sums, rest) = survey.split_at(count);
+            *survey = rest;
+            return sums.to_vec();
         }
+        let own = own();
+        assert_eq!(own.len(), count, "as many as are asked for");
+        if let Self::Kept(kept) = self {
+            kept.extend_from_slice(&own);
+        }
+        own
     }
 }

@@ -210,7 +210,7 @@ fn dr_fusions() {
                 unsafe {
                     packed.forward(
                         &workspace,
-                        from.planes(),
+                        Some(from.planes()),
                         features.planes(),
                         &mut sums::Sums::Own,
                     )
@@ -283,7 +283,7 @@ fn pixel_semantic_fusion() {
                 number += 1;
                 packed.depth(&workspace, number - 1, map.planes())
             });
-            let fused = packed.fuse(depths, &mut sums::Sums::Own);
+            let fused = packed.fuse(depths);
             assert_close(&format!("{level:?} psf {size:?}"), fused.planes(), expected);
         }
     });

@@ -68,16 +68,16 @@ pub(crate) struct Normed {
 }
 
 impl Normed {
-    /// Restormer's norm over channels and a 1x1 convolution without bias.
-    pub(crate) fn new(norm: &ChannelLayerNorm, conv: &Conv) -> Self {
+    /// Restormer's norm over channels and a 1x1 convolution without bias, from its output `first` on.
+    pub(crate) fn new(norm: &ChannelLayerNorm, conv: &Conv, first: usize) -> Self {
         let [outputs, inputs, _, _] = conv.weight.dims();
-        let weight = values(&conv.weight);
+        let weight = values(&conv.weight).split_off(first * inputs);
         let bias = norm.bias.as_ref().map(values);
         Self {
             centred: bias.is_some(),
             matrix: fold(
                 &weight,
-                [outputs, inputs],
+                [outputs - first, inputs],
                 &values(&norm.weight),
                 bias.as_deref(),
             ),

@@ -1,5 +1,6 @@
 //! How an image is to be restored.
 
+use super::dihedral::Dihedral;
 use crate::{Error, Result};
 
 /// The budget for [`Options::memory`] where neither it nor a tile size is given: 1 GiB.
@@ -11,7 +12,8 @@ pub struct Options {
     /// 0..=1: from the input, bit by bit (the network is not run), to the network's result.
     pub strength: f32,
     /// Side of a tile in pixels, rounded down to the network's multiple; `None`: the largest that
-    /// fits `memory`.
+    /// fits `memory`. Below [`Network::least_tile`](super::Network::least_tile) that is taken, if it fits `memory`;
+    /// with an `overlap` it is taken as it is.
     pub tile: Option<usize>,
     /// Least overlap of neighbouring tiles in pixels, below the tile; `None`: an eighth of the tile,
     /// 16..=64.
@@ -61,6 +63,15 @@ impl Options {
             return invalid("memory 0: use a number of bytes".to_owned());
         }
         Ok(())
+    }
+
+    /// How often each tile is restored.
+    pub(super) fn passes(&self) -> usize {
+        if self.self_ensemble {
+            Dihedral::COUNT
+        } else {
+            1
+        }
     }
 }
 

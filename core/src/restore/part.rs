@@ -9,9 +9,6 @@ use crate::{Error, Result};
 /// whole image.
 const CONTEXT: usize = 64;
 
-/// Side of the tiles in which an image is surveyed, at most: it is not restored in them.
-const SURVEYED: usize = 512;
-
 impl<N: Network> Restorer<N> {
     /// Restores an area of `source` as [`restore`](Self::restore) does with all of it: the network sees what is around
     /// the area, and goes by a survey of the image. `sink` takes an image of the area's size.
@@ -42,15 +39,8 @@ impl<N: Network> Restorer<N> {
             return self.restore(source, &mut sink, options, progress);
         }
         let plan = self.plan(part.width, part.height, options)?;
-        let tile = whole.tile_width().max(whole.tile_height()).min(SURVEYED);
-        let surveyed = Options {
-            tile: Some(tile),
-            overlap: options.overlap.map(|overlap| overlap.min(tile / 2)),
-            ..options.clone()
-        };
-        let image = self.plan(width, height, &surveyed)?;
-        let surveys = self.network().surveys();
-        let restoration = Restoration::of_part(part, plan, image, options, surveys)?;
+        let survey = self.survey(&whole, options);
+        let restoration = Restoration::of_part(part, plan, survey, options)?;
         self.finish(restoration, source, &mut sink, progress)
     }
 }

@@ -89,37 +89,30 @@ impl Restoration {
     /// # Errors
     /// [`Error::InvalidOption`] as [`Options::validate`].
     pub fn new(plan: TilePlan, options: &Options, surveys: bool) -> Result<Self> {
-        let part = plan.area();
-        Self::of_part(part, plan.clone(), plan, options, surveys)
+        let survey = if surveys && plan.len() > 1 {
+            Survey::new(plan.clone(), options.passes())
+        } else {
+            Survey::none(plan.clone())
+        };
+        Self::of_part(plan.area(), plan, survey, options)
     }
 
-    /// Of a part of an image, for which there is a plan of its own, by a survey of the image. Rows and tiles are
-    /// the part's, the source is the image.
+    /// Of a part of an image, for which there is a plan of its own, by a survey of the image in other tiles. Rows and
+    /// tiles are the part's, the source is the image.
     pub(super) fn of_part(
         part: Area,
         plan: TilePlan,
-        image: TilePlan,
+        survey: Survey,
         options: &Options,
-        surveys: bool,
     ) -> Result<Self> {
         options.validate()?;
         let band = Band::new(&plan);
-        let passes = if options.self_ensemble {
-            Dihedral::COUNT
-        } else {
-            1
-        };
-        let survey = if surveys {
-            Survey::new(image, passes)
-        } else {
-            Survey::none(image)
-        };
         let strength = options.strength;
         Ok(Self {
             part,
             plan,
             strength,
-            passes,
+            passes: options.passes(),
             survey,
             done: 0,
             replaced: 0,

@@ -20,7 +20,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Of no tile if there is only one: its sums are the image's.
+    /// In the tiles of a plan.
     pub(super) fn new(plan: TilePlan, passes: usize) -> Self {
         Self {
             tiles: tiles(&plan),
@@ -29,7 +29,7 @@ impl Survey {
         }
     }
 
-    /// Of no tile.
+    /// Of no tile: each goes by its own sums.
     pub(super) fn none(plan: TilePlan) -> Self {
         Self {
             tiles: Vec::new(),
@@ -84,9 +84,6 @@ fn tiles(plan: &TilePlan) -> Vec<usize> {
     let (columns, rows) = (plan.columns().count(), plan.rows().count());
     let count = PIXELS.div_ceil(plan.tile_width() * plan.tile_height());
     let count = count.max(TILES);
-    if plan.len() == 1 {
-        return Vec::new();
-    }
     if plan.len() <= count {
         return (0..plan.len()).collect();
     }
@@ -150,12 +147,34 @@ mod tests {
         }
     }
 
-    #[test]
-    fn tiles_are_restored_alike() {
+    fn photo() -> Image {
         let (width, height) = (200, 120);
         let pixel = |at: usize| (at / 3 % width + at / 3 / width) as f32 / 320.0;
-        let pixels: Vec<_> = (0..width * height * 3).map(pixel).collect();
-        let image = Image::new(width, height, pixels.clone()).expect("a good image");
+        let pixels = (0..width * height * 3).map(pixel).collect();
+        Image::new(width, height, pixels).expect("a good image")
+    }
+
+    #[test]
+    fn the_image_is_surveyed_in_the_largest_tiles_that_the_memory_allows() {
+        let restorer = Restorer::new(Centred, &Device::flex());
+        let restored = |tile| {
+            let options = Options {
+                tile,
+                ..Options::default()
+            };
+            restorer
+                .restore_image(&photo(), &options)
+                .expect("restored")
+        };
+        let (tiled, whole) = (restored(Some(64)), restored(None));
+        let pairs = tiled.pixels().iter().zip(whole.pixels());
+        assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-5);
+    }
+
+    #[test]
+    fn tiles_are_restored_alike() {
+        let image = photo();
+        let pixels = image.pixels();
         let restorer = Restorer::new(Centred, &Device::flex());
         for self_ensemble in [false, true] {
             let options = Options {
@@ -164,7 +183,7 @@ mod tests {
                 ..Options::default()
             };
             let restored = restorer.restore_image(&image, &options).expect("restored");
-            let shifts = restored.pixels().iter().zip(&pixels).map(|(y, x)| x - y);
+            let shifts = restored.pixels().iter().zip(pixels).map(|(y, x)| x - y);
             let shifts: Vec<f32> = shifts.collect();
             assert!(shifts[0] > 0.1, "a mean is taken away");
             let alike = |shift: &f32| (shift - shifts[0]).abs() < 1e-5;
@@ -183,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn one_tile_needs_no_survey_and_few_are_all_surveyed() {
-        assert!(tiles(&plan(300, 200, 304)).is_empty());
+    fn few_tiles_are_all_surveyed() {
+        assert_eq!(tiles(&plan(300, 200, 304)), [0]);
         let few = plan(480, 320, 128);
         assert_eq!(tiles(&few), (0..few.len()).collect::<Vec<_>>());
         let two = plan(4000, 2000, 2400);

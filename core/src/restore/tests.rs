@@ -14,6 +14,7 @@ const SIZES: [(usize, usize); 6] = [(1, 1), (1, 7), (13, 1), (97, 131), (300, 20
 /// A network that is a function of one plane of (height, width), and counts its runs.
 struct Planes<F> {
     function: F,
+    least_tile: usize,
     runs: Cell<usize>,
 }
 
@@ -22,6 +23,7 @@ impl<F: Fn(usize, usize, &[f32]) -> Vec<f32>> Planes<F> {
         Restorer::new(
             Self {
                 function,
+                least_tile: 1,
                 runs: Cell::new(0),
             },
             &Device::flex(),
@@ -32,6 +34,10 @@ impl<F: Fn(usize, usize, &[f32]) -> Vec<f32>> Planes<F> {
 impl<F: Fn(usize, usize, &[f32]) -> Vec<f32>> Network for Planes<F> {
     fn multiple(&self) -> usize {
         8
+    }
+
+    fn least_tile(&self) -> usize {
+        self.least_tile
     }
 
     fn activation_bytes(&self, height: usize, width: usize) -> u64 {
@@ -584,4 +590,32 @@ fn refuses_bad_options_before_anything() {
         restorer.restore_image(&image, &poor),
         Err(Error::OutOfMemory(_))
     ));
+}
+
+#[test]
+fn a_tile_that_shows_the_network_too_little_is_taken_larger() {
+    let mut restorer = Planes::restorer(identity);
+    restorer.network.least_tile = 96;
+    let of = |side: usize, options: Options| {
+        let plan = restorer.plan(side, side, &options);
+        plan.map(|plan| (plan.tile_width(), plan.tile_height()))
+    };
+    let small = Options {
+        tile: Some(40),
+        ..Options::default()
+    };
+    assert_eq!(of(300, small.clone()).expect("a plan"), (96, 96));
+    assert_eq!(of(64, small.clone()).expect("a plan"), (64, 64));
+    // But if it is said how they overlap, or there is no memory for more, they are as asked for.
+    assert_eq!(of(300, tiled(40, 8)).expect("a plan"), (40, 40));
+    let scarce = Options {
+        memory: Some(40 * 40 * 100),
+        ..small
+    };
+    assert_eq!(of(300, scarce).expect("a plan"), (40, 40));
+    let impossible = Options {
+        tile: Some(3),
+        ..Options::default()
+    };
+    assert!(matches!(of(300, impossible), Err(Error::InvalidOption(_))));
 }

@@ -40,13 +40,15 @@ impl Mdta {
 
     /// The same by other sums over pixels.
     pub fn forward_by(&self, x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
+        let [batch, channels, ..] = x.dims();
         let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
         let temperature = self.temperature.val();
         let attended = match sums {
             Sums::Own => kernels::mdta(qkv, temperature),
             _ => {
                 let [heads, ..] = temperature.dims();
-                let sums = sums.take(kernels::mdta_sums(qkv.clone(), heads));
+                let shape = [batch, channels * (channels / heads + 2)];
+                let sums = sums.take(shape, || kernels::mdta_sums(qkv.clone(), heads));
                 kernels::mdta_by(qkv, sums, temperature)
             }
         };
