@@ -110,7 +110,7 @@ impl DinoIrConfig {
             restormer: RestormerConfig {
                 dim: 16,
                 blocks: [1, 4, 4, 4],
-                refinement: 6,
+                refinement: 8,
                 ..RestormerConfig::default()
             },
             guidance: Some(GuidanceConfig::new(Dinov2Config::nano(), 64, 64)),

@@ -9,7 +9,7 @@
 //! | `columns`, `rows` | norms and activations of columns, depthwise convolution of rows |
 //! | `sweep` | an image from top to bottom in bands of rows, in parts for threads |
 //! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
-//! | `conv`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
+//! | `conv`, `winograd`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
 //! | `sums` | sums over pixels that stand for an image's |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
@@ -40,6 +40,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod weights;
+mod winograd;
 
 pub use backbone::Backbone;
 pub use peak::peak_flops;

@@ -1,20 +1,23 @@
-//! 3x3 convolutions, with the changes of level that come after them.
+//! 3x3 convolutions, with the changes of level that come after them: tap by tap, or wide ones by
+//! [`Winograd`].
 
 use rayon::prelude::*;
 
 use super::Workspace;
+use super::columns::copy;
 use super::matrix::{Matrix, PANEL};
 use super::pool::{Planes, Pool, Rows};
 use super::rows::{BAND_INPUTS, Inputs, Size, depthwise};
 use super::sweep::{Part, Ring, parts};
 use super::weights::matrix;
+use super::winograd::Winograd;
 use crate::kernels::simd::{Simd, simd_fn};
 use crate::model::layers;
 
 /// What is done with the result of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrange {
-    /// Nothing.
+    /// It stays as it is.
     Same,
     /// Pixel-unshuffle: half the size, four times the channels.
     Unshuffle,
@@ -22,29 +25,84 @@ pub(crate) enum Arrange {
     Shuffle,
 }
 
+impl Arrange {
+    /// Writes `columns` results of a row of `channel` from `row`, `column` on to where they belong; to shuffle, those
+    /// of this channel and the next one together, and for odd channels nothing.
+    ///
+    /// # Safety
+    /// `from` has these channels; those pixels of `y` are this thread's alone.
+    pub(crate) unsafe fn put(
+        self,
+        from: Rows,
+        channel: usize,
+        columns: usize,
+        [row, column]: [usize; 2],
+        y: Planes<'_>,
+    ) {
+        // SAFETY: pairs of columns of one row, or one, or two rows; the caller's pixels.
+        unsafe {
+            match self {
+                Self::Same => {
+                    let to = y.at(channel, row * y.width + column);
+                    copy(from, to, 1, columns);
+                }
+                Self::Unshuffle => {
+                    let pixel = row / 2 * y.width + column / 2;
+                    let to = y.at(4 * channel + 2 * (row % 2), pixel);
+                    unzip(from.start, columns / 2, to.start, to.row(1));
+                }
+                Self::Shuffle if channel.is_multiple_of(2) => {
+                    let pixel = (2 * row + channel / 2 % 2) * y.width + 2 * column;
+                    let to = y.at(channel / 4, pixel);
+                    zip(from.start, from.row(1), columns, to.start);
+                }
+                Self::Shuffle => {}
+            }
+        }
+    }
+}
+
 /// A dense 3x3 convolution with zero padding.
 #[derive(Debug)]
 pub(crate) struct Conv3x3 {
-    matrix: Matrix,
+    inputs: usize,
+    outputs: usize,
+    method: Method,
     arrange: Arrange,
+}
+
+/// How it is computed.
+#[derive(Debug)]
+enum Method {
+    /// One row for each output channel, one column for each tap of an input channel.
+    Taps(Matrix),
+    Winograd(Winograd),
 }
 
 impl Conv3x3 {
     pub(crate) fn new(conv: &layers::Conv, arrange: Arrange) -> Self {
+        let [outputs, inputs, ..] = conv.weight.dims();
+        let method = if Winograd::pays(inputs, outputs) {
+            Method::Winograd(Winograd::new(conv))
+        } else {
+            Method::Taps(matrix(conv))
+        };
         Self {
-            matrix: matrix(conv),
+            inputs,
+            outputs,
+            method,
             arrange,
         }
     }
 
-    /// Operations for each pixel of the input.
+    /// Operations for each pixel of the input, tap by tap.
     pub(crate) fn flops(&self) -> u64 {
-        self.matrix.flops()
+        2 * (self.outputs * self.inputs * 9) as u64
     }
 
     /// Channels and size of the output.
     pub(crate) fn output(&self, [height, width]: [usize; 2]) -> (usize, [usize; 2]) {
-        let channels = self.matrix.rows();
+        let channels = self.outputs;
         match self.arrange {
             Arrange::Same => (channels, [height, width]),
             Arrange::Unshuffle => (channels * 4, [height / 2, width / 2]),
@@ -55,21 +113,33 @@ impl Conv3x3 {
     /// # Safety
     /// `x` is not written to meanwhile; `y`, of the output's size, is this call's alone.
     pub(crate) unsafe fn forward(&self, workspace: &Workspace, x: Planes<'_>, y: Planes<'_>) {
-        assert_eq!(x.channels * 9, self.matrix.inner());
+        assert_eq!(x.channels, self.inputs);
         assert_eq!((y.channels, y.size()), self.output(x.size()));
-        parts(x.size(), x.channels)
-            .par_iter()
-            .with_max_len(1)
-            // SAFETY: the caller's; parts do not overlap.
-            .for_each(|part| unsafe { self.sweep(part, &workspace.scratch, x, y) });
+        // SAFETY: the caller's; parts do not overlap.
+        match &self.method {
+            Method::Winograd(winograd) => unsafe {
+                winograd.forward(workspace, x, self.arrange, y)
+            },
+            Method::Taps(taps) => parts(x.size(), x.channels)
+                .par_iter()
+                .with_max_len(1)
+                .for_each(|part| unsafe { self.sweep(taps, part, &workspace.scratch, x, y) }),
+        }
     }
 
     /// # Safety
     /// As for [`Self::forward`], for this part of `y`.
-    unsafe fn sweep(&self, part: &Part, pool: &Pool, x: Planes<'_>, y: Planes<'_>) {
+    unsafe fn sweep(
+        &self,
+        matrix: &Matrix,
+        part: &Part,
+        pool: &Pool,
+        x: Planes<'_>,
+        y: Planes<'_>,
+    ) {
         let ring = Ring::new(pool, x.channels, part);
         let outputs = ring.outputs();
-        let panel = pool.take(self.matrix.rows() * PANEL);
+        let panel = pool.take(self.outputs * PANEL);
         let panel = Rows {
             start: panel.start(),
             stride: PANEL,
@@ -94,49 +164,19 @@ impl Conv3x3 {
                         let image = outputs.start.add(first).sub(1);
                         if self.arrange == Arrange::Same {
                             let to = y.at(0, place[0] * y.width + place[1]);
-                            self.matrix.gather_multiply(image, &taps, to, columns);
+                            matrix.gather_multiply(image, &taps, to, columns);
                         } else {
-                            self.matrix.gather_multiply(image, &taps, panel, columns);
-                            self.rearrange(panel, columns, place, y);
+                            matrix.gather_multiply(image, &taps, panel, columns);
+                            for channel in 0..self.outputs {
+                                let from = panel.below(channel);
+                                self.arrange.put(from, channel, columns, place, y);
+                            }
                         }
                     }
                 }
             }
         };
         part.sweep(&ring, |row, to| copy_row(x, part, row, to), consume);
-    }
-
-    /// Writes a panel of results for the pixels from `row`, `column` on to where they belong.
-    ///
-    /// # Safety
-    /// Those pixels are this thread's alone.
-    unsafe fn rearrange(
-        &self,
-        panel: Rows,
-        columns: usize,
-        [row, column]: [usize; 2],
-        y: Planes<'_>,
-    ) {
-        for channel in 0..self.matrix.rows() {
-            // SAFETY: pairs of columns of one row of the panel, or two rows of it; the caller's
-            // pixels.
-            unsafe {
-                if self.arrange == Arrange::Unshuffle {
-                    let pixel = row / 2 * y.width + column / 2;
-                    let to = y.at(4 * channel + 2 * (row % 2), pixel);
-                    unzip(panel.row(channel), columns / 2, to.start, to.row(1));
-                } else if channel % 2 == 0 {
-                    let pixel = (2 * row + channel / 2 % 2) * y.width + 2 * column;
-                    let to = y.at(channel / 4, pixel);
-                    zip(
-                        panel.row(channel),
-                        panel.row(channel + 1),
-                        columns,
-                        to.start,
-                    );
-                }
-            }
-        }
     }
 }
 

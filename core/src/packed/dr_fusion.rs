@@ -5,29 +5,26 @@ use rayon::prelude::*;
 use super::Workspace;
 use super::matrix::Matrix;
 use super::mdta::softmax;
-use super::pointwise::pointwise_in_place;
+use super::pointwise::{pointwise, pointwise_in_place};
 use super::pool::{Map, Planes};
 use super::sums::Sums;
 use super::weights::values;
 use crate::kernels::gemm::{Product, RowProducts, multiply, multiply_rows};
-use crate::kernels::simd::{MAX_LANES, Simd, simd_fn};
+use crate::kernels::simd::{Simd, simd_fn};
 use crate::model::dr_fusion;
 use crate::model::resize::Axis;
 
 /// The fusion of one stage. The products of all keys with all queries, summed over patches, are
-/// `(W_k F) (W_q Q)^T = W_k (F Q^T) W_q^T`: the weights are multiplied with one small matrix instead of
+/// `(W_k F) (W_q Q)^T = (W_k (F Q^T)) W_q^T`: the weights are multiplied with one small matrix instead of
 /// with every patch.
 #[derive(Debug)]
 pub(crate) struct DrFusion {
-    /// `W_k` after the adaption in channels, row by row; its bias is the weight of one more feature,
-    /// which is one everywhere.
-    key: Vec<f32>,
+    /// `W_k` after the adaption in channels; its bias is the weight of one more feature, which is one
+    /// everywhere.
+    key: Matrix,
     /// `W_q`, row by row.
     query: Vec<f32>,
     channels: usize,
-    fused: usize,
-    /// Fused features, the one for the bias, and zeros up to whole vectors.
-    features: usize,
     pixel_mean: bool,
 }
 
@@ -39,34 +36,29 @@ impl DrFusion {
             Some(bias) => values(bias),
             None => vec![0.0; channels],
         };
-        let features = (fused + 1).next_multiple_of(MAX_LANES);
-        let mut key = vec![0.0; channels * features];
         let rows = values(&fusion.key.weight);
-        for (row, key) in rows
-            .chunks_exact(channels)
-            .zip(key.chunks_exact_mut(features))
-        {
+        let key = Matrix::from_fn(channels, fused + 1, |row, feature| {
+            let key = &rows[row * channels..][..channels];
             let product = |column: &mut dyn Iterator<Item = &f32>| -> f32 {
-                row.iter().zip(column).map(|(a, b)| a * b).sum()
+                key.iter().zip(column).map(|(a, b)| a * b).sum()
             };
-            for (f, key) in key[..fused].iter_mut().enumerate() {
-                *key = product(&mut adapt[f..].iter().step_by(fused));
+            if feature < fused {
+                product(&mut adapt[feature..].iter().step_by(fused))
+            } else {
+                product(&mut bias.iter())
             }
-            key[fused] = product(&mut bias.iter());
-        }
+        });
         Self {
             key,
             query: values(&fusion.query.weight),
             channels,
-            fused,
-            features,
             pixel_mean: fusion.pixel_mean,
         }
     }
 
     /// Operations on features of this size with a grid of so many patches.
     pub(crate) fn flops(&self, pixels: usize, patches: usize) -> u64 {
-        let [channels, features] = [self.channels as u64, self.features as u64];
+        let [channels, features] = [self.channels as u64, self.key.inner() as u64];
         let products = 2 * channels * features * (patches as u64 + 2 * channels);
         products + (4 * channels + 2 * channels * channels) * pixels as u64
     }
@@ -84,20 +76,21 @@ impl DrFusion {
     ) {
         let channels = self.channels;
         assert_eq!(x.channels, channels);
-        let mut products = sums.take((self.fused + 1) * channels, || {
+        let features = self.key.inner();
+        let products = sums.take(features * channels, || {
             let fused = fused.expect("fused features where there is no survey");
             // SAFETY: the caller's.
             unsafe { self.products(workspace, fused, x) }
         });
-        products.resize(self.features * channels, 0.0);
-        let queries = outer_products(
-            RowMajor::new(&self.query, channels),
-            RowMajor::new(&products, channels),
-        );
-        let mut attention = outer_products(
-            RowMajor::new(&self.key, self.features),
-            RowMajor::new(&queries, self.features),
-        );
+        let [from, keys] =
+            [features, channels].map(|rows| Map::new(&workspace.maps, rows, [1, channels]));
+        from.fill(&products);
+        // SAFETY: the maps are this function's.
+        let keys = unsafe {
+            pointwise(&self.key, from.planes(), None, keys.planes());
+            RowMajor::of(keys.planes())
+        };
+        let mut attention = outer_products(keys, RowMajor::new(&self.query, channels));
         let scale = 1.0 / (channels as f32).sqrt();
         let rows = attention.par_chunks_exact_mut(channels).with_min_len(32);
         rows.enumerate().for_each(|(channel, row)| {
@@ -116,7 +109,7 @@ impl DrFusion {
     /// # Safety
     /// Nobody writes to `fused` and `x` meanwhile.
     unsafe fn products(&self, workspace: &Workspace, fused: Planes<'_>, x: Planes<'_>) -> Vec<f32> {
-        assert_eq!(fused.channels, self.fused);
+        assert_eq!(fused.channels + 1, self.key.inner());
         let small = Map::new(&workspace.maps, self.channels, fused.size());
         // SAFETY: the map is this function's, `x` and `fused` the caller's.
         let (fused, small) = unsafe {

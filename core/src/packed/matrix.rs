@@ -1,6 +1,8 @@
 //! Matrices of weights in the order in which they are used, and their products with columns of
 //! pixels.
 
+use rayon::prelude::*;
+
 use super::pool::Rows;
 use crate::kernels::simd::{Simd, simd_fn};
 
@@ -14,6 +16,9 @@ pub(crate) const PANEL: usize = 64;
 /// Inner length of one pass: so many rows of a panel stay in the first cache while all rows of
 /// the matrix pass.
 const INNER: usize = 128;
+
+/// Fewer tiles are not packed by more than one thread.
+const FEWEST_TILES: usize = 16;
 
 /// A matrix, and what is added to each row of its products.
 #[derive(Clone, Debug)]
@@ -37,20 +42,20 @@ impl Matrix {
     pub(crate) fn from_fn(
         rows: usize,
         inner: usize,
-        element: impl Fn(usize, usize) -> f32,
+        element: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        let mut tiles = Vec::with_capacity(rows.next_multiple_of(TILE) * inner);
-        for first in (0..rows).step_by(TILE) {
-            for column in 0..inner {
-                tiles.extend((first..first + TILE).map(|row| {
+        let mut tiles = vec![0.0; rows.next_multiple_of(TILE) * inner];
+        let filled = tiles.par_chunks_exact_mut(TILE * inner.max(1)).enumerate();
+        filled
+            .with_min_len(FEWEST_TILES)
+            .for_each(|(tile, values)| {
+                for (at, value) in values.iter_mut().enumerate() {
+                    let (row, column) = (tile * TILE + at % TILE, at / TILE);
                     if row < rows {
-                        element(row, column)
-                    } else {
-                        0.0
+                        *value = element(row, column);
                     }
-                }));
-            }
-        }
+                }
+            });
         Self {
             rows,
             inner,
@@ -115,6 +120,12 @@ trait Right: Copy {
     /// # Safety
     /// There is such a row.
     unsafe fn row(&self, k: usize) -> *const f32;
+
+    /// The same, `columns` further on.
+    ///
+    /// # Safety
+    /// That is inside the rows.
+    unsafe fn right(self, columns: usize) -> Self;
 }
 
 impl Right for Rows {
@@ -122,6 +133,12 @@ impl Right for Rows {
     unsafe fn row(&self, k: usize) -> *const f32 {
         // SAFETY: the caller's.
         unsafe { Rows::row(*self, k) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(self, columns: usize) -> Self {
+        // SAFETY: the caller's.
+        unsafe { Rows::right(self, columns) }
     }
 }
 
@@ -136,6 +153,15 @@ impl Right for Gathered<'_> {
     unsafe fn row(&self, k: usize) -> *const f32 {
         // SAFETY: the caller's; as many offsets as the matrix has columns.
         unsafe { self.image.add(*self.offsets.get_unchecked(k)) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(self, columns: usize) -> Self {
+        Self {
+            // SAFETY: the caller's.
+            image: unsafe { self.image.add(columns) },
+            ..self
+        }
     }
 }
 
@@ -156,24 +182,8 @@ unsafe fn multiply_body<S: Simd>(
     c: Rows,
     columns: usize,
 ) {
-    let mut first = 0;
-    while first < columns {
-        let width = panel_width::<S>(columns - first);
-        // SAFETY: the caller's, for the columns from `first` on.
-        unsafe {
-            let add = add.map(|add| add.right(first));
-            multiply_panel(
-                s,
-                matrix,
-                b.right(first),
-                add,
-                c.right(first),
-                columns - first,
-                width,
-            );
-        }
-        first += width * S::LANES;
-    }
+    // SAFETY: the caller's.
+    unsafe { passes(s, matrix, b, add, c, columns) }
 }
 
 simd_fn! {
@@ -195,53 +205,16 @@ unsafe fn gather_multiply_body<S: Simd>(
     c: Rows,
     columns: usize,
 ) {
-    let mut first = 0;
-    while first < columns {
-        let width = panel_width::<S>(columns - first);
-        // SAFETY: the caller's, for the columns from `first` on.
-        unsafe {
-            let image = image.add(first);
-            let b = Gathered { image, offsets };
-            multiply_panel(s, matrix, b, None, c.right(first), columns - first, width);
-        }
-        first += width * S::LANES;
-    }
-}
-
-/// Vectors of the next panel: as equal as can be, for narrow ones waste the processor.
-#[inline(always)]
-fn panel_width<S: Simd>(columns: usize) -> usize {
-    let vectors = columns.div_ceil(S::LANES);
-    vectors.div_ceil(vectors.div_ceil(S::PANEL))
-}
-
-/// # Safety
-/// As for [`Matrix::multiply`]; at most `vectors` vectors of the columns are done.
-#[inline(always)]
-unsafe fn multiply_panel<S: Simd, B: Right>(
-    s: S,
-    matrix: &Matrix,
-    b: B,
-    add: Option<Rows>,
-    c: Rows,
-    columns: usize,
-    vectors: usize,
-) {
     // SAFETY: the caller's.
-    unsafe {
-        match vectors {
-            4 if S::PANEL == 4 => passes::<S, B, 4>(s, matrix, b, add, c, columns),
-            3 if S::PANEL == 4 => passes::<S, B, 3>(s, matrix, b, add, c, columns),
-            2 => passes::<S, B, 2>(s, matrix, b, add, c, columns),
-            _ => passes::<S, B, 1>(s, matrix, b, add, c, columns),
-        }
-    }
+    unsafe { passes(s, matrix, Gathered { image, offsets }, None, c, columns) }
 }
 
+/// One block of the matrix's columns after the other, so that it stays in the second cache while all panels pass.
+///
 /// # Safety
-/// As for [`multiply_panel`].
+/// As for [`Matrix::multiply`].
 #[inline(always)]
-unsafe fn passes<S: Simd, B: Right, const VECTORS: usize>(
+unsafe fn passes<S: Simd, B: Right>(
     s: S,
     matrix: &Matrix,
     b: B,
@@ -253,35 +226,86 @@ unsafe fn passes<S: Simd, B: Right, const VECTORS: usize>(
     let mut first = 0;
     loop {
         let inner = INNER.min(matrix.inner - first);
-        let mut row = 0;
-        while row < matrix.rows {
-            // SAFETY: tiles of the matrix and of C; the caller's.
+        let mut column = 0;
+        while column < columns {
+            let vectors = panel_width::<S>(columns - column);
+            // SAFETY: the caller's, for the columns from `column` on.
             unsafe {
-                let tile = Tile {
-                    a: matrix.tiles.as_ptr().add(row * matrix.inner + first * TILE),
+                let b = b.right(column);
+                let pass = Pass {
+                    matrix,
                     first,
                     inner,
-                    bias: bias.get(row..).unwrap_or(&[]),
-                    add: add.map(|add| add.below(row)),
-                    c: c.below(row),
-                    columns,
+                    bias,
+                    add: add.map(|add| add.right(column)),
+                    c: c.right(column),
+                    columns: columns - column,
                 };
-                match matrix.rows - row {
-                    1 => multiply_tile::<S, B, 1, VECTORS>(s, b, &tile),
-                    2 => multiply_tile::<S, B, 2, VECTORS>(s, b, &tile),
-                    3 => multiply_tile::<S, B, 3, VECTORS>(s, b, &tile),
-                    4 => multiply_tile::<S, B, 4, VECTORS>(s, b, &tile),
-                    5 => multiply_tile::<S, B, 5, VECTORS>(s, b, &tile),
-                    _ => multiply_tile::<S, B, 6, VECTORS>(s, b, &tile),
+                match vectors {
+                    4 if S::PANEL == 4 => multiply_panel::<S, B, 4>(s, b, &pass),
+                    3 if S::PANEL == 4 => multiply_panel::<S, B, 3>(s, b, &pass),
+                    2 => multiply_panel::<S, B, 2>(s, b, &pass),
+                    _ => multiply_panel::<S, B, 1>(s, b, &pass),
                 }
             }
-            row += TILE;
+            column += vectors * S::LANES;
         }
         first += inner;
         if first >= matrix.inner {
             return;
         }
         (add, bias) = (Some(c), &[]);
+    }
+}
+
+/// Vectors of the next panel: as equal as can be, for narrow ones waste the processor.
+#[inline(always)]
+fn panel_width<S: Simd>(columns: usize) -> usize {
+    let vectors = columns.div_ceil(S::LANES);
+    vectors.div_ceil(vectors.div_ceil(S::PANEL))
+}
+
+/// A block of the matrix's columns times a panel.
+struct Pass<'a> {
+    matrix: &'a Matrix,
+    /// First row of B.
+    first: usize,
+    inner: usize,
+    bias: &'a [f32],
+    add: Option<Rows>,
+    c: Rows,
+    columns: usize,
+}
+
+/// # Safety
+/// As for [`Matrix::multiply`]; at most `VECTORS` vectors of the columns are done.
+#[inline(always)]
+unsafe fn multiply_panel<S: Simd, B: Right, const VECTORS: usize>(s: S, b: B, pass: &Pass<'_>) {
+    let matrix = pass.matrix;
+    let mut row = 0;
+    while row < matrix.rows {
+        let start = row * matrix.inner + pass.first * TILE;
+        // SAFETY: tiles of the matrix and of C; the caller's.
+        unsafe {
+            let tile = Tile {
+                a: matrix.tiles.as_ptr().add(start),
+                first: pass.first,
+                inner: pass.inner,
+                bias: pass.bias.get(row..).unwrap_or(&[]),
+                add: pass.add.map(|add| add.below(row)),
+                c: pass.c.below(row),
+                columns: pass.columns,
+            };
+            match matrix.rows - row {
+                1 => multiply_tile::<S, B, 1, VECTORS>(s, b, &tile),
+                2 => multiply_tile::<S, B, 2, VECTORS>(s, b, &tile),
+                3 => multiply_tile::<S, B, 3, VECTORS>(s, b, &tile),
+                4 => multiply_tile::<S, B, 4, VECTORS>(s, b, &tile),
+                5 => multiply_tile::<S, B, 5, VECTORS>(s, b, &tile),
+                _ => multiply_tile::<S, B, 6, VECTORS>(s, b, &tile),
+            }
+        }
+        row += TILE;
     }
 }
 

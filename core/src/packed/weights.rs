@@ -42,7 +42,7 @@ pub(crate) fn matrix(conv: &Conv) -> Matrix {
 }
 
 /// A linear layer whose outputs are multiplied by `scale`.
-pub(crate) fn linear(layer: &Linear, scale: impl Fn(usize) -> f32) -> Matrix {
+pub(crate) fn linear(layer: &Linear, scale: impl Fn(usize) -> f32 + Sync) -> Matrix {
     let [outputs, inputs] = layer.weight.dims();
     let weight = values(&layer.weight);
     let bias = values(&layer.bias);
