@@ -1,6 +1,6 @@
 //! Opening weights, with errors that name the file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -67,8 +67,8 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
         reason,
     };
     let cannot = |error: std::io::Error| failed(format!("cannot be read: {error}"));
-    let file = File::open(path).map_err(cannot)?;
-    let meta = file.metadata().map_err(cannot)?;
+    // Asked before it is opened: opening a pipe waits for its writer.
+    let meta = fs::metadata(path).map_err(cannot)?;
     if !meta.is_file() {
         return Err(failed(
             "is no file; give a weights file (.safetensors)".to_owned(),
@@ -79,6 +79,7 @@ fn read(path: &Path) -> Result<Vec<u8>, OpenError> {
             "is too large for a weights file; take another one".to_owned(),
         ));
     }
+    let file = File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES)
         .read_to_end(&mut bytes)

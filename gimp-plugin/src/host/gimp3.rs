@@ -37,6 +37,7 @@ functions! {
         fn g_error_new_literal(c_uint, c_int, Text) -> Pointer;
         fn g_quark_from_string(Text) -> c_uint;
         fn g_file_get_path(Pointer) -> *mut c_char;
+        fn g_file_get_uri(Pointer) -> *mut c_char;
         fn gimp_image_procedure_new(Pointer, Text, c_int, Run, Pointer, Pointer) -> Pointer;
         fn gimp_procedure_set_image_types(Pointer, Text);
         fn gimp_procedure_set_sensitivity_mask(Pointer, c_int);
@@ -364,11 +365,17 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             None
         } else {
             let path = take_text(&api.lib.gegl, (api.gimp3.g_file_get_path)(file));
+            let uri = take_text(&api.lib.gegl, (api.gimp3.g_file_get_uri)(file));
             (api.lib.gegl.g_object_unref)(file);
-            let path = path.ok_or_else(|| {
-                Error::Setting("the model file is not on this computer: copy it here".to_owned())
-            })?;
-            Some(PathBuf::from(OsStr::from_bytes(path.to_bytes())))
+            match path {
+                Some(path) => Some(PathBuf::from(OsStr::from_bytes(path.to_bytes()))),
+                // What Script-Fu makes of "".
+                None if uri.is_none_or(|uri| uri.is_empty()) => None,
+                None => {
+                    let remote = "the model file is not on this computer: copy it here";
+                    return Err(Error::Setting(remote.to_owned()));
+                }
+            }
         };
         Ok(Settings {
             strength,

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -184,10 +184,12 @@ pub fn computed(process: u32) -> f64 {
 impl Drop for Window {
     fn drop(&mut self) {
         // GIMP and what it started are a group. SIGKILL: nothing in the profile is worth a farewell.
-        let group = format!("-{}", self.process.id());
-        let _ = std::process::Command::new("kill")
-            .args(["-KILL", "--", &group])
-            .status();
+        let kill = ["kill", "-KILL", "--", &format!("-{}", self.process.id())];
+        let ended = Command::new(kill[0]).args(&kill[1..]).status();
+        if !ended.is_ok_and(|status| status.success()) {
+            // A GIMP in a tree is root's.
+            let _ = Command::new("sudo").arg("-n").args(kill).status();
+        }
         let _ = self.process.wait();
     }
 }
