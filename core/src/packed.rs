@@ -61,21 +61,21 @@ pub struct Stage {
     pub name: String,
     /// Floating-point operations it takes, a multiplication with its addition counted as two.
     pub flops: u64,
+    /// Bytes of the maps that it reads and writes: what goes through memory at least, without the weights.
+    pub bytes: u64,
 }
 
 impl Stage {
-    fn new(name: &str, flops: u64) -> Self {
+    fn new(name: &str, flops: u64, floats: usize) -> Self {
         Self {
             name: name.into(),
             flops,
+            bytes: (size_of::<f32>() * floats) as u64,
         }
     }
 
-    fn level(name: &str, level: usize, flops: u64) -> Self {
-        Self {
-            name: format!("{name} {level}"),
-            flops,
-        }
+    fn level(name: &str, level: usize, flops: u64, floats: usize) -> Self {
+        Self::new(&format!("{name} {level}"), flops, floats)
     }
 }
 
@@ -231,7 +231,8 @@ impl Guidance {
     /// Equations 1 to 4 on the image.
     fn fuse<'w>(&self, workspace: &'w Workspace, image: Planes<'_>, run: &mut Run<'_>) -> Map<'w> {
         let resized = resize::fit(workspace, image);
-        (run.watch)(Stage::new("resize", 0));
+        let floats = image.floats() + resized.planes().floats();
+        (run.watch)(Stage::new("resize", 0, floats));
         let mut depths: [Option<Depth<'w>>; DEPTHS] = [const { None }; DEPTHS];
         let last = self.depths[DEPTHS - 1];
         let mut patches = 0;
@@ -247,7 +248,8 @@ impl Guidance {
         let flops = self.backbone.flops(last, patches) + self.psf.flops(patches);
         let depths = depths.map(|depth| depth.expect("the depths are blocks of the backbone"));
         let fused = self.psf.fuse(depths);
-        (run.watch)(Stage::new("dinov2 + psf", flops));
+        let floats = resized.planes().floats() + fused.planes().floats();
+        (run.watch)(Stage::new("dinov2 + psf", flops, floats));
         fused
     }
 

@@ -81,6 +81,8 @@ pub struct StageReport {
     pub ms: f64,
     /// 10^9 operations a second.
     pub gflops: f64,
+    /// Bytes of the maps that it reads and writes.
+    pub bytes: u64,
     /// Of the time of all stages.
     pub share: f64,
 }
@@ -182,6 +184,7 @@ fn measure(
         name: stage.name,
         ms,
         gflops: gflops(stage.flops, ms),
+        bytes: stage.bytes,
         share: ms / total,
     };
     Report {
@@ -258,22 +261,31 @@ impl Report {
                 self.device, self.threads, self.gemm_gflops
             ),
             format!(
-                "{:<16}{:>10}{:>10}{:>8}{:>8}",
-                "stage", "ms", "GFLOP/s", "share", "peak"
+                "{:<16}{:>10}{:>10}{:>8}{:>8}{:>8}",
+                "stage", "ms", "GFLOP/s", "MiB", "share", "peak"
             ),
         ];
-        let line = |name: &str, ms: f64, gflops: f64, share: f64| {
+        let line = |name: &str, ms: f64, gflops: f64, bytes: u64, share: f64| {
             format!(
-                "{name:<16}{ms:>10.2}{gflops:>10.1}{:>7.1}%{:>7.1}%",
+                "{name:<16}{ms:>10.2}{gflops:>10.1}{:>8.1}{:>7.1}%{:>7.1}%",
+                bytes as f64 / f64::from(1 << 20),
                 100.0 * share,
                 100.0 * gflops / self.gemm_gflops
             )
         };
         for stage in &self.stages {
-            lines.push(line(&stage.name, stage.ms, stage.gflops, stage.share));
+            let StageReport {
+                ms,
+                gflops,
+                bytes,
+                share,
+                ..
+            } = *stage;
+            lines.push(line(&stage.name, ms, gflops, bytes, share));
         }
+        let bytes = self.stages.iter().map(|stage| stage.bytes).sum();
         match self.image_gflops {
-            Some(gflops) => lines.push(line("image", self.image_ms, gflops, 1.0)),
+            Some(gflops) => lines.push(line("image", self.image_ms, gflops, bytes, 1.0)),
             None => lines.push(format!("{:<16}{:>10.2}", "image", self.image_ms)),
         }
         if let Some(bytes) = self.peak_bytes {

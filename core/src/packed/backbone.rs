@@ -47,9 +47,12 @@ impl Backbone {
         );
         let map = Map::new(&self.workspace.maps, 3, size);
         map.fill(image);
-        let mut patches = 0;
+        let (mut patches, mut floats) = (0, map.planes().floats());
         let features = |number, features: Planes<'_>| {
-            patches = features.pixels();
+            if number == last {
+                patches = features.pixels();
+                floats += features.floats();
+            }
             // SAFETY: nobody writes to the features while they are shown.
             let channel = |channel| unsafe { features.channel(channel) };
             let channels: Vec<&[f32]> = (0..features.channels).map(channel).collect();
@@ -57,6 +60,6 @@ impl Backbone {
         };
         self.net
             .forward(&self.workspace, map.planes(), last, features);
-        watch(Stage::new("dinov2", self.net.flops(last, patches)));
+        watch(Stage::new("dinov2", self.net.flops(last, patches), floats));
     }
 }

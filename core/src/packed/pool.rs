@@ -184,6 +184,11 @@ impl Planes<'_> {
         self.height * self.width
     }
 
+    /// Pixels of all channels.
+    pub(crate) fn floats(self) -> usize {
+        self.channels * self.pixels()
+    }
+
     /// The address of a pixel, in row order, and of the same in the channels that follow.
     pub(crate) fn at(self, channel: usize, pixel: usize) -> Rows {
         assert!(channel <= self.channels && pixel <= self.pixels());

@@ -85,6 +85,7 @@ impl Restormer {
         (run.watch)(Stage::new(
             "patch embed",
             self.patch_embed.flops() * pixels(x.planes()),
+            image.floats() + x.planes().floats(),
         ));
         let mut skips = Vec::with_capacity(self.encoder.len());
         for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
@@ -99,11 +100,14 @@ impl Restormer {
                 "encoder",
                 level,
                 flops(blocks) * pixels(features),
+                2 * features.floats(),
             ));
             // SAFETY: as above.
             unsafe { self.guide(workspace, level, features, guide, run) };
             x = convolve(down, workspace, features);
-            (run.watch)(Stage::level("down", level, down.flops() * pixels(features)));
+            let operations = down.flops() * pixels(features);
+            let floats = features.floats() + x.planes().floats();
+            (run.watch)(Stage::level("down", level, operations, floats));
             skips.push(both);
         }
         let latent = self.encoder.len() + 1;
@@ -111,6 +115,7 @@ impl Restormer {
         (run.watch)(Stage::new(
             "latent",
             flops(&self.latent) * pixels(x.planes()),
+            2 * x.planes().floats(),
         ));
         // SAFETY: as above.
         unsafe { self.guide(workspace, latent, x.planes(), guide, run) };
@@ -119,11 +124,11 @@ impl Restormer {
             let Some(both) = skips.pop() else { break };
             let below = x.planes();
             // SAFETY: as above; the other channels are the skip connection's.
-            unsafe {
-                let channels = both.planes().channels / 2;
-                up.forward(workspace, below, both.planes().narrow(0, channels));
-            }
-            (run.watch)(Stage::level("up", level, up.flops() * pixels(below)));
+            let above = both.planes().narrow(0, both.planes().channels / 2);
+            unsafe { up.forward(workspace, below, above) };
+            let operations = up.flops() * pixels(below);
+            let floats = below.floats() + above.floats();
+            (run.watch)(Stage::level("up", level, operations, floats));
             x = match self.reduce.get(i) {
                 None => both,
                 Some(reduce) => {
@@ -131,7 +136,9 @@ impl Restormer {
                     let y = Map::new(&workspace.maps, reduce.rows(), from.size());
                     // SAFETY: as above.
                     unsafe { pointwise(reduce, from, None, y.planes()) };
-                    (run.watch)(Stage::level("reduce", level, reduce.flops() * pixels(from)));
+                    let operations = reduce.flops() * pixels(from);
+                    let floats = from.floats() + y.planes().floats();
+                    (run.watch)(Stage::level("reduce", level, operations, floats));
                     y
                 }
             };
@@ -140,6 +147,7 @@ impl Restormer {
                 "decoder",
                 level,
                 flops(blocks) * pixels(x.planes()),
+                2 * x.planes().floats(),
             ));
         }
         x = run_all(&self.refinement, workspace, x, &mut run.sums);
@@ -147,9 +155,12 @@ impl Restormer {
         (run.watch)(Stage::new(
             "refinement",
             flops(&self.refinement) * pixels(planes),
+            2 * planes.floats(),
         ));
         let y = convolve(&self.output, workspace, planes);
-        (run.watch)(Stage::new("output", self.output.flops() * pixels(planes)));
+        let operations = self.output.flops() * pixels(planes);
+        let floats = planes.floats() + y.planes().floats();
+        (run.watch)(Stage::new("output", operations, floats));
         y
     }
 
@@ -179,7 +190,8 @@ impl Restormer {
         unsafe { fusion.forward(workspace, guide.fused, features, &mut run.sums) };
         let patches = guide.fused.map_or(0, |fused| fused.pixels());
         let flops = fusion.flops(features.pixels(), patches);
-        (run.watch)(Stage::level("dr fusion", level, flops));
+        let floats = 2 * features.floats();
+        (run.watch)(Stage::level("dr fusion", level, flops, floats));
     }
 }
 

@@ -197,9 +197,8 @@ mod tests {
 
     #[test]
     fn a_bright_sky_lies_behind_dark_ground_by_a_step() {
-        let skyline = |dark: usize| {
-            Rgb::from_fn(32, 32, |_, y| [if y < dark { 0.9 } else { 0.2 }; 3])
-        };
+        let skyline =
+            |dark: usize| Rgb::from_fn(32, 32, |_, y| [if y < dark { 0.9 } else { 0.2 }; 3]);
         let step = |image: &Rgb, seed| {
             let depth = depth(image, Frame::WHOLE, &mut StdRng::seed_from_u64(seed));
             depth[8 * 32 + 16] - depth[16 * 32 + 16]
