@@ -152,9 +152,11 @@ impl DinoIrConfig {
             let patches = (height * width) as f64 / 196.0 + 1.0;
             patches * (backbone + 64 * rayon::current_num_threads()) as f64
         });
-        // A thread's rings of rows in the widest level's feed-forward network.
-        let hidden = restormer.expansion * restormer.channels(LEVELS) as f64;
-        let scratch = rayon::current_num_threads() as f64 * hidden * 4096.0;
+        // A thread's rings of rows in the widest level's feed-forward network, and the transformed tiles of the
+        // convolution up from there.
+        let wide = restormer.channels(LEVELS) as f64;
+        let scratch =
+            rayon::current_num_threads() as f64 * wide * (restormer.expansion * 4096.0 + 13e3);
         (4.0 * ((height * width) as f64 * per_pixel + tokens + scratch)) as u64
     }
 }
