@@ -88,7 +88,7 @@ function writeServiceWorker() {
   const path = join(fresh, 'service-worker.js');
   const version = hash(page.map((file) => file + hash(readFileSync(join(fresh, file)))).join());
   const code = readFileSync(path, 'utf8')
-    .replace('BUILD_VERSION', `dino-ir-${version}`)
+    .replace('BUILD_VERSION', version)
     .replace('BUILD_PAGE', JSON.stringify(['./', ...page]))
     .replace('BUILD_LARGE', JSON.stringify(large));
   writeFileSync(path, code);
