@@ -283,6 +283,7 @@ function offerSamples() {
     const image = Object.assign(new Image(48, 48), { src: file, alt: '', loading: 'lazy' });
     button.append(image, name[0].toUpperCase() + name.slice(1));
     button.addEventListener('click', async () => {
+      if (!working) status(`Loading the ${name} sample`);
       const response = await fetch(file).catch(() => undefined);
       if (!response?.ok) return status(`Error: the ${name} sample cannot be loaded.`);
       take([new File([await response.blob()], `${name}.jpg`, { type: 'image/jpeg' })]);
