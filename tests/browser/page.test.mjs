@@ -223,11 +223,20 @@ describe('with WebGPU', () => {
     await status(page, 'Done');
     assert.match(await page.locator('#device').textContent(), /ready in/);
     const { rgba } = await pixels(page, '#after');
-    await drop(page, input('notes.txt'));
-    assert.match(await status(page, 'Error'), /^Error: notes.txt/);
-    assert.ok(await page.locator('#download').isEnabled());
-    assert.deepEqual((await pixels(page, '#after')).rgba, rgba);
-    assert.ok(await page.locator('#queue').isHidden());
+    for (const [name, reason] of [['notes.txt', /is no photo/], ['wide.png', /70000 x 8 pixels are more/]]) {
+      await drop(page, input(name));
+      assert.match(await status(page, `Error: ${name}`), reason);
+      assert.ok(await page.locator('#download').isEnabled());
+      assert.deepEqual((await pixels(page, '#after')).rgba, rgba);
+      assert.ok(await page.locator('#queue').isHidden());
+    }
+    await page.locator('#restore').click();
+    assert.match(await status(page, 'Done'), /^Done: small/);
+    const said = await page.evaluate(() => {
+      document.querySelector('#sample button').click();
+      return document.querySelector('#status').textContent;
+    });
+    assert.match(said, /^Loading the noisy sample/);
     await context.close();
   });
 

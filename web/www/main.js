@@ -148,6 +148,7 @@ async function show(item) {
   const bitmap = await decode(item.file);
   const restored = item.restored && (await createImageBitmap(item.restored));
   try {
+    viewer.check(bitmap);
     if (left && left !== item && left !== item.replaces && left.state === 'done') left.restored ??= await viewer.keep();
     queue.current = undefined;
     viewer.open(bitmap, restored);
