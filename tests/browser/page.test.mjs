@@ -158,6 +158,20 @@ describe('with WebGPU', () => {
     assert.match(await status(page, 'Error: truncated'), /ends too early/);
     await page.locator('#weights').setInputFiles({ name: 'bad.safetensors', mimeType: '', buffer: Buffer.from('not weights') });
     assert.match(await status(page, 'Error: weights'), /safetensors/);
+    assert.equal(await page.locator('#weights').inputValue(), '', 'the same file can be chosen again');
+    // Two in quick succession: the second must not take the first for the weights in use before.
+    const said = await page.evaluate(async () => {
+      const input = document.querySelector('#weights');
+      for (const name of ['one.safetensors', 'two.safetensors']) {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(['not weights'], name));
+        input.files = transfer.files;
+        input.dispatchEvent(new Event('change'));
+      }
+      await undefined;
+      return document.querySelector('#status').textContent;
+    });
+    assert.match(said, /^Loading the weights of one/);
     await drop(page, input('small.png'));
     assert.match(await status(page, 'Done', 'Error: small'), /Done/);
     assert.equal(await backend(page), 'cpu');

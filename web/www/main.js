@@ -46,7 +46,10 @@ element('cancel').addEventListener('click', cancel);
 element('download').addEventListener('click', () => inTurn(() => save(queue.current)));
 element('download-all').addEventListener('click', () => inTurn(saveAll));
 element('clear').addEventListener('click', () => inTurn(clear));
-element('weights').addEventListener('change', ({ target }) => changeWeights(target.files[0]));
+element('weights').addEventListener('change', ({ target }) => {
+  changeWeights(target.files[0]);
+  target.value = '';
+});
 element('builtin').addEventListener('click', () => changeWeights());
 addEventListener('keydown', ({ key }) => key === 'Escape' && cancel());
 addEventListener('paste', ({ clipboardData }) => take([...clipboardData.files]));
@@ -208,15 +211,18 @@ async function saveAll() {
   }
 }
 
-async function changeWeights(file) {
+function changeWeights(file) {
   if (working) return status('Error: wait for the photo to be finished, or cancel it, before the weights are changed.');
-  try {
-    await engine.use(file);
-    element('builtin').disabled = !file;
-    status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
-  } catch (error) {
-    status(`Error: ${error.message}. The weights in use before stay.`);
-  }
+  inTurn(async () => {
+    status(file ? `Loading the weights of ${file.name}` : 'Loading the built-in weights');
+    try {
+      await engine.use(file);
+      element('builtin').disabled = !file;
+      status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
+    } catch (error) {
+      status(`Error: ${error.message}. The weights in use before stay.`);
+    }
+  });
 }
 
 function showDevice({ backend, device, software, prepared }) {
