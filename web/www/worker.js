@@ -119,6 +119,7 @@ async function describe(backend) {
   if (!navigator.gpu) throw new Error('this browser has no WebGPU');
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error('there is no GPU that WebGPU can use');
+  if (!adapter.info) throw new Error("this browser's WebGPU is too old");
   const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
   const device = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed GPU';
   return { device, software: Boolean(isFallbackAdapter) || /swiftshader|llvmpipe/i.test(device) };
