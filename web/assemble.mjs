@@ -4,13 +4,17 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { pack } from './pack.mjs';
 
-const [modulesFolder, dist, wasmOpt] = process.argv.slice(2);
-if (!dist) throw new Error('usage: node assemble.mjs MODULES DIST [WASM_OPT]');
+const [modulesFolder, target, wasmOpt] = process.argv.slice(2);
+if (!target) throw new Error('usage: node assemble.mjs MODULES DIST [WASM_OPT]');
+const dist = resolve(target);
+if (existsSync(dist) && readdirSync(dist).length > 0 && !existsSync(join(dist, 'assets.js'))) {
+  throw new Error(`${dist} holds something else than the page: it is not replaced`);
+}
 const here = fileURLToPath(new URL('.', import.meta.url));
 const WEIGHTS = join(here, '../core/weights/nano.safetensors');
 const LIMITS = { first: 8e6, cpu: 4e6 };
@@ -88,7 +92,7 @@ function writeServiceWorker() {
   const path = join(fresh, 'service-worker.js');
   const version = hash(page.map((file) => file + hash(readFileSync(join(fresh, file)))).join());
   const code = readFileSync(path, 'utf8')
-    .replace('BUILD_VERSION', `dino-ir-${version}`)
+    .replace('BUILD_VERSION', version)
     .replace('BUILD_PAGE', JSON.stringify(['./', ...page]))
     .replace('BUILD_LARGE', JSON.stringify(large));
   writeFileSync(path, code);

@@ -2,8 +2,9 @@
 // written here with what the program makes of them.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { drop, input, launch, open, pixels, result, status } from './browser.mjs';
@@ -157,6 +158,20 @@ describe('with WebGPU', () => {
     assert.match(await status(page, 'Error: truncated'), /ends too early/);
     await page.locator('#weights').setInputFiles({ name: 'bad.safetensors', mimeType: '', buffer: Buffer.from('not weights') });
     assert.match(await status(page, 'Error: weights'), /safetensors/);
+    assert.equal(await page.locator('#weights').inputValue(), '', 'the same file can be chosen again');
+    // Two in quick succession: the second must not take the first for the weights in use before.
+    const said = await page.evaluate(async () => {
+      const input = document.querySelector('#weights');
+      for (const name of ['one.safetensors', 'two.safetensors']) {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(['not weights'], name));
+        input.files = transfer.files;
+        input.dispatchEvent(new Event('change'));
+      }
+      await undefined;
+      return document.querySelector('#status').textContent;
+    });
+    assert.match(said, /^Loading the weights of one/);
     await drop(page, input('small.png'));
     assert.match(await status(page, 'Done', 'Error: small'), /Done/);
     assert.equal(await backend(page), 'cpu');
@@ -222,11 +237,20 @@ describe('with WebGPU', () => {
     await status(page, 'Done');
     assert.match(await page.locator('#device').textContent(), /ready in/);
     const { rgba } = await pixels(page, '#after');
-    await drop(page, input('notes.txt'));
-    assert.match(await status(page, 'Error'), /^Error: notes.txt/);
-    assert.ok(await page.locator('#download').isEnabled());
-    assert.deepEqual((await pixels(page, '#after')).rgba, rgba);
-    assert.ok(await page.locator('#queue').isHidden());
+    for (const [name, reason] of [['notes.txt', /is no photo/], ['wide.png', /70000 x 8 pixels are more/]]) {
+      await drop(page, input(name));
+      assert.match(await status(page, `Error: ${name}`), reason);
+      assert.ok(await page.locator('#download').isEnabled());
+      assert.deepEqual((await pixels(page, '#after')).rgba, rgba);
+      assert.ok(await page.locator('#queue').isHidden());
+    }
+    await page.locator('#restore').click();
+    assert.match(await status(page, 'Done'), /^Done: small/);
+    const said = await page.evaluate(() => {
+      document.querySelector('#sample button').click();
+      return document.querySelector('#status').textContent;
+    });
+    assert.match(said, /^Loading the noisy sample/);
     await context.close();
   });
 
@@ -288,8 +312,49 @@ describe('with WebGPU', () => {
     assert.match(await status(page, 'Done', 'Error'), /^Done/);
     await page.locator('#sample button').first().click();
     assert.match(await status(page, 'Done: noisy', 'Error'), /^Done/);
+    await page.goto(`${server.origin}/samples/noisy.jpg`);
+    assert.equal(await page.evaluate(() => document.contentType), 'image/jpeg');
     await context.close();
   });
+
+  test('goes on with its own files when there is a newer version', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dino-ir-page-'));
+    cpSync(process.env.PAGE, folder, { recursive: true });
+    const site = await serve(folder);
+    const { page, context } = await open(browser, `${site.origin}/?backend=cpu`);
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await drop(page, input('small.png'));
+    await status(page, 'Done');
+    publish(folder);
+    await page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      await registration.update();
+      while (registration.installing) await new Promise((resume) => setTimeout(resume, 50));
+    });
+    // Of several tiles: more workers are started, and load their script.
+    await drop(page, input('noisy.png'));
+    assert.match(await status(page, 'Done: noisy', 'Error'), /^Done/);
+    assert.equal(await page.locator('#note').textContent(), '');
+    // The next visit has the newer one.
+    await page.close();
+    const next = await context.newPage();
+    await next.goto(site.origin);
+    assert.equal(await next.evaluate(async () => (await import('/assets.js')).modules.cpu.script), './cpu.newer.js');
+    await context.close();
+    site.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Puts a version in place whose script for the CPU has another name. */
+  function publish(folder) {
+    const before = readdirSync(folder).find((file) => /^cpu\..*\.js$/.test(file));
+    renameSync(join(folder, before), join(folder, 'cpu.newer.js'));
+    for (const file of ['assets.js', 'service-worker.js']) {
+      const path = join(folder, file);
+      const code = readFileSync(path, 'utf8').replace(before, 'cpu.newer.js');
+      writeFileSync(path, code.replace(/VERSION = '.*'/, "VERSION = 'newer'"));
+    }
+  }
 
   test('reaches everything by keyboard and names it for screen readers', async () => {
     for (const [name, options] of Object.entries({

@@ -93,6 +93,8 @@ fn write_inputs(folder: &Path) {
     save("noisy.png", &noisy(392, 300));
     save("small.png", &noisy(96, 96));
     save("large.jpg", &noisy(6000, 4000));
+    // More columns than a canvas may have.
+    save("wide.png", &RgbImage::new(70_000, 8));
 
     let whole = std::fs::read(folder.join("noisy.png")).expect("written above");
     std::fs::write(folder.join("truncated.png"), &whole[..whole.len() / 2]).expect("written");

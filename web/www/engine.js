@@ -48,9 +48,11 @@ export class Engine {
 
   /**
    * Takes other weights from now on, or the built-in ones again.
-   * @param {Blob | undefined} weights a safetensors file
+   * @param {File | undefined} file a safetensors file
    */
-  async use(weights) {
+  async use(file) {
+    // Now: by the time another worker needs them the file may have changed.
+    const weights = file && (await read(file));
     const [before, backend] = [this.#weights, this.#backend];
     this.#weights = weights;
     this.#stop();
@@ -175,6 +177,12 @@ export class Engine {
     this.#wait = undefined;
     wait?.[how](value);
   }
+}
+
+function read(file) {
+  return file.arrayBuffer().catch(() => {
+    throw new Unusable(`${file.name} cannot be read`);
+  });
 }
 
 function throwIfCancelled(signal) {

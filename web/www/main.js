@@ -46,7 +46,10 @@ element('cancel').addEventListener('click', cancel);
 element('download').addEventListener('click', () => inTurn(() => save(queue.current)));
 element('download-all').addEventListener('click', () => inTurn(saveAll));
 element('clear').addEventListener('click', () => inTurn(clear));
-element('weights').addEventListener('change', ({ target }) => changeWeights(target.files[0]));
+element('weights').addEventListener('change', ({ target }) => {
+  changeWeights(target.files[0]);
+  target.value = '';
+});
 element('builtin').addEventListener('click', () => changeWeights());
 addEventListener('keydown', ({ key }) => key === 'Escape' && cancel());
 addEventListener('paste', ({ clipboardData }) => take([...clipboardData.files]));
@@ -148,6 +151,7 @@ async function show(item) {
   const bitmap = await decode(item.file);
   const restored = item.restored && (await createImageBitmap(item.restored));
   try {
+    viewer.check(bitmap);
     if (left && left !== item && left !== item.replaces && left.state === 'done') left.restored ??= await viewer.keep();
     queue.current = undefined;
     viewer.open(bitmap, restored);
@@ -207,15 +211,18 @@ async function saveAll() {
   }
 }
 
-async function changeWeights(file) {
+function changeWeights(file) {
   if (working) return status('Error: wait for the photo to be finished, or cancel it, before the weights are changed.');
-  try {
-    await engine.use(file);
-    element('builtin').disabled = !file;
-    status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
-  } catch (error) {
-    status(`Error: ${error.message}. The weights in use before stay.`);
-  }
+  inTurn(async () => {
+    status(file ? `Loading the weights of ${file.name}` : 'Loading the built-in weights');
+    try {
+      await engine.use(file);
+      element('builtin').disabled = !file;
+      status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
+    } catch (error) {
+      status(`Error: ${error.message}. The weights in use before stay.`);
+    }
+  });
 }
 
 function showDevice({ backend, device, software, prepared }) {
@@ -283,6 +290,7 @@ function offerSamples() {
     const image = Object.assign(new Image(48, 48), { src: file, alt: '', loading: 'lazy' });
     button.append(image, name[0].toUpperCase() + name.slice(1));
     button.addEventListener('click', async () => {
+      if (!working) status(`Loading the ${name} sample`);
       const response = await fetch(file).catch(() => undefined);
       if (!response?.ok) return status(`Error: the ${name} sample cannot be loaded.`);
       take([new File([await response.blob()], `${name}.jpg`, { type: 'image/jpeg' })]);

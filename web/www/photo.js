@@ -9,7 +9,10 @@ export class PhotoError extends Error {}
  * @returns {Promise<ImageBitmap>}
  */
 export async function decode(file) {
-  if (!isWhole(new Uint8Array(await file.arrayBuffer()))) {
+  const bytes = await file.arrayBuffer().catch(() => {
+    throw new PhotoError('the file cannot be read; choose it again if it has changed');
+  });
+  if (!isWhole(new Uint8Array(bytes))) {
     throw new PhotoError('the file ends too early; it is damaged');
   }
   try {

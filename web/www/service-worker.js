@@ -3,10 +3,18 @@
 const VERSION = 'BUILD_VERSION';
 const PAGE = BUILD_PAGE;
 const LARGE = BUILD_LARGE;
-const FILES = 'dino-ir-files';
 
+// An origin has one list of caches and maybe several of these pages.
+const OURS = `dino-ir ${registration.scope} `;
+const KEPT = OURS + VERSION;
+/** As in store.js. */
+const FILES = `${OURS}files`;
+/** The paths of the page itself. */
+const HOME = ['./', 'index.html'].map((file) => new URL(file, registration.scope).pathname);
+
+// A newer version then waits until every tab of the older one is closed: those need the files they came with.
 addEventListener('install', (event) => {
-  event.waitUntil(Promise.all([keepPage(), renewFiles()]).then(() => skipWaiting()));
+  event.waitUntil(Promise.all([keepPage(), renewFiles()]));
 });
 
 addEventListener('activate', (event) => {
@@ -14,17 +22,18 @@ addEventListener('activate', (event) => {
 });
 
 addEventListener('fetch', (event) => {
-  const { method, mode, url } = event.request;
+  const { method, url } = event.request;
   const { origin, pathname } = new URL(url);
   if (method !== 'GET' || origin !== location.origin) return;
   // Large files are kept by the worker that loads them.
   if (LARGE.some((file) => pathname.endsWith(`/${file}`))) return;
-  const key = mode === 'navigate' ? './' : event.request;
-  event.respondWith(caches.open(VERSION).then((cache) => cache.match(key, { ignoreSearch: true })).then((kept) => kept ?? fetch(event.request)));
+  // One answer for both: where a server redirects index.html, what is kept of that is no answer to a visit.
+  const key = HOME.includes(pathname) ? './' : event.request;
+  event.respondWith(caches.open(KEPT).then((cache) => cache.match(key, { ignoreSearch: true })).then((kept) => kept ?? fetch(event.request)));
 });
 
 async function keepPage() {
-  const cache = await caches.open(VERSION);
+  const cache = await caches.open(KEPT);
   // Not from the browser's own cache: an older page may be there.
   await cache.addAll(PAGE.map((file) => new Request(file, { cache: 'no-cache' })));
 }
@@ -41,7 +50,7 @@ async function renewFiles() {
 
 async function forgetOld() {
   for (const name of await caches.keys()) {
-    if (name !== VERSION && name !== FILES && name.startsWith('dino-ir')) await caches.delete(name);
+    if (name !== KEPT && name !== FILES && name.startsWith(OURS)) await caches.delete(name);
   }
   const files = await caches.open(FILES);
   for (const request of await files.keys()) {

@@ -1,12 +1,13 @@
 // Files whose names hold a hash of their content never change: they are kept until the page has other ones.
 
-const STORE = 'dino-ir-files';
+/** As in service-worker.js. */
+const STORE = `dino-ir ${new URL('.', import.meta.url).href} files`;
 
 /** A file of the page does not come, or not as it is meant to be. */
 export class LoadError extends Error {
   /** @param {string} url */
   constructor(url) {
-    super(`${url} cannot be loaded; check the connection`);
+    super(`${url} cannot be loaded; check the connection, or close every tab of this page and open it again`);
   }
 }
 

@@ -46,16 +46,28 @@ export class Viewer {
   }
 
   /**
+   * Whether a photo of this size can be shown, as an error if not; what is in view stays.
+   * @param {ImageBitmap} bitmap
+   */
+  check(bitmap) {
+    // One no larger than what is in view fits.
+    if (bitmap.width <= this.#before.width && bitmap.height <= this.#before.height) return;
+    const spare = document.createElement('canvas');
+    try {
+      size(spare, bitmap);
+    } finally {
+      // Safari bounds the memory of all canvases together.
+      spare.width = spare.height = 0;
+    }
+  }
+
+  /**
    * Shows a photo, and its restored version if there is one.
    * @param {ImageBitmap} bitmap
    * @param {ImageBitmap} [restored] of the same size
    */
   open(bitmap, restored = bitmap) {
-    const { width, height } = bitmap;
-    for (const canvas of [this.#before, this.#after, this.#restored]) {
-      Object.assign(canvas, { width, height });
-      if (!takesPixels(canvas)) throw new PhotoError(`${width} x ${height} pixels are more than this browser can show`);
-    }
+    for (const canvas of [this.#before, this.#after, this.#restored]) size(canvas, bitmap);
     draw(this.#before, bitmap);
     draw(this.#restored, restored);
     element('view').hidden = false;
@@ -156,13 +168,14 @@ export class Viewer {
   }
 }
 
-/** A canvas beyond the browser's limits swallows what is drawn. */
-function takesPixels(canvas) {
+/** Makes a canvas that large; one beyond the browser's limits would swallow what is drawn. */
+function size(canvas, { width, height }) {
+  Object.assign(canvas, { width, height });
   const context = canvas.getContext('2d');
   context?.fillRect(0, 0, 1, 1);
   const taken = context?.getImageData(0, 0, 1, 1).data[3] === 255;
   context?.clearRect(0, 0, 1, 1);
-  return taken;
+  if (!taken) throw new PhotoError(`${width} x ${height} pixels are more than this browser can show`);
 }
 
 function encode(canvas) {

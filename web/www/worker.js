@@ -1,7 +1,7 @@
 // All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
-// In: { type: 'open', backend, weights? }, { type: 'restore', file, tile }, { type: 'cancel' }.
+// In: { type: 'open', backend, weights?: ArrayBuffer }, { type: 'restore', file, tile }, { type: 'cancel' }.
 // Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'gate', scores },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device' }.
@@ -33,7 +33,7 @@ const commands = {
     const module = await WebAssembly.compile(await load(wasm, say('program', bytes)));
     await bindings.default({ module_or_path: module });
     const file = weights
-      ? new Uint8Array(await weights.arrayBuffer())
+      ? new Uint8Array(weights)
       : unpack(await load(builtin.file, say('network', builtin.bytes)));
     restorer = await bindings.Restorer.open(file);
     status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
@@ -119,6 +119,7 @@ async function describe(backend) {
   if (!navigator.gpu) throw new Error('this browser has no WebGPU');
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error('there is no GPU that WebGPU can use');
+  if (!adapter.info) throw new Error("this browser's WebGPU is too old");
   const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
   const device = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed GPU';
   return { device, software: Boolean(isFallbackAdapter) || /swiftshader|llvmpipe/i.test(device) };
