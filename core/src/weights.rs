@@ -30,6 +30,9 @@ use named::{apply, shapes};
 /// Key of the header in safetensors' `__metadata__`.
 const HEADER_KEY: &str = "dino_ir";
 
+/// The longest header in bytes that is read; ours have some thousand. Parsed, a hostile one takes fifty times its length.
+pub const MAX_HEADER: usize = 1 << 20;
+
 /// The format written and read.
 const FORMAT: u32 = 1;
 
@@ -93,6 +96,12 @@ impl<'bytes> Weights<'bytes> {
                     "no {HEADER_KEY:?} header: not written by this program; convert it with `trainer import`"
                 ))
             })?;
+        if json.len() > MAX_HEADER {
+            return Err(wrong(format!(
+                "its {HEADER_KEY:?} header has {} bytes, more than the {MAX_HEADER} allowed",
+                json.len()
+            )));
+        }
         let header: Header = serde_json::from_str(json)
             .map_err(|error| wrong(format!("unreadable {HEADER_KEY:?} header: {error}")))?;
         if header.format != FORMAT {

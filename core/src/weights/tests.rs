@@ -118,5 +118,10 @@ fn other_formats_and_huge_configs_are_refused() {
         json.replace("\\\"dim\\\":8", "\\\"dim\\\":888888888")
     });
     assert!(error(&huge).contains("dim"));
+    let long = edited(&bytes, |json| {
+        let zeros = "0,".repeat(MAX_HEADER / 2);
+        json.replace("\\\"dim\\\":8", &format!("\\\"dim\\\":[{zeros}0]"))
+    });
+    assert!(error(&long).contains("header has"));
     assert!(error(b"\x89PNG\r\n\x1a\n not weights").contains("not a readable"));
 }
