@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dino_ir_tests::program;
@@ -240,6 +240,16 @@ fn unusable_weights_are_named() {
     assert!(!at.join("a.restored.png").exists());
 }
 
+/// Sends what Ctrl-C sends.
+fn interrupt(child: &Child) {
+    // The shell's own: a small system has no program of that name.
+    let interrupted = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status()
+        .expect("the shell starts");
+    assert!(interrupted.success());
+}
+
 #[test]
 fn interrupting_leaves_no_partial_file() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -254,12 +264,7 @@ fn interrupting_leaves_no_partial_file() {
         .spawn()
         .expect("the program starts");
     std::thread::sleep(Duration::from_secs(2));
-    // The shell's own: a small system has no program of that name.
-    let interrupted = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
-        .status()
-        .expect("the shell starts");
-    assert!(interrupted.success());
+    interrupt(&child);
     let start = Instant::now();
     let status = child.wait().expect("it ends");
     assert!(!status.success(), "it was still at work");
@@ -268,6 +273,40 @@ fn interrupting_leaves_no_partial_file() {
     assert_eq!(names(at), ["large.png"]);
     photo(30, 20).save(at.join("small.png")).expect("written");
     assert!(trainer(&["restore", "small.png"], at).status.success());
+}
+
+/// A step of minutes: the run ends without it, and without half a file.
+#[test]
+fn interrupting_a_long_step_ends_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    fs::create_dir(at.join("clean")).expect("made");
+    for index in 0..4 {
+        let path = at.join(format!("clean/{index}.png"));
+        photo(40 + index, 40).save(path).expect("written");
+    }
+    let config = "accumulate = 512\nloss = { lambda = 0.0 }\nmodel = { preset = \"nano\" }\n\
+        data = { clean = [\"clean\"] }\nvalidation = { samples = 0 }\n\
+        [[stage]]\nsteps = 9\nbatch = 4096\npatch = 32\nlr = 1e-4\n";
+    fs::write(at.join("run.toml"), config).expect("written");
+    let mut child = Command::new(program("trainer"))
+        .args(["train", "--config", "run.toml"])
+        .current_dir(at)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    // The log is opened once all else is ready.
+    let start = Instant::now();
+    while !at.join("run/log.jsonl").exists() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_secs(5));
+    interrupt(&child);
+    let start = Instant::now();
+    assert!(!child.wait().expect("it ends").success());
+    assert!(start.elapsed() < Duration::from_secs(20));
+    let left = names(&at.join("run"));
+    assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
 }
 
 #[test]

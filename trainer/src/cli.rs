@@ -186,10 +186,7 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Restore(args) => run_restore(&args),
         Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
-        Command::Export(args) => {
-            weights::export(&args.weights, &args.output, args.dtype, args.force)
-                .map(|()| ExitCode::SUCCESS)
-        }
+        Command::Export(args) => run_export(&args),
         Command::Import(args) => import::run(&args),
         Command::Features(args) => features::run(&args),
         Command::Analyze(args) => analyze::run(&args),
@@ -258,6 +255,12 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
             Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
         },
     )
+}
+
+fn run_export(args: &ExportArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
+    weights::export(&args.weights, &args.output, args.dtype, args.force)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Computes with so many threads from here on; without a number with as many as rayon takes.

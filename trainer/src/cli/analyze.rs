@@ -12,7 +12,7 @@ use super::parse_with;
 use crate::analyze::{gate, layers, pca, photos, robustness};
 use crate::checkpoint::write_atomically;
 use crate::features::open_backbone;
-use crate::{terminal, weights};
+use crate::{interrupt, terminal, weights};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,6 +70,7 @@ pub struct AnalyzeArgs {
 /// # Errors
 /// Photos or weights that cannot be used, a folder that cannot be written.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("{}: cannot make the folder", args.output.display()))?;
     let limit = if args.subject == Subject::Pca {

@@ -9,6 +9,7 @@ use dino_ir::device::DeviceChoice;
 
 use super::parse_with;
 use crate::features::{FeatureOptions, write};
+use crate::interrupt;
 
 /// Arguments of `features`.
 #[derive(Args, Debug)]
@@ -47,6 +48,7 @@ pub struct FeaturesArgs {
 /// # Errors
 /// As [`write`].
 pub fn run(args: &FeaturesArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
     let options = FeatureOptions {
         image: args.image.clone(),
         weights: args.weights.clone(),

@@ -9,7 +9,7 @@ use dino_ir::weights::Dtype;
 
 use super::parse_with;
 use crate::import::{ImportOptions, Published, import};
-use crate::terminal;
+use crate::{interrupt, terminal};
 
 /// Arguments of `import`.
 #[derive(Args, Debug)]
@@ -54,6 +54,7 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
         terminal::out(args.from.origin())?;
         return Ok(ExitCode::SUCCESS);
     };
+    interrupt::listen()?;
     let options = ImportOptions {
         from: args.from,
         heads: args.heads,

@@ -17,7 +17,8 @@ use crate::{interrupt, terminal};
 #[command(
     override_usage = "trainer reproduce table3|table5|table6 --scale smoke|cpu|paper --data DIR [OPTIONS]",
     after_help = "Trains every variant of the table and measures it on the test sets below --data. Where the \
-        training photos are is said with --set; an interrupted call goes on where it stopped.\n\nExample:\n  \
+        training photos are is said with --set; a call that \
+        Ctrl-C ended goes on from the last checkpoint.\n\nExample:\n  \
         trainer reproduce table3 --scale cpu --data datasets/test --set 'data.clean=[\"datasets/clean\"]' -o table3"
 )]
 pub struct ReproduceArgs {
@@ -55,7 +56,7 @@ pub struct ReproduceArgs {
 /// # Errors
 /// As [`reproduce`].
 pub fn run(args: &ReproduceArgs) -> Result<ExitCode> {
-    let stop = interrupt::listen_for_stop()?;
+    let stop = interrupt::listen()?;
     let options = ReproduceOptions {
         ablation: args.table,
         scale: args.scale,

@@ -26,7 +26,8 @@ pub(super) const WEIGHTS: &str = "weights.safetensors";
 #[derive(Args, Debug)]
 #[command(
     override_usage = "trainer train --config FILE.toml [OPTIONS]",
-    after_help = "Examples:\n  \
+    after_help = "Ctrl-C ends the run with a checkpoint, if its step ends within 1.5 s; else --resume goes on from the \
+        checkpoint before.\n\nExamples:\n  \
         trainer train --config trainer/configs/nano.toml --out runs/nano\n  \
         trainer train --config trainer/configs/nano.toml --set stage.0.steps=100 --set seed=2\n  \
         trainer train --config trainer/configs/nano.toml --resume runs/nano"
@@ -143,7 +144,7 @@ fn finish<M: Trainee>(
     trainee: M,
     to_bytes: impl FnOnce(M, serde_json::Value) -> Result<Vec<u8>>,
 ) -> Result<ExitCode> {
-    let stop = interrupt::listen_for_stop()?;
+    let stop = interrupt::listen()?;
     let photos = Photos::load(config)?;
     let outcome = train(trainee, &photos, config, &run.options(stop)?)?;
     if outcome.stopped {
