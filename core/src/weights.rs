@@ -167,6 +167,22 @@ impl<'bytes> Weights<'bytes> {
         Ok(config)
     }
 
+    /// Checks all that [`model`](Self::model) or [`backbone`](Self::backbone) would, one tensor at a time.
+    ///
+    /// # Errors
+    /// As these.
+    pub fn check(&self) -> Result<()> {
+        let cpu = Device::flex();
+        let expected = match self.header.kind {
+            Kind::Dinov2 => shapes(&self.backbone_config()?.init(&cpu)),
+            Kind::DinoIr | Kind::Restormer => shapes(&self.config()?.init(&cpu)),
+        };
+        self.check_shapes(&expected)?;
+        expected
+            .iter()
+            .try_for_each(|(name, _)| self.value(name).map(drop))
+    }
+
     /// Number of values in the file.
     pub fn parameters(&self) -> usize {
         self.tensors
@@ -183,6 +199,25 @@ impl<'bytes> Weights<'bytes> {
     /// All values as f32, if they are exactly what `expected` asks for.
     fn values(&self, expected: &[(String, Vec<usize>)]) -> Result<BTreeMap<String, TensorData>> {
         // Shapes first: nothing is allocated for a file that does not fit.
+        self.check_shapes(expected)?;
+        expected
+            .iter()
+            .map(|(name, shape)| {
+                let values = self.value(name)?;
+                Ok((name.clone(), TensorData::new(values, shape.clone())))
+            })
+            .collect()
+    }
+
+    fn value(&self, name: &str) -> Result<Vec<f32>> {
+        let view = self
+            .tensors
+            .tensor(name)
+            .map_err(|error| Error::Weights(format!("tensor {name:?}: {error}")))?;
+        to_f32(name, &view)
+    }
+
+    fn check_shapes(&self, expected: &[(String, Vec<usize>)]) -> Result<()> {
         for (name, shape) in expected {
             let view = self
                 .tensors
@@ -199,21 +234,11 @@ impl<'bytes> Weights<'bytes> {
             expected.iter().map(|(name, _)| name.as_str()).collect();
         let mut names = self.tensors.names();
         names.sort_unstable();
-        if let Some(extra) = names.into_iter().find(|name| !known.contains(name)) {
-            return Err(Error::Weights(format!(
+        match names.into_iter().find(|name| !known.contains(name)) {
+            Some(extra) => Err(Error::Weights(format!(
                 "tensor {extra:?} is not part of the model"
-            )));
+            ))),
+            None => Ok(()),
         }
-        expected
-            .iter()
-            .map(|(name, shape)| {
-                let view = self
-                    .tensors
-                    .tensor(name)
-                    .map_err(|error| Error::Weights(format!("tensor {name:?}: {error}")))?;
-                let values = to_f32(name, &view)?;
-                Ok((name.clone(), TensorData::new(values, shape.clone())))
-            })
-            .collect()
     }
 }

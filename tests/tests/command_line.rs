@@ -224,18 +224,30 @@ fn unusable_weights_are_named() {
     nan[end - 2..].copy_from_slice(&[0xff, 0x7f]);
     fs::write(at.join("nan.safetensors"), nan).expect("written");
     fs::create_dir(at.join("folder.safetensors")).expect("made");
+    let mut next = weights.to_vec();
+    let format = br#"\"format\":1"#;
+    let found = next.windows(format.len()).position(|part| part == format);
+    next[found.expect("the format") + format.len() - 1] = b'9';
+    fs::write(at.join("next.safetensors"), next).expect("written");
     for name in [
         "cut.safetensors",
         "nan.safetensors",
+        "next.safetensors",
         "folder.safetensors",
         "a.png",
         "none",
+        "/dev/zero",
     ] {
-        let output = trainer(&["restore", "a.png", "--weights", name], at);
-        assert_eq!(output.status.code(), Some(1), "{name}");
-        let complaints = complaints(&output);
-        assert_eq!(complaints.len(), 1, "{complaints:?}");
-        assert!(complaints[0].contains(name), "{complaints:?}");
+        for arguments in [
+            &["restore", "a.png", "--weights", name][..],
+            &["info", name],
+        ] {
+            let output = trainer(arguments, at);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            let complaints = complaints(&output);
+            assert_eq!(complaints.len(), 1, "{complaints:?}");
+            assert!(complaints[0].contains(name), "{complaints:?}");
+        }
     }
     assert!(!at.join("a.restored.png").exists());
 }

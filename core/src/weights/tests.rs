@@ -30,10 +30,20 @@ fn edited(bytes: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
 }
 
 fn error(bytes: &[u8]) -> String {
-    match load(bytes, &Device::flex()) {
-        Err(error) => error.to_string(),
+    let error = match load(bytes, &Device::flex()) {
+        Err(error) => error,
         Ok(_) => panic!("hostile bytes were loaded"),
+    };
+    // All but the golden values is seen without loading.
+    let checked = Weights::from_bytes(bytes).and_then(|weights| weights.check());
+    match (&error, checked) {
+        (Error::Golden(_), checked) => checked.expect("a whole file"),
+        (error, checked) => {
+            let found = checked.expect_err("hostile bytes were let through");
+            assert_eq!(found.to_string(), error.to_string());
+        }
     }
+    error.to_string()
 }
 
 #[test]
