@@ -195,6 +195,34 @@ fn wrong_arguments_are_usage_errors() {
 }
 
 #[test]
+fn an_evaluation_asks_for_its_files_first_and_prints_before_it_writes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    fs::create_dir_all(at.join("clean")).expect("made");
+    photo(24, 24).save(at.join("clean/a.png")).expect("written");
+    let eval = [
+        "eval", "--suite", "blur", "--data", "clean", "--sigma", "2", "--limit", "1",
+    ];
+    let with = |more: &[&str]| trainer(&[&eval[..], more].concat(), at);
+    for flag in ["--json", "--csv", "--chart"] {
+        let output = with(&[flag, "clean"]);
+        assert_eq!(output.status.code(), Some(1), "{flag}");
+        assert!(output.stdout.is_empty(), "{flag}: nothing is measured");
+        assert!(stderr(&output).contains("clean is a folder"), "{flag}");
+    }
+    let output = with(&["--json", "new/folder/a.json", "--csv", "new/a.csv"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(at.join("new/folder/a.json").exists() && at.join("new/a.csv").exists());
+    // What is in the way only when it is written.
+    fs::create_dir(at.join("new/b.json.tmp")).expect("made");
+    let output = with(&["--json", "new/b.json", "--csv", "new/b.csv"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("blur 2"));
+    assert!(stderr(&output).contains("cannot write new/b.json"));
+    assert!(at.join("new/b.csv").exists());
+}
+
+#[test]
 fn devices_that_this_build_lacks_are_named_with_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     photo(9, 9)

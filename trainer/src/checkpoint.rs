@@ -287,8 +287,11 @@ impl Checkpoint {
     }
 }
 
-/// Replaces `path` by `bytes` in one go, unbroken by Ctrl-C.
+/// Replaces `path` by `bytes` in one go, unbroken by Ctrl-C; makes its folder if there is none.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
     interrupt::unbroken(|| {
         let temporary = write_temporary(path, bytes)?;
         fs::rename(&temporary, path)
