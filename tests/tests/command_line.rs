@@ -177,12 +177,21 @@ fn wrong_arguments_are_usage_errors() {
         .save(folder.path().join("a.png"))
         .expect("written");
     for arguments in [
-        ["restore", "a.png", "--strength", "2"],
-        ["restore", "a.png", "--device", "toaster"],
-        ["restore", "a.png", "--tile", "0"],
-        ["restore", "a.png", "--memory", "much"],
-        ["eval", "--suite", "nonsense", "--data=."],
+        "restore a.png --strength 2",
+        "restore a.png --device toaster",
+        "restore a.png --tile 0",
+        "restore a.png --tile 4",
+        "restore a.png --tile 64 --overlap 64",
+        "restore a.png --tile 64 --overlap 60",
+        "restore a.png --memory much",
+        "eval --suite nonsense --data .",
+        "eval --suite blur --data . --tile 0",
+        "eval --suite blur --data . --tile 4",
+        "eval --suite blur --data . --sigma 0",
+        "eval --suite blur --data . --limit 0",
+        "eval --suite pairs --data . --sigma 15",
     ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
         let output = trainer(&arguments, folder.path());
         assert_eq!(
             output.status.code(),

@@ -224,6 +224,14 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// An option out of its range is an error of usage; anything else stays what it is.
+fn usage(error: dino_ir::Error) -> anyhow::Error {
+    match error {
+        dino_ir::Error::InvalidOption(what) => UsageError(what).into(),
+        other => other.into(),
+    }
+}
+
 fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     interrupt::listen()?;
     let options = Options {
@@ -233,9 +241,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
         memory: None,
         self_ensemble: args.tta,
     };
-    options
-        .validate()
-        .map_err(|error| UsageError(error.to_string()))?;
+    options.validate().map_err(usage)?;
     use_threads(args.threads)?;
     let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
     let settings = Settings {
@@ -245,6 +251,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
         quiet: args.quiet,
     };
     let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    engine::check(opened.engine.as_ref(), &settings.options).map_err(usage)?;
     if !args.quiet {
         terminal::note(&format!("device: {}", opened.device));
     }
@@ -311,6 +318,14 @@ fn parse_tile(text: &str) -> Result<TileSide, String> {
         ("auto", _) => Ok(TileSide(None)),
         (_, Ok(side)) if side > 0 => Ok(TileSide(Some(side))),
         _ => Err("use auto or a number of pixels".into()),
+    }
+}
+
+/// A number that cannot be 0.
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("use a number from 1 on".into()),
     }
 }
 

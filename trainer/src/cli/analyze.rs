@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use dino_ir::device::DeviceChoice;
 use serde_json::{Value, json};
 
-use super::parse_with;
+use super::{parse_count, parse_with};
 use crate::analyze::{gate, layers, pca, photos, robustness};
 use crate::checkpoint::write_atomically;
 use crate::features::open_backbone;
@@ -49,7 +49,7 @@ pub struct AnalyzeArgs {
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// At most so many photos
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse_count)]
     pub limit: usize,
     /// Noise levels of robustness, of 255
     #[arg(long, value_name = "S,S,...", value_delimiter = ',')]

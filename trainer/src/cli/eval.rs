@@ -12,7 +12,7 @@ use dino_ir::image::Image;
 use dino_ir::restore::{ImageSink, Options};
 use indicatif::ProgressBar;
 
-use super::{FAILED, UsageError, parse_with};
+use super::{FAILED, UsageError, parse_count, parse_with, usage};
 use crate::checkpoint::write_atomically;
 use crate::eval::chart::{Bars, write_chart};
 use crate::eval::table::Table;
@@ -51,10 +51,10 @@ pub struct EvalArgs {
     #[arg(long, default_value = "airnet", value_parser = parse_protocol)]
     pub protocol: Protocol,
     /// Strengths: 8-bit noise levels, or pixels of blur
-    #[arg(long, value_name = "S,S,...", value_delimiter = ',')]
+    #[arg(long, value_name = "S,S,...", value_delimiter = ',', value_parser = parse_sigma)]
     pub sigma: Option<Vec<f64>>,
     /// Only the first photos
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub limit: Option<usize>,
     /// Folder for strips of input, output, truth and five times their difference
     #[arg(long, value_name = "DIR")]
@@ -72,7 +72,7 @@ pub struct EvalArgs {
     #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
     pub device: DeviceChoice,
     /// Side of a tile in pixels [default: whole photos, as far as memory allows]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub tile: Option<usize>,
     /// Average over the 8 flips and rotations
     #[arg(long)]
@@ -147,11 +147,14 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         memory: None,
         ..Options::default()
     };
-    restore.validate()?;
-    if matches!(args.suite, Measured::Table(_)) && args.sigma.is_some() {
-        return Err(
-            UsageError("a table's strengths are the paper's: leave --sigma out".into()).into(),
-        );
+    restore.validate().map_err(usage)?;
+    let fixed = match args.suite {
+        Measured::Table(_) => Some("a table's strengths are the paper's"),
+        Measured::Suite(Suite::Pairs) => Some("the photos of pairs are degraded already"),
+        Measured::Suite(_) => None,
+    };
+    if let (Some(fixed), Some(_)) = (fixed, &args.sigma) {
+        return Err(UsageError(format!("{fixed}: leave --sigma out")).into());
     }
     let files = Files::of(args);
     files.check()?;
@@ -161,10 +164,16 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         files => files.iter().map(|file| Some(file.as_path())).collect(),
     };
     let names = short_names(&args.weights);
+    // All before the first photo: a file that cannot be used costs no other's figures.
+    let mut engines = Vec::new();
+    for &path in &weights {
+        let engine = engine::open_restorer(path, args.device)?.engine;
+        engine::check(engine.as_ref(), &restore).map_err(usage)?;
+        engines.push(engine);
+    }
     let mut done = Vec::new();
-    for (&path, name) in weights.iter().zip(&names) {
-        let opened = engine::open_restorer(path, args.device)?;
-        let network = |photo: &Rgb| through(opened.engine.as_ref(), photo, &restore);
+    for ((&path, name), engine) in weights.iter().zip(&names).zip(&engines) {
+        let network = |photo: &Rgb| through(engine.as_ref(), photo, &restore);
         // Strips of several weights would overwrite each other.
         let save = args.save.as_ref().map(|folder| match weights.len() {
             1 => folder.clone(),
@@ -353,6 +362,13 @@ fn parse_suite(name: &str) -> Result<Measured, String> {
     }
     let suite = name.parse().map(Measured::Suite);
     suite.map_err(|error| format!("{error:#}, or table1, table2, table4"))
+}
+
+fn parse_sigma(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(sigma) if sigma.is_finite() && sigma > 0.0 => Ok(sigma),
+        _ => Err("use numbers above 0, such as 15,25,50".into()),
+    }
 }
 
 fn parse_protocol(name: &str) -> Result<Protocol, String> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use dino_ir::device::DeviceChoice;
 
-use super::{FAILED, parse_with};
+use super::{FAILED, parse_count, parse_with};
 use crate::checkpoint::write_atomically;
 use crate::reproduce::{Ablation, ReproduceOptions, Scale, reproduce};
 use crate::{interrupt, terminal};
@@ -35,7 +35,7 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "key=value")]
     pub set: Vec<String>,
     /// Only the first photos of each test set
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub limit: Option<usize>,
     /// Folder for the runs and the table as JSON
     #[arg(short, long, value_name = "DIR")]

@@ -45,6 +45,14 @@ impl<N: Network> Engine for Restorer<N> {
     }
 }
 
+/// Checks, before the first photo, what holds for all of them: tile and overlap against what the network takes.
+///
+/// # Errors
+/// [`dino_ir::Error::InvalidOption`], as [`Engine::plan`].
+pub fn check(engine: &dyn Engine, options: &Options) -> dino_ir::Result<()> {
+    engine.plan(1, 1, options).map(drop)
+}
+
 /// An engine, and the device it runs on.
 pub struct Opened {
     /// Restores photos.
