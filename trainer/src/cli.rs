@@ -36,12 +36,17 @@ const USAGE: u8 = 2;
     name = "trainer",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = "Each command's --help has examples.\n\nExample:\n  \
+        trainer restore photo.jpg                      writes photo.restored.jpg"
 )]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// No progress and no notes
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
 }
 
 /// What to do.
@@ -117,8 +122,8 @@ pub struct RestoreArgs {
     /// Overwrite results that exist
     #[arg(long)]
     pub force: bool,
-    /// No progress and no notes
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -152,6 +157,9 @@ pub struct ExportArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 /// Side of a tile; `None` is automatic.
@@ -266,6 +274,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
 
 fn run_export(args: &ExportArgs) -> Result<ExitCode> {
     interrupt::listen()?;
+    let _spinner = terminal::spinner(args.quiet, "exporting");
     weights::export(&args.weights, &args.output, args.dtype, args.force)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -343,6 +352,28 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_can_be_quiet() {
+        for command in [
+            "restore a.png",
+            "info a",
+            "export --weights a -o b",
+            "import --from dinov2",
+            "features a.png --weights a -o b",
+            "analyze pca --data a -o b",
+            "data check a",
+            "train --config a",
+            "pretrain --config a",
+            "reproduce table3 --scale smoke --data a -o b",
+            "eval --suite blur --data a",
+            "bench",
+        ] {
+            let arguments = format!("trainer {command} --quiet");
+            let cli = Cli::try_parse_from(arguments.split(' ')).expect(command);
+            assert!(cli.quiet, "{command}");
+        }
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct AnalyzeArgs {
     /// JSON on standard output in place of the table
     #[arg(long)]
     pub json: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 /// Measures, writes plots and JSON, prints the table.
@@ -79,6 +82,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         args.limit
     };
     let photos = photos(&args.data, limit)?;
+    let spinner = terminal::spinner(args.quiet, "analyzing");
     let path = |name: &str| args.output.join(name);
     let (name, text, found) = match args.subject {
         Subject::Robustness => {
@@ -137,6 +141,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let file = path(&format!("{name}.json"));
     write_atomically(&file, (document.clone() + "\n").as_bytes())
         .with_context(|| format!("cannot write {}", file.display()))?;
+    spinner.finish_and_clear();
     terminal::out(if args.json { &document } else { &text })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -77,8 +77,8 @@ pub struct EvalArgs {
     /// Average over the 8 flips and rotations
     #[arg(long)]
     pub tta: bool,
-    /// No progress bar
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 

@@ -40,8 +40,8 @@ pub struct ImportArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
-    /// No notes
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -61,7 +61,9 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
         dtype: args.dtype,
         force: args.force,
     };
+    let spinner = terminal::spinner(args.quiet, "importing");
     let what = import(input, output, &options)?;
+    spinner.finish_and_clear();
     if !args.quiet {
         terminal::note(&what);
         terminal::note(args.from.origin());

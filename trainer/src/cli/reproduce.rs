@@ -46,8 +46,8 @@ pub struct ReproduceArgs {
     /// JSON on standard output in place of the table
     #[arg(long)]
     pub json: bool,
-    /// No progress bar
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 

@@ -55,8 +55,8 @@ pub struct RunArgs {
     /// Where to compute: auto, cpu, wgpu, cuda, cuda:N, or several: cuda:0,1
     #[arg(long, default_value = "auto", value_parser = parse_with::<Devices>)]
     pub device: Devices,
-    /// No progress bar
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
