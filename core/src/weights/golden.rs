@@ -42,7 +42,7 @@ impl Golden {
     /// Compares what `forward`, the network as it is going to be run, gives on `device`.
     ///
     /// # Errors
-    /// [`Error::Golden`] if the device's output is not the recorded one.
+    /// [`Error::Golden`] if the device's output is not the recorded one, [`Error::Device`] if it cannot be had.
     pub fn check(&self, forward: impl Fn(Tensor<4>) -> Tensor<4>, device: &Device) -> Result<()> {
         self.compare(&digest(forward, self.seed, device)?)
     }
@@ -62,14 +62,14 @@ impl Golden {
     /// What `forward` gives on `device`, to stand where [`values`](Self::values) do.
     ///
     /// # Errors
-    /// [`Error::Golden`] if the result cannot be had.
+    /// [`Error::Device`] if the result cannot be had.
     pub async fn compute_async(
         &self,
         forward: impl Fn(Tensor<4>) -> Tensor<4>,
         device: &Device,
     ) -> Result<Vec<f32>> {
-        let data = forward(input(self.seed, device)).into_data_async().await;
-        sample(data.map_err(|error| Error::Golden(format!("{error:?}")))?)
+        let output = forward(input(self.seed, device)).into_data_async().await;
+        sample(output.map_err(unreadable)?)
     }
 
     fn compare(&self, found: &[f32]) -> Result<()> {
@@ -102,7 +102,12 @@ fn digest(
     seed: u64,
     device: &Device,
 ) -> Result<Vec<f32>> {
-    sample(forward(input(seed, device)).into_data())
+    let output = forward(input(seed, device)).try_into_data_as::<f32>();
+    sample(output.map_err(unreadable)?)
+}
+
+fn unreadable(error: impl std::fmt::Debug) -> Error {
+    Error::Device(format!("the result cannot be read: {error:?}"))
 }
 
 fn input(seed: u64, device: &Device) -> Tensor<4> {
@@ -110,10 +115,7 @@ fn input(seed: u64, device: &Device) -> Tensor<4> {
 }
 
 fn sample(output: TensorData) -> Result<Vec<f32>> {
-    let values: Vec<f32> = output
-        .convert::<f32>()
-        .try_into_vec()
-        .map_err(|error| Error::Golden(format!("{error:?}")))?;
+    let values: Vec<f32> = output.convert::<f32>().try_into_vec().map_err(unreadable)?;
     Ok(values.into_iter().step_by(STRIDE).collect())
 }
 

@@ -12,7 +12,7 @@ use super::{parse_count, parse_with};
 use crate::analyze::{gate, layers, pca, photos, robustness};
 use crate::checkpoint::write_atomically;
 use crate::features::open_backbone;
-use crate::{interrupt, terminal, weights};
+use crate::{devices, interrupt, terminal, weights};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,7 +101,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         Subject::Gate => {
             let bytes = args.weights.as_deref().map(weights::read).transpose()?;
             let bytes = bytes.as_deref().unwrap_or(dino_ir::embedded::nano());
-            let (_, (net, device)) = args.device.open(|device| {
+            let (_, (net, device)) = devices::open(args.device, |device| {
                 Ok((dino_ir::weights::load(bytes, device)?.model, device.clone()))
             })?;
             let found = gate::measure(&net, &photos, &device)?;

@@ -14,7 +14,7 @@ use super::{FAILED, parse_with};
 use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
 use crate::config::TrainConfig;
-use crate::devices::Devices;
+use crate::devices::{self, Devices};
 use crate::train::{RunOptions, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
 use crate::{interrupt, terminal, weights};
@@ -76,7 +76,7 @@ impl RunArgs {
         config: &TrainConfig,
         make: impl Fn(&Device) -> Result<(M, C)>,
     ) -> Result<(M, C)> {
-        let (first, (model, sizes)) = self.device.first.open(|device| {
+        let (first, (model, sizes)) = devices::open(self.device.first, |device| {
             make(&config.autodiff(device))
                 .map_err(|error| dino_ir::Error::InvalidOption(format!("{error:#}")))
         })?;
