@@ -17,7 +17,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 pub use dtype::Dtype;
-pub use loaded::{Loaded, load};
+pub use loaded::{Loaded, load, load_backbone};
 pub use write::{backbone_to_bytes, to_bytes};
 
 use crate::model::dinov2::{Dinov2, Dinov2Config};

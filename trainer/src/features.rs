@@ -46,7 +46,8 @@ pub fn open_backbone(path: Option<&Path>, choice: DeviceChoice) -> Result<(Dinov
     let opened = devices::open(choice, |device| {
         let weights = Weights::from_bytes(bytes)?;
         if weights.header.kind == Kind::Dinov2 {
-            return Ok((weights.backbone(device)?, device.clone()));
+            let backbone = dino_ir::weights::load_backbone(bytes, device)?;
+            return Ok((backbone, device.clone()));
         }
         let guidance = dino_ir::weights::load(bytes, device)?.model.guidance;
         let guidance = guidance.ok_or_else(|| {

@@ -118,6 +118,26 @@ fn another_output_than_the_golden_one_is_refused() {
 }
 
 #[test]
+fn a_backbone_has_golden_values_too() {
+    let config = Dinov2Config {
+        depth: 2,
+        ..Dinov2Config::nano()
+    };
+    let cpu = Device::flex();
+    let backbone = config.init(&cpu);
+    let null = serde_json::Value::Null;
+    let bytes = backbone_to_bytes(&backbone, &config, Dtype::F32, null).expect("valid");
+    let loaded = load_backbone(&bytes, &cpu).expect("loads");
+    assert_eq!(collect(&backbone), collect(&loaded));
+    // As if the device had computed wrongly.
+    let other = edited(&bytes, |json| {
+        json.replace("\\\"seed\\\":2024", "\\\"seed\\\":2025")
+    });
+    let refused = load_backbone(&other, &cpu);
+    assert!(matches!(refused, Err(Error::Golden(_))));
+}
+
+#[test]
 fn other_formats_and_huge_configs_are_refused() {
     let bytes = bytes(Dtype::F16);
     let next = edited(&bytes, |json| {
