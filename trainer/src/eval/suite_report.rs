@@ -42,7 +42,7 @@ pub struct TableReport {
     pub protocol: Protocol,
     /// Name of the weights.
     pub weights: String,
-    /// Photos in all sets.
+    /// Photos measured in all sets.
     pub images: usize,
     /// SHA-256 over the sets' checksums.
     pub checksum: String,
@@ -73,7 +73,7 @@ pub struct MeasuredSet {
     pub column: &'static str,
     /// Where it is.
     pub folder: String,
-    /// Photos in it.
+    /// Photos measured of it.
     pub images: usize,
     /// SHA-256 over names and bytes.
     pub checksum: String,
