@@ -54,26 +54,59 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
+/// A device that works, and what was loaded there.
+#[derive(Debug)]
+pub struct Opened<T> {
+    /// The device: what `auto` came down to.
+    pub device: DeviceChoice,
+    /// What was loaded.
+    pub loaded: T,
+    /// The better devices that `auto` found and did not take: to be told to the user.
+    pub refused: Vec<Refusal>,
+}
+
+/// A device that is there, but does not work as it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{device} is not used: {error}")]
+pub struct Refusal {
+    /// The device.
+    pub device: DeviceChoice,
+    /// Why.
+    pub error: Error,
+}
+
 impl DeviceChoice {
     /// Opens the device and lets `load` prepare it (read weights, check golden values). `Auto`
-    /// goes on to the next best device when one cannot be opened or fails its golden check, and
-    /// ends at the CPU; the name of the device that works is returned with the result.
+    /// goes on to the next best device when one is not there or is refused, as when it fails its golden
+    /// check, and ends at the CPU.
     ///
     /// # Errors
     /// [`Error::Device`] if the device is not there; whatever `load` returns.
-    pub fn open<T>(self, load: impl Fn(&Device) -> Result<T>) -> Result<(Self, T)> {
-        let open = |choice: Self| choice.device().and_then(|device| load(&device));
-        if self != Self::Auto {
-            return open(self).map(|loaded| (self, loaded));
-        }
-        for choice in [Self::Cuda(0), Self::Wgpu] {
-            match open(choice) {
-                Ok(loaded) => return Ok((choice, loaded)),
-                Err(Error::Device(_) | Error::Golden(_)) => {}
+    pub fn open<T>(self, load: impl Fn(&Device) -> Result<T>) -> Result<Opened<T>> {
+        let (better, last): (&[Self], Self) = match self {
+            Self::Auto => (&[Self::Cuda(0), Self::Wgpu], Self::Cpu),
+            chosen => (&[], chosen),
+        };
+        let opened = |device, loaded, refused| Opened {
+            device,
+            loaded,
+            refused,
+        };
+        let mut refused = Vec::new();
+        for &device in better {
+            // Few machines have all of them: one that is not there is not worth a word.
+            let Ok(found) = device.device() else {
+                continue;
+            };
+            match load(&found) {
+                Ok(loaded) => return Ok(opened(device, loaded, refused)),
+                Err(error @ (Error::Device(_) | Error::Golden(_))) => {
+                    refused.push(Refusal { device, error });
+                }
                 Err(error) => return Err(error),
             }
         }
-        open(Self::Cpu).map(|loaded| (Self::Cpu, loaded))
+        Ok(opened(last, load(&last.device()?)?, refused))
     }
 
     /// The device, tried with one small product.

@@ -17,7 +17,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 pub use dtype::Dtype;
-pub use loaded::{Loaded, load};
+pub use loaded::{Loaded, load, load_backbone};
 pub use write::{backbone_to_bytes, to_bytes};
 
 use crate::model::dinov2::{Dinov2, Dinov2Config};
@@ -29,6 +29,9 @@ use named::{apply, shapes};
 
 /// Key of the header in safetensors' `__metadata__`.
 const HEADER_KEY: &str = "dino_ir";
+
+/// The longest header in bytes that is read; ours have some thousand. Parsed, a hostile one takes fifty times its length.
+pub const MAX_HEADER: usize = 1 << 20;
 
 /// The format written and read.
 const FORMAT: u32 = 1;
@@ -93,6 +96,12 @@ impl<'bytes> Weights<'bytes> {
                     "no {HEADER_KEY:?} header: not written by this program; convert it with `trainer import`"
                 ))
             })?;
+        if json.len() > MAX_HEADER {
+            return Err(wrong(format!(
+                "its {HEADER_KEY:?} header has {} bytes, more than the {MAX_HEADER} allowed",
+                json.len()
+            )));
+        }
         let header: Header = serde_json::from_str(json)
             .map_err(|error| wrong(format!("unreadable {HEADER_KEY:?} header: {error}")))?;
         if header.format != FORMAT {
@@ -158,6 +167,22 @@ impl<'bytes> Weights<'bytes> {
         Ok(config)
     }
 
+    /// Checks all that [`model`](Self::model) or [`backbone`](Self::backbone) would, one tensor at a time.
+    ///
+    /// # Errors
+    /// As these.
+    pub fn check(&self) -> Result<()> {
+        let cpu = Device::flex();
+        let expected = match self.header.kind {
+            Kind::Dinov2 => shapes(&self.backbone_config()?.init(&cpu)),
+            Kind::DinoIr | Kind::Restormer => shapes(&self.config()?.init(&cpu)),
+        };
+        self.check_shapes(&expected)?;
+        expected
+            .iter()
+            .try_for_each(|(name, _)| self.value(name).map(drop))
+    }
+
     /// Number of values in the file.
     pub fn parameters(&self) -> usize {
         self.tensors
@@ -174,6 +199,25 @@ impl<'bytes> Weights<'bytes> {
     /// All values as f32, if they are exactly what `expected` asks for.
     fn values(&self, expected: &[(String, Vec<usize>)]) -> Result<BTreeMap<String, TensorData>> {
         // Shapes first: nothing is allocated for a file that does not fit.
+        self.check_shapes(expected)?;
+        expected
+            .iter()
+            .map(|(name, shape)| {
+                let values = self.value(name)?;
+                Ok((name.clone(), TensorData::new(values, shape.clone())))
+            })
+            .collect()
+    }
+
+    fn value(&self, name: &str) -> Result<Vec<f32>> {
+        let view = self
+            .tensors
+            .tensor(name)
+            .map_err(|error| Error::Weights(format!("tensor {name:?}: {error}")))?;
+        to_f32(name, &view)
+    }
+
+    fn check_shapes(&self, expected: &[(String, Vec<usize>)]) -> Result<()> {
         for (name, shape) in expected {
             let view = self
                 .tensors
@@ -190,21 +234,11 @@ impl<'bytes> Weights<'bytes> {
             expected.iter().map(|(name, _)| name.as_str()).collect();
         let mut names = self.tensors.names();
         names.sort_unstable();
-        if let Some(extra) = names.into_iter().find(|name| !known.contains(name)) {
-            return Err(Error::Weights(format!(
+        match names.into_iter().find(|name| !known.contains(name)) {
+            Some(extra) => Err(Error::Weights(format!(
                 "tensor {extra:?} is not part of the model"
-            )));
+            ))),
+            None => Ok(()),
         }
-        expected
-            .iter()
-            .map(|(name, shape)| {
-                let view = self
-                    .tensors
-                    .tensor(name)
-                    .map_err(|error| Error::Weights(format!("tensor {name:?}: {error}")))?;
-                let values = to_f32(name, &view)?;
-                Ok((name.clone(), TensorData::new(values, shape.clone())))
-            })
-            .collect()
     }
 }

@@ -52,7 +52,7 @@ pub unsafe extern "C" fn dino_ir_open(
             Some(name) => name.to_string_lossy().parse()?,
             None => DeviceChoice::Auto,
         };
-        Ok(restorers::register(weights::open(path, device)?))
+        Ok(restorers::register(weights::open(path, device)?.loaded))
     });
     opened.unwrap_or(null_mut())
 }

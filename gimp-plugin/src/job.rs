@@ -78,7 +78,13 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
     let mut failure = None;
     for device in settings.device.candidates() {
         match weights::open(path, *device) {
-            Ok(restorer) => return Ok(restorer),
+            Ok(opened) => {
+                // On the terminal that GIMP was started from, as GIMP's own warnings.
+                for refusal in &opened.refused {
+                    eprintln!("dino-ir-restore: {refusal}");
+                }
+                return Ok(opened.loaded);
+            }
             Err(error) => failure = failure.or(Some(error)),
         }
     }

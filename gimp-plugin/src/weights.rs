@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use dino_ir::device::DeviceChoice;
+use dino_ir::device::{DeviceChoice, Opened};
 use dino_ir::restore::Restorer;
 use dino_ir::weights::Loaded;
 
@@ -41,7 +41,10 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError::File`] for a path that is no readable file, [`OpenError::Weights`] for one that holds
 /// something else or is damaged, [`OpenError::Core`] for the device.
-pub fn open(path: Option<&Path>, device: DeviceChoice) -> Result<Restorer<Loaded>, OpenError> {
+pub fn open(
+    path: Option<&Path>,
+    device: DeviceChoice,
+) -> Result<Opened<Restorer<Loaded>>, OpenError> {
     let file = path.map(read).transpose()?;
     let bytes = match &file {
         Some(file) => file,
@@ -52,7 +55,7 @@ pub fn open(path: Option<&Path>, device: DeviceChoice) -> Result<Restorer<Loaded
         Ok(Restorer::new(network, device))
     });
     match (opened, path) {
-        (Ok((_, restorer)), _) => Ok(restorer),
+        (Ok(opened), _) => Ok(opened),
         (Err(error @ dino_ir::Error::Weights(_)), Some(path)) => Err(OpenError::Weights {
             path: path.to_owned(),
             error,

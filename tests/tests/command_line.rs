@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dino_ir_tests::program;
@@ -177,12 +177,21 @@ fn wrong_arguments_are_usage_errors() {
         .save(folder.path().join("a.png"))
         .expect("written");
     for arguments in [
-        ["restore", "a.png", "--strength", "2"],
-        ["restore", "a.png", "--device", "toaster"],
-        ["restore", "a.png", "--tile", "0"],
-        ["restore", "a.png", "--memory", "much"],
-        ["eval", "--suite", "nonsense", "--data=."],
+        "restore a.png --strength 2",
+        "restore a.png --device toaster",
+        "restore a.png --tile 0",
+        "restore a.png --tile 4",
+        "restore a.png --tile 64 --overlap 64",
+        "restore a.png --tile 64 --overlap 60",
+        "restore a.png --memory much",
+        "eval --suite nonsense --data .",
+        "eval --suite blur --data . --tile 0",
+        "eval --suite blur --data . --tile 4",
+        "eval --suite blur --data . --sigma 0",
+        "eval --suite blur --data . --limit 0",
+        "eval --suite pairs --data . --sigma 15",
     ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
         let output = trainer(&arguments, folder.path());
         assert_eq!(
             output.status.code(),
@@ -192,6 +201,34 @@ fn wrong_arguments_are_usage_errors() {
         );
     }
     assert_eq!(names(folder.path()), ["a.png"]);
+}
+
+#[test]
+fn an_evaluation_asks_for_its_files_first_and_prints_before_it_writes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    fs::create_dir_all(at.join("clean")).expect("made");
+    photo(24, 24).save(at.join("clean/a.png")).expect("written");
+    let eval = [
+        "eval", "--suite", "blur", "--data", "clean", "--sigma", "2", "--limit", "1",
+    ];
+    let with = |more: &[&str]| trainer(&[&eval[..], more].concat(), at);
+    for flag in ["--json", "--csv", "--chart"] {
+        let output = with(&[flag, "clean"]);
+        assert_eq!(output.status.code(), Some(1), "{flag}");
+        assert!(output.stdout.is_empty(), "{flag}: nothing is measured");
+        assert!(stderr(&output).contains("clean is a folder"), "{flag}");
+    }
+    let output = with(&["--json", "new/folder/a.json", "--csv", "new/a.csv"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(at.join("new/folder/a.json").exists() && at.join("new/a.csv").exists());
+    // What is in the way only when it is written.
+    fs::create_dir(at.join("new/b.json.tmp")).expect("made");
+    let output = with(&["--json", "new/b.json", "--csv", "new/b.csv"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("blur 2"));
+    assert!(stderr(&output).contains("cannot write new/b.json"));
+    assert!(at.join("new/b.csv").exists());
 }
 
 #[test]
@@ -224,20 +261,42 @@ fn unusable_weights_are_named() {
     nan[end - 2..].copy_from_slice(&[0xff, 0x7f]);
     fs::write(at.join("nan.safetensors"), nan).expect("written");
     fs::create_dir(at.join("folder.safetensors")).expect("made");
+    let mut next = weights.to_vec();
+    let format = br#"\"format\":1"#;
+    let found = next.windows(format.len()).position(|part| part == format);
+    next[found.expect("the format") + format.len() - 1] = b'9';
+    fs::write(at.join("next.safetensors"), next).expect("written");
     for name in [
         "cut.safetensors",
         "nan.safetensors",
+        "next.safetensors",
         "folder.safetensors",
         "a.png",
         "none",
+        "/dev/zero",
     ] {
-        let output = trainer(&["restore", "a.png", "--weights", name], at);
-        assert_eq!(output.status.code(), Some(1), "{name}");
-        let complaints = complaints(&output);
-        assert_eq!(complaints.len(), 1, "{complaints:?}");
-        assert!(complaints[0].contains(name), "{complaints:?}");
+        for arguments in [
+            &["restore", "a.png", "--weights", name][..],
+            &["info", name],
+        ] {
+            let output = trainer(arguments, at);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            let complaints = complaints(&output);
+            assert_eq!(complaints.len(), 1, "{complaints:?}");
+            assert!(complaints[0].contains(name), "{complaints:?}");
+        }
     }
     assert!(!at.join("a.restored.png").exists());
+}
+
+/// Sends what Ctrl-C sends.
+fn interrupt(child: &Child) {
+    // The shell's own: a small system has no program of that name.
+    let interrupted = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status()
+        .expect("the shell starts");
+    assert!(interrupted.success());
 }
 
 #[test]
@@ -254,12 +313,7 @@ fn interrupting_leaves_no_partial_file() {
         .spawn()
         .expect("the program starts");
     std::thread::sleep(Duration::from_secs(2));
-    // The shell's own: a small system has no program of that name.
-    let interrupted = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
-        .status()
-        .expect("the shell starts");
-    assert!(interrupted.success());
+    interrupt(&child);
     let start = Instant::now();
     let status = child.wait().expect("it ends");
     assert!(!status.success(), "it was still at work");
@@ -268,6 +322,40 @@ fn interrupting_leaves_no_partial_file() {
     assert_eq!(names(at), ["large.png"]);
     photo(30, 20).save(at.join("small.png")).expect("written");
     assert!(trainer(&["restore", "small.png"], at).status.success());
+}
+
+/// A step of minutes: the run ends without it, and without half a file.
+#[test]
+fn interrupting_a_long_step_ends_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    fs::create_dir(at.join("clean")).expect("made");
+    for index in 0..4 {
+        let path = at.join(format!("clean/{index}.png"));
+        photo(40 + index, 40).save(path).expect("written");
+    }
+    let config = "accumulate = 512\nloss = { lambda = 0.0 }\nmodel = { preset = \"nano\" }\n\
+        data = { clean = [\"clean\"] }\nvalidation = { samples = 0 }\n\
+        [[stage]]\nsteps = 9\nbatch = 4096\npatch = 32\nlr = 1e-4\n";
+    fs::write(at.join("run.toml"), config).expect("written");
+    let mut child = Command::new(program("trainer"))
+        .args(["train", "--config", "run.toml"])
+        .current_dir(at)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    // The log is opened once all else is ready.
+    let start = Instant::now();
+    while !at.join("run/log.jsonl").exists() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_secs(5));
+    interrupt(&child);
+    let start = Instant::now();
+    assert!(!child.wait().expect("it ends").success());
+    assert!(start.elapsed() < Duration::from_secs(20));
+    let left = names(&at.join("run"));
+    assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
 }
 
 #[test]

@@ -309,18 +309,22 @@ fn a_device_that_computes_something_else_is_refused() {
     let (good, bad) = (weights_file(), tampered());
     let wrong = DeviceChoice::Wgpu.open(|device| weights::load(&bad, device));
     assert!(matches!(wrong, Err(Error::Golden(_))), "{wrong:?}");
-    let (chosen, _) = DeviceChoice::Auto
+    let opened = DeviceChoice::Auto
         .open(|device| weights::load(&good, device))
         .expect("the GPU works");
-    assert_eq!(chosen, DeviceChoice::Wgpu);
+    assert_eq!(opened.device, DeviceChoice::Wgpu);
+    assert!(opened.refused.is_empty());
     // As if only the GPU were wrong: the CPU computes.
-    let (chosen, _) = DeviceChoice::Auto
+    let opened = DeviceChoice::Auto
         .open(|device| {
             let on_cpu = *device == Device::flex();
             weights::load(if on_cpu { &good } else { &bad }, device)
         })
         .expect("the CPU works");
-    assert_eq!(chosen, DeviceChoice::Cpu);
+    assert_eq!(opened.device, DeviceChoice::Cpu);
+    let refusal = opened.refused.first().expect("told");
+    assert_eq!(refusal.device, DeviceChoice::Wgpu);
+    assert!(refusal.to_string().contains("golden check failed"));
 }
 
 /// `trainer restore a.png --force`, in a folder that has it; `hidden` drivers cannot be found.

@@ -12,7 +12,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dino_ir::loss::l1;
 use dino_ir::restore::Network;
-use dino_ir::weights::named;
+use dino_ir::weights::{MAX_HEADER, named};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -203,7 +203,8 @@ impl Network for LoadedBaseline {
 pub fn header(bytes: &[u8]) -> Option<Value> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let json = header.metadata().as_ref()?.get(HEADER_KEY)?;
-    serde_json::from_str(json).ok()
+    let bounded = json.len() <= MAX_HEADER;
+    bounded.then(|| serde_json::from_str(json).ok())?
 }
 
 /// Loads a baseline's file.

@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::Serialize;
 
 use crate::config::TrainConfig;
+use crate::devices;
 use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::replicas::Replicas;
@@ -110,9 +111,9 @@ pub fn bench(options: &BenchOptions<'_>) -> Result<Report> {
             backbone.forward(&image, [height, width], config.depth, |_, _| {}, watch);
         }));
     }
-    let (chosen, (net, device)) = options
-        .device
-        .open(|device| Ok((load(bytes, device)?, device.clone())))?;
+    let (chosen, (net, device)) = devices::open(options.device, |device| {
+        Ok((load(bytes, device)?, device.clone()))
+    })?;
     let size = multiples_of(options.size, net.multiple());
     let image = noise(size);
     let name = chosen.to_string();

@@ -15,6 +15,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use crate::interrupt;
 use crate::optimizer::OptimizerRecord;
 use crate::parameters::NamedTensors;
 
@@ -147,11 +148,14 @@ impl Checkpoint {
         let last = folder.join(LAST);
         let bytes = self.to_bytes()?;
         let failed = || format!("{}: cannot write the checkpoint", last.display());
-        let temporary = write_temporary(&last, &bytes).with_context(failed)?;
-        if last.exists() {
-            fs::rename(&last, folder.join(PREVIOUS)).with_context(failed)?;
-        }
-        fs::rename(&temporary, &last).with_context(failed)?;
+        let written = interrupt::unbroken(|| {
+            let temporary = write_temporary(&last, &bytes)?;
+            if last.exists() {
+                fs::rename(&last, folder.join(PREVIOUS))?;
+            }
+            fs::rename(&temporary, &last)
+        });
+        written.with_context(failed)?;
         sync_folder(folder);
         Ok(last)
     }
@@ -283,10 +287,15 @@ impl Checkpoint {
     }
 }
 
-/// Replaces `path` by `bytes` in one go.
+/// Replaces `path` by `bytes` in one go, unbroken by Ctrl-C; makes its folder if there is none.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let temporary = write_temporary(path, bytes)?;
-    fs::rename(&temporary, path)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    interrupt::unbroken(|| {
+        let temporary = write_temporary(path, bytes)?;
+        fs::rename(&temporary, path)
+    })?;
     if let Some(folder) = path.parent() {
         sync_folder(folder);
     }

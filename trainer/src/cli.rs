@@ -36,12 +36,17 @@ const USAGE: u8 = 2;
     name = "trainer",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = "Each command's --help has examples.\n\nExample:\n  \
+        trainer restore photo.jpg                      writes photo.restored.jpg"
 )]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// No progress and no notes
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
 }
 
 /// What to do.
@@ -117,8 +122,8 @@ pub struct RestoreArgs {
     /// Overwrite results that exist
     #[arg(long)]
     pub force: bool,
-    /// No progress and no notes
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -152,6 +157,9 @@ pub struct ExportArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 /// Side of a tile; `None` is automatic.
@@ -186,10 +194,7 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Restore(args) => run_restore(&args),
         Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
-        Command::Export(args) => {
-            weights::export(&args.weights, &args.output, args.dtype, args.force)
-                .map(|()| ExitCode::SUCCESS)
-        }
+        Command::Export(args) => run_export(&args),
         Command::Import(args) => import::run(&args),
         Command::Features(args) => features::run(&args),
         Command::Analyze(args) => analyze::run(&args),
@@ -227,6 +232,14 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// An option out of its range is an error of usage; anything else stays what it is.
+fn usage(error: dino_ir::Error) -> anyhow::Error {
+    match error {
+        dino_ir::Error::InvalidOption(what) => UsageError(what).into(),
+        other => other.into(),
+    }
+}
+
 fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     interrupt::listen()?;
     let options = Options {
@@ -236,9 +249,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
         memory: None,
         self_ensemble: args.tta,
     };
-    options
-        .validate()
-        .map_err(|error| UsageError(error.to_string()))?;
+    options.validate().map_err(usage)?;
     use_threads(args.threads)?;
     let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
     let settings = Settings {
@@ -248,6 +259,7 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
         quiet: args.quiet,
     };
     let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    engine::check(opened.engine.as_ref(), &settings.options).map_err(usage)?;
     if !args.quiet {
         terminal::note(&format!("device: {}", opened.device));
     }
@@ -258,6 +270,13 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
             Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
         },
     )
+}
+
+fn run_export(args: &ExportArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
+    let _spinner = terminal::spinner(args.quiet, "exporting");
+    weights::export(&args.weights, &args.output, args.dtype, args.force)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Computes with so many threads from here on; without a number with as many as rayon takes.
@@ -311,6 +330,14 @@ fn parse_tile(text: &str) -> Result<TileSide, String> {
     }
 }
 
+/// A number that cannot be 0.
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("use a number from 1 on".into()),
+    }
+}
+
 /// Reads what the library knows how to read.
 fn parse_with<T: FromStr<Err = dino_ir::Error>>(text: &str) -> Result<T, String> {
     text.parse()
@@ -325,6 +352,28 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_can_be_quiet() {
+        for command in [
+            "restore a.png",
+            "info a",
+            "export --weights a -o b",
+            "import --from dinov2",
+            "features a.png --weights a -o b",
+            "analyze pca --data a -o b",
+            "data check a",
+            "train --config a",
+            "pretrain --config a",
+            "reproduce table3 --scale smoke --data a -o b",
+            "eval --suite blur --data a",
+            "bench",
+        ] {
+            let arguments = format!("trainer {command} --quiet");
+            let cli = Cli::try_parse_from(arguments.split(' ')).expect(command);
+            assert!(cli.quiet, "{command}");
+        }
     }
 
     #[test]

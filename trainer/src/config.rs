@@ -118,7 +118,7 @@ pub struct TrainConfig {
     /// Validation.
     #[serde(default)]
     pub validation: ValidationConfig,
-    /// Minutes between checkpoints; one more is written at the end and on Ctrl-C.
+    /// Minutes between checkpoints; one more is written at the end, and on Ctrl-C if the step ends in time.
     #[serde(default = "default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
     /// Steps between lines of the log.

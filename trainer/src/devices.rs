@@ -1,4 +1,4 @@
-//! The devices of a training run: one, or several of one machine that share each batch.
+//! The device of a command, and the devices of a training run: one, or several of one machine that share each batch.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +6,23 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use dino_ir::device::DeviceChoice;
 use dino_ir::{Error, Result};
+
+use crate::terminal;
+
+/// Opens a device as [`DeviceChoice::open`] does; what `auto` refuses is told on standard error.
+///
+/// # Errors
+/// As there.
+pub fn open<T>(
+    choice: DeviceChoice,
+    load: impl Fn(&Device) -> Result<T>,
+) -> Result<(DeviceChoice, T)> {
+    let opened = choice.open(load)?;
+    for refusal in &opened.refused {
+        terminal::note(&refusal.to_string());
+    }
+    Ok((opened.device, opened.loaded))
+}
 
 /// What the user asked for: a device, or several with commas between them, such as `cuda:0,1`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,7 +114,7 @@ pub fn evaluate(
     let files = list(options)?;
     let settings = settings(options)?;
     let checksum = checksum(&files)?;
-    let mut report = Report::new(options, files.len(), checksum);
+    let mut report = Report::new(options, checksum);
     let total = files.len() * settings.len();
     let mut done = 0;
     for setting in &settings {

@@ -14,7 +14,7 @@ use safetensors::tensor::TensorView;
 
 use crate::restore::output;
 use crate::rgb::Rgb;
-use crate::weights;
+use crate::{devices, weights};
 
 /// What to write.
 #[derive(Clone, Debug)]
@@ -43,22 +43,22 @@ pub fn open_backbone(path: Option<&Path>, choice: DeviceChoice) -> Result<(Dinov
         Some(file) => file,
         None => dino_ir::embedded::nano(),
     };
-    let (_, opened) = choice
-        .open(|device| {
-            let weights = Weights::from_bytes(bytes)?;
-            if weights.header.kind == Kind::Dinov2 {
-                return Ok((weights.backbone(device)?, device.clone()));
-            }
-            let guidance = dino_ir::weights::load(bytes, device)?.model.guidance;
-            let guidance = guidance.ok_or_else(|| {
-                dino_ir::Error::Weights("a net without a backbone (kind restormer)".into())
-            })?;
-            Ok((guidance.backbone, device.clone()))
-        })
-        .map_err(|error| match path {
-            Some(path) => anyhow!("{}: {error}", path.display()),
-            None => error.into(),
+    let opened = devices::open(choice, |device| {
+        let weights = Weights::from_bytes(bytes)?;
+        if weights.header.kind == Kind::Dinov2 {
+            let backbone = dino_ir::weights::load_backbone(bytes, device)?;
+            return Ok((backbone, device.clone()));
+        }
+        let guidance = dino_ir::weights::load(bytes, device)?.model.guidance;
+        let guidance = guidance.ok_or_else(|| {
+            dino_ir::Error::Weights("a net without a backbone (kind restormer)".into())
         })?;
+        Ok((guidance.backbone, device.clone()))
+    });
+    let (_, opened) = opened.map_err(|error| match path {
+        Some(path) => anyhow!("{}: {error}", path.display()),
+        None => error.into(),
+    })?;
     Ok(opened)
 }
 

@@ -1,5 +1,5 @@
-//! Ctrl-C: work stops at the next tile, or after a grace period in any case, and no temporary file
-//! stays behind.
+//! Ctrl-C: work stops at the next tile, photo or training step, or after a grace period in any case. No
+//! temporary file stays behind, and what is unbroken is done to its end.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,21 +9,20 @@ use std::time::Duration;
 /// The exit code of a program that Ctrl-C ended, as shells know it.
 pub const EXIT_CODE: u8 = 130;
 
-/// A tile of the full network can take longer than this; then the program ends without it.
+/// A tile of the full network, or a training step, can take longer than this; then the program ends without it.
 const GRACE: Duration = Duration::from_millis(1500);
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Listens for Ctrl-C and SIGTERM from now on.
+/// Listens for Ctrl-C and SIGTERM from now on; returns the flag that they set.
 ///
 /// # Errors
 /// When the system refuses a handler.
-pub fn listen() -> anyhow::Result<()> {
+pub fn listen() -> anyhow::Result<&'static AtomicBool> {
     ctrlc::set_handler(|| {
-        if !ASKED.swap(true, Ordering::SeqCst) {
-            std::thread::sleep(GRACE);
-        }
+        ASKED.store(true, Ordering::SeqCst);
+        std::thread::sleep(GRACE);
         // The lock is held to the end, so that no new file can appear after this one is gone.
         let temporary = lock();
         if let Some(path) = temporary.as_deref() {
@@ -31,26 +30,18 @@ pub fn listen() -> anyhow::Result<()> {
         }
         std::process::exit(EXIT_CODE.into());
     })?;
-    Ok(())
-}
-
-/// As [`listen`], for work that ends itself, with something to save, once the flag is set; a second
-/// Ctrl-C ends the program at once.
-///
-/// # Errors
-/// When the system refuses a handler.
-pub fn listen_for_stop() -> anyhow::Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::SeqCst) {
-            std::process::exit(EXIT_CODE.into());
-        }
-    })?;
     Ok(&ASKED)
 }
 
 /// Whether the user asked to stop.
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
+}
+
+/// Does what the end of the program waits for, so that it is done whole or not at all: writing a file.
+pub fn unbroken<T>(work: impl FnOnce() -> T) -> T {
+    let _held = lock();
+    work()
 }
 
 /// Names the temporary file that is being written; forgets it when dropped.

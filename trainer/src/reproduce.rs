@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::checkpoint::{LAST, write_atomically};
 use crate::config::TrainConfig;
+use crate::devices;
 use crate::eval::table::{TABLE3, TABLE5, TABLE6, Table};
 use crate::eval::{TableOptions, TableReport, evaluate_table};
 use crate::metrics::Protocol;
@@ -170,7 +171,7 @@ pub fn reproduce(options: &ReproduceOptions, stop: &AtomicBool) -> Result<Option
     let depths = depths.context("the scale's settings name no model.guidance.depths")?;
     let overlays = options.ablation.overlays(depths);
     ensure!(overlays.len() == table.rows.len(), "a variant for each row");
-    let (choice, device) = options.device.open(|device| Ok(device.clone()))?;
+    let (choice, device) = devices::open(options.device, |device| Ok(device.clone()))?;
     if !options.quiet {
         crate::terminal::note(&format!("device: {choice}"));
     }

@@ -52,6 +52,9 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
     for failure in &jobs.failures {
         terminal::error(failure);
     }
+    for note in jobs.notes.iter().filter(|_| !settings.quiet) {
+        terminal::note(note);
+    }
     for (index, job) in jobs.jobs.iter().enumerate() {
         if interrupt::asked() {
             return Outcome::Interrupted;

@@ -1,6 +1,9 @@
 //! Lines for people, on standard error; a reader that has gone away is no error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
 
 /// Writes `trainer: MESSAGE` as one line.
 pub fn error(message: &str) {
@@ -11,6 +14,17 @@ pub fn error(message: &str) {
 pub fn note(message: &str) {
     let line = message.replace(['\n', '\r'], " ");
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Says what is being done until it is dropped or finished, for work of which nobody knows how long it takes; with `quiet`, and where
+/// nobody looks, nothing.
+pub fn spinner(quiet: bool, what: &'static str) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
 }
 
 /// Writes a line to standard output.

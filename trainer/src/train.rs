@@ -28,7 +28,8 @@ pub struct RunOptions<'a> {
     pub out: PathBuf,
     /// The folder or checkpoint file to continue from.
     pub resume: Option<PathBuf>,
-    /// Set from elsewhere (Ctrl-C) to stop after the present step, with a checkpoint.
+    /// Set from elsewhere (Ctrl-C) to stop after the present step, with a checkpoint. Who sets it may end the program
+    /// if that takes too long; the last checkpoint is whole.
     pub stop: &'a AtomicBool,
     /// Devices (without autodiff) that share each batch with the model's own; usually none.
     pub others: Vec<Device>,
@@ -101,7 +102,8 @@ pub fn train<M: Trainee, S: BatchSource>(
                 }
             }
         });
-        run.steps(receiver, &validation)
-    })?;
-    run.finish()
+        run.steps(receiver, &validation)?;
+        // Before the wait for the thread, which may still be making a batch.
+        run.finish()
+    })
 }

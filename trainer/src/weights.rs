@@ -1,6 +1,6 @@
 //! The commands on weights files: `info` and `export`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -21,22 +21,21 @@ const MAX_BYTES: u64 = 8 << 30;
 /// Reads a weights file whole.
 ///
 /// # Errors
-/// One line that names the file: missing, a folder, too large to be weights.
+/// One line that names the file: missing, a folder, a pipe or device, too large to be weights.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let name = path.display();
-    let file = File::open(path)
-        .with_context(|| format!("{name}: cannot be opened; check its name and permissions"))?;
-    let meta = file
-        .metadata()
-        .with_context(|| format!("{name}: cannot be read"))?;
+    let closed = || format!("{name}: cannot be opened; check its name and permissions");
+    // Asked before it is opened: opening a pipe waits for its writer.
+    let meta = fs::metadata(path).with_context(closed)?;
     ensure!(
-        !meta.is_dir(),
-        "{name}: is a folder; give a weights file (.safetensors)"
+        meta.is_file(),
+        "{name}: is no file; give a weights file (.safetensors)"
     );
     ensure!(
         meta.len() <= MAX_BYTES,
         "{name}: too large for a weights file; take another one"
     );
+    let file = File::open(path).with_context(closed)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES)
         .read_to_end(&mut bytes)
@@ -47,32 +46,12 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// What a weights file is, as one JSON object: its metadata, and what its tensors amount to.
 ///
 /// # Errors
-/// One line that names the file: not safetensors, not ours.
+/// One line that names the file: not safetensors, not ours, not complete.
 pub fn describe(path: &Path) -> Result<Value> {
     let name = path.display();
     let bytes = read(path)?;
-    let broken = || format!("{name}: not a weights file, or cut short; take another one");
-    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
-    let tensors = SafeTensors::deserialize(&bytes).with_context(broken)?;
-    let metadata = header.metadata().as_ref();
-    let ours: Value = match metadata.and_then(|metadata| metadata.get("dino_ir")) {
-        Some(ours) => serde_json::from_str(ours)
-            .with_context(|| format!("{name}: its metadata are damaged; take another file"))?,
-        None => {
-            let baseline = baselines::header(&bytes).with_context(|| {
-                format!(
-                    "{name}: tensors without DINO-IR's metadata; convert it with `trainer import`"
-                )
-            })?;
-            json!({
-                "format": 1,
-                "kind": baseline["config"]["baseline"],
-                "config": baseline["config"],
-                "provenance": baseline["provenance"],
-            })
-        }
-    };
-
+    let ours = checked_header(&bytes).with_context(|| format!("{name}: cannot be used"))?;
+    let tensors = SafeTensors::deserialize(&bytes)?;
     let mut dtypes: Vec<String> = tensors
         .iter()
         .map(|(_, tensor)| format!("{:?}", tensor.dtype()).to_lowercase())
@@ -95,6 +74,22 @@ pub fn describe(path: &Path) -> Result<Value> {
         "provenance": ours["provenance"],
         "golden": !ours["golden"].is_null(),
     }))
+}
+
+/// The header of a file that is ours, a baseline's among them, with every tensor that it needs.
+fn checked_header(bytes: &[u8]) -> Result<Value> {
+    if let Some(baseline) = baselines::header(bytes) {
+        baselines::load(bytes, &Device::flex())?;
+        return Ok(json!({
+            "format": 1,
+            "kind": baseline["config"]["baseline"],
+            "config": baseline["config"],
+            "provenance": baseline["provenance"],
+        }));
+    }
+    let weights = Weights::from_bytes(bytes)?;
+    weights.check()?;
+    Ok(serde_json::to_value(weights.header)?)
 }
 
 /// `info`: the description, for people or as JSON.

@@ -3,8 +3,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Weights;
+use super::golden::features;
 use crate::Result;
 use crate::kernels;
+use crate::model::dinov2::Dinov2;
 use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::packed::Packed;
@@ -135,4 +137,17 @@ pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
         net.release();
     }
     Ok(net)
+}
+
+/// Loads a backbone and checks it against its golden values on `device`, if the file has any.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_backbone(bytes: &[u8], device: &Device) -> Result<Dinov2> {
+    let weights = Weights::from_bytes(bytes)?;
+    let backbone = weights.backbone(device)?;
+    if let Some(golden) = &weights.header.golden {
+        golden.check(|x| features(&backbone, x), device)?;
+    }
+    Ok(backbone)
 }

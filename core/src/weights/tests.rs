@@ -30,10 +30,20 @@ fn edited(bytes: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
 }
 
 fn error(bytes: &[u8]) -> String {
-    match load(bytes, &Device::flex()) {
-        Err(error) => error.to_string(),
+    let error = match load(bytes, &Device::flex()) {
+        Err(error) => error,
         Ok(_) => panic!("hostile bytes were loaded"),
+    };
+    // All but the golden values is seen without loading.
+    let checked = Weights::from_bytes(bytes).and_then(|weights| weights.check());
+    match (&error, checked) {
+        (Error::Golden(_), checked) => checked.expect("a whole file"),
+        (error, checked) => {
+            let found = checked.expect_err("hostile bytes were let through");
+            assert_eq!(found.to_string(), error.to_string());
+        }
     }
+    error.to_string()
 }
 
 #[test]
@@ -108,6 +118,26 @@ fn another_output_than_the_golden_one_is_refused() {
 }
 
 #[test]
+fn a_backbone_has_golden_values_too() {
+    let config = Dinov2Config {
+        depth: 2,
+        ..Dinov2Config::nano()
+    };
+    let cpu = Device::flex();
+    let backbone = config.init(&cpu);
+    let null = serde_json::Value::Null;
+    let bytes = backbone_to_bytes(&backbone, &config, Dtype::F32, null).expect("valid");
+    let loaded = load_backbone(&bytes, &cpu).expect("loads");
+    assert_eq!(collect(&backbone), collect(&loaded));
+    // As if the device had computed wrongly.
+    let other = edited(&bytes, |json| {
+        json.replace("\\\"seed\\\":2024", "\\\"seed\\\":2025")
+    });
+    let refused = load_backbone(&other, &cpu);
+    assert!(matches!(refused, Err(Error::Golden(_))));
+}
+
+#[test]
 fn other_formats_and_huge_configs_are_refused() {
     let bytes = bytes(Dtype::F16);
     let next = edited(&bytes, |json| {
@@ -118,5 +148,10 @@ fn other_formats_and_huge_configs_are_refused() {
         json.replace("\\\"dim\\\":8", "\\\"dim\\\":888888888")
     });
     assert!(error(&huge).contains("dim"));
+    let long = edited(&bytes, |json| {
+        let zeros = "0,".repeat(MAX_HEADER / 2);
+        json.replace("\\\"dim\\\":8", &format!("\\\"dim\\\":[{zeros}0]"))
+    });
+    assert!(error(&long).contains("header has"));
     assert!(error(b"\x89PNG\r\n\x1a\n not weights").contains("not a readable"));
 }

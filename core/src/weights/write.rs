@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use serde::Serialize;
 
 use super::dtype::from_f32;
-use super::golden::Golden;
+use super::golden::{Golden, features};
 use super::named::{Named, collect};
 use super::{Dtype, FORMAT, HEADER_KEY, Header, Kind, Weights};
 use crate::model::dinov2::{Dinov2, Dinov2Config};
@@ -29,25 +29,23 @@ pub fn to_bytes(
         Some(_) => Kind::DinoIr,
         None => Kind::Restormer,
     };
-    let named = collect(model);
-    let mut header = Header {
+    let header = Header {
         format: FORMAT,
         kind,
         config: to_json(config)?,
         provenance,
         golden: None,
     };
-    let cpu = Device::flex();
-    let plain = serialize(&named, dtype, &header)?;
-    let rounded = Weights::from_bytes(&plain)?.model(&cpu)?;
-    header.golden = Some(Golden::record(&rounded, dtype, &cpu)?);
-    serialize(&named, dtype, &header)
+    with_golden(&collect(model), dtype, header, |stored, cpu| {
+        let rounded = stored.model(cpu)?;
+        Golden::record(|x| rounded.forward(x), cpu)
+    })
 }
 
-/// Writes a backbone.
+/// Writes a backbone, with golden values as [`to_bytes`].
 ///
 /// # Errors
-/// [`Error::Weights`] if a value is not finite.
+/// As [`to_bytes`].
 pub fn backbone_to_bytes(
     backbone: &Dinov2,
     config: &Dinov2Config,
@@ -61,7 +59,24 @@ pub fn backbone_to_bytes(
         provenance,
         golden: None,
     };
-    serialize(&collect(backbone), dtype, &header)
+    with_golden(&collect(backbone), dtype, header, |stored, cpu| {
+        let rounded = stored.backbone(cpu)?;
+        Golden::record(|x| features(&rounded, x), cpu)
+    })
+}
+
+/// The file, with what `record` finds in it without.
+fn with_golden(
+    named: &[Named],
+    dtype: Dtype,
+    mut header: Header,
+    record: impl FnOnce(&Weights<'_>, &Device) -> Result<Golden>,
+) -> Result<Vec<u8>> {
+    let plain = serialize(named, dtype, &header)?;
+    header.golden = Some(record(&Weights::from_bytes(&plain)?, &Device::flex())?);
+    // Before as much is taken again.
+    drop(plain);
+    serialize(named, dtype, &header)
 }
 
 pub(super) fn to_json(config: &impl Serialize) -> Result<serde_json::Value> {

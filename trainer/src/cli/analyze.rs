@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 use dino_ir::device::DeviceChoice;
 use serde_json::{Value, json};
 
-use super::parse_with;
+use super::{parse_count, parse_with};
 use crate::analyze::{gate, layers, pca, photos, robustness};
 use crate::checkpoint::write_atomically;
 use crate::features::open_backbone;
-use crate::{terminal, weights};
+use crate::{devices, interrupt, terminal, weights};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,7 +49,7 @@ pub struct AnalyzeArgs {
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// At most so many photos
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = parse_count)]
     pub limit: usize,
     /// Noise levels of robustness, of 255
     #[arg(long, value_name = "S,S,...", value_delimiter = ',')]
@@ -63,6 +63,9 @@ pub struct AnalyzeArgs {
     /// JSON on standard output in place of the table
     #[arg(long)]
     pub json: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 /// Measures, writes plots and JSON, prints the table.
@@ -70,6 +73,7 @@ pub struct AnalyzeArgs {
 /// # Errors
 /// Photos or weights that cannot be used, a folder that cannot be written.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("{}: cannot make the folder", args.output.display()))?;
     let limit = if args.subject == Subject::Pca {
@@ -78,6 +82,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         args.limit
     };
     let photos = photos(&args.data, limit)?;
+    let spinner = terminal::spinner(args.quiet, "analyzing");
     let path = |name: &str| args.output.join(name);
     let (name, text, found) = match args.subject {
         Subject::Robustness => {
@@ -96,7 +101,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         Subject::Gate => {
             let bytes = args.weights.as_deref().map(weights::read).transpose()?;
             let bytes = bytes.as_deref().unwrap_or(dino_ir::embedded::nano());
-            let (_, (net, device)) = args.device.open(|device| {
+            let (_, (net, device)) = devices::open(args.device, |device| {
                 Ok((dino_ir::weights::load(bytes, device)?.model, device.clone()))
             })?;
             let found = gate::measure(&net, &photos, &device)?;
@@ -136,6 +141,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let file = path(&format!("{name}.json"));
     write_atomically(&file, (document.clone() + "\n").as_bytes())
         .with_context(|| format!("cannot write {}", file.display()))?;
+    spinner.finish_and_clear();
     terminal::out(if args.json { &document } else { &text })?;
     Ok(ExitCode::SUCCESS)
 }

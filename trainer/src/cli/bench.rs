@@ -42,10 +42,14 @@ pub struct BenchArgs {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     use_threads(args.threads)?;
+    let spinner = terminal::spinner(args.quiet, "measuring");
     let report = bench(&BenchOptions {
         weights: args.weights.as_deref(),
         size: args.size,
@@ -54,6 +58,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
         train: args.train as usize,
         replicas: args.replicas.into(),
     })?;
+    spinner.finish_and_clear();
     terminal::out(&if args.json {
         serde_json::to_string(&report)?
     } else {

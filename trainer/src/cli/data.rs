@@ -13,6 +13,7 @@ use crate::terminal;
 
 /// Commands on datasets.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  trainer data check datasets/DID-MDN-training")]
 pub struct DataArgs {
     /// What to do
     #[command(subcommand)]
@@ -44,6 +45,9 @@ pub struct CheckArgs {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 /// Checks, and prints what was found.
@@ -52,7 +56,9 @@ pub struct CheckArgs {
 /// As [`check`].
 pub fn run(args: &DataArgs) -> Result<ExitCode> {
     let DataCommand::Check(args) = &args.command;
+    let spinner = terminal::spinner(args.quiet, "checking");
     let sets = check(&args.folder, &args.dedupe)?;
+    spinner.finish_and_clear();
     if args.json {
         terminal::out(&json!({ "sets": sets }).to_string())?;
     } else {

@@ -1,5 +1,6 @@
 //! `trainer eval`.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use dino_ir::image::Image;
 use dino_ir::restore::{ImageSink, Options};
 use indicatif::ProgressBar;
 
-use super::{FAILED, UsageError, parse_with};
+use super::{FAILED, UsageError, parse_count, parse_with, usage};
 use crate::checkpoint::write_atomically;
 use crate::eval::chart::{Bars, write_chart};
 use crate::eval::table::Table;
@@ -21,6 +22,7 @@ use crate::eval::{
 };
 use crate::metrics::Protocol;
 use crate::restore::engine::{self, Engine};
+use crate::restore::output;
 use crate::rgb::Rgb;
 use crate::{interrupt, terminal};
 
@@ -49,10 +51,10 @@ pub struct EvalArgs {
     #[arg(long, default_value = "airnet", value_parser = parse_protocol)]
     pub protocol: Protocol,
     /// Strengths: 8-bit noise levels, or pixels of blur
-    #[arg(long, value_name = "S,S,...", value_delimiter = ',')]
+    #[arg(long, value_name = "S,S,...", value_delimiter = ',', value_parser = parse_sigma)]
     pub sigma: Option<Vec<f64>>,
     /// Only the first photos
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub limit: Option<usize>,
     /// Folder for strips of input, output, truth and five times their difference
     #[arg(long, value_name = "DIR")]
@@ -70,13 +72,13 @@ pub struct EvalArgs {
     #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
     pub device: DeviceChoice,
     /// Side of a tile in pixels [default: whole photos, as far as memory allows]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub tile: Option<usize>,
     /// Average over the 8 flips and rotations
     #[arg(long)]
     pub tta: bool,
-    /// No progress bar
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -145,50 +147,39 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         memory: None,
         ..Options::default()
     };
-    restore.validate()?;
-    if matches!(args.suite, Measured::Table(_)) && args.sigma.is_some() {
-        return Err(
-            UsageError("a table's strengths are the paper's: leave --sigma out".into()).into(),
-        );
+    restore.validate().map_err(usage)?;
+    let fixed = match args.suite {
+        Measured::Table(_) => Some("a table's strengths are the paper's"),
+        Measured::Suite(Suite::Pairs) => Some("the photos of pairs are degraded already"),
+        Measured::Suite(_) => None,
+    };
+    if let (Some(fixed), Some(_)) = (fixed, &args.sigma) {
+        return Err(UsageError(format!("{fixed}: leave --sigma out")).into());
     }
+    let files = Files::of(args);
+    files.check()?;
     // None stands for the embedded weights.
     let weights: Vec<Option<&Path>> = match args.weights.as_slice() {
         [] => vec![None],
         files => files.iter().map(|file| Some(file.as_path())).collect(),
     };
-    let mut done = Vec::new();
+    let names = short_names(&args.weights);
+    // All before the first photo: a file that cannot be used costs no other's figures.
+    let mut engines = Vec::new();
     for &path in &weights {
-        let opened = engine::open_restorer(path, args.device)?;
-        let network = |photo: &Rgb| through(opened.engine.as_ref(), photo, &restore);
+        let engine = engine::open_restorer(path, args.device)?.engine;
+        engine::check(engine.as_ref(), &restore).map_err(usage)?;
+        engines.push(engine);
+    }
+    let mut done = Vec::new();
+    for ((&path, name), engine) in weights.iter().zip(&names).zip(&engines) {
+        let network = |photo: &Rgb| through(engine.as_ref(), photo, &restore);
         // Strips of several weights would overwrite each other.
-        let save = match (&args.save, weights.len(), path) {
-            (Some(folder), 2.., Some(path)) => {
-                Some(folder.join(path.file_stem().unwrap_or_default()))
-            }
-            (folder, ..) => folder.clone(),
-        };
+        let save = args.save.as_ref().map(|folder| match weights.len() {
+            1 => folder.clone(),
+            _ => folder.join(name),
+        });
         done.push(measure(args, path, save, &network)?);
-    }
-    if let Some(path) = &args.csv {
-        match done.as_slice() {
-            [one] => one.write_csv(path)?,
-            several => {
-                for (index, one) in several.iter().enumerate() {
-                    one.write_csv(&path.with_extension(format!("{}.csv", index + 1)))?;
-                }
-            }
-        }
-    }
-    if let Some(path) = &args.chart {
-        let bars: Vec<Bars> = weights
-            .iter()
-            .zip(&done)
-            .map(|(path, done)| Bars {
-                name: short_name(*path),
-                rows: done.rows().to_vec(),
-            })
-            .collect();
-        write_chart(&bars, &format!("PSNR, protocol {}", args.protocol), path)?;
     }
     let json = match done.as_slice() {
         [one] => one.json()?,
@@ -197,19 +188,23 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
             format!("{{\"runs\": [{}]}}", runs?.join(", "))
         }
     };
-    let text = || done.iter().map(Done::text).collect::<Vec<_>>().join("\n");
-    match &args.json {
-        Some(Some(path)) => {
-            write_atomically(path, (json + "\n").as_bytes())?;
-            terminal::out(&text())?;
-        }
-        Some(None) => terminal::out(&json)?,
-        None => terminal::out(&text())?,
-    }
-    let failures: Vec<&String> = done.iter().flat_map(Done::failures).collect();
+    // Before any file: neither a full disk nor a reader that has gone away costs the figures.
+    let printed = terminal::out(&match args.json {
+        Some(None) => json.clone(),
+        _ => done.iter().map(Done::text).collect::<Vec<_>>().join("\n"),
+    });
+    let mut failures: Vec<String> = done.iter().flat_map(Done::failures).cloned().collect();
+    let bars = names.into_iter().zip(&done).map(|(name, done)| Bars {
+        name,
+        rows: done.rows().to_vec(),
+    });
+    let title = format!("PSNR, protocol {}", args.protocol);
+    let written = files.write(&done, &bars.collect::<Vec<_>>(), &title, &json);
+    failures.extend(written.into_iter().map(|error| format!("{error:#}")));
     for failure in &failures {
         terminal::error(failure);
     }
+    printed?;
     Ok(match failures.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(FAILED),
@@ -269,16 +264,77 @@ fn measure(
     done.context("stopped before the end; nothing was measured")
 }
 
-/// The name of weights in a chart.
-fn short_name(path: Option<&Path>) -> String {
-    match path {
-        Some(path) => path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        None => "nano".into(),
+/// The files that are asked for.
+struct Files<'a> {
+    /// One for each of the weights.
+    csv: Vec<PathBuf>,
+    chart: Option<&'a Path>,
+    json: Option<&'a Path>,
+    /// Any one of the strips.
+    strip: Option<PathBuf>,
+}
+
+impl<'a> Files<'a> {
+    fn of(args: &'a EvalArgs) -> Self {
+        let csv = |path: &PathBuf| match args.weights.len() {
+            0 | 1 => vec![path.clone()],
+            several => (1..=several)
+                .map(|number| path.with_extension(format!("{number}.csv")))
+                .collect(),
+        };
+        Self {
+            csv: args.csv.as_ref().map(csv).unwrap_or_default(),
+            chart: args.chart.as_deref(),
+            json: args.json.as_ref().and_then(|json| json.as_deref()),
+            strip: args.save.as_ref().map(|folder| folder.join("strip.png")),
+        }
     }
+
+    /// Whether all can be written, before hours of measuring.
+    fn check(&self) -> Result<()> {
+        let csv = self.csv.iter().map(PathBuf::as_path);
+        let others = [self.chart, self.json, self.strip.as_deref()];
+        csv.chain(others.into_iter().flatten())
+            .try_for_each(|path| output::check(path, true))
+    }
+
+    /// Writes all but the strips; what went wrong, each naming its file.
+    fn write(&self, done: &[Done], bars: &[Bars], title: &str, json: &str) -> Vec<anyhow::Error> {
+        let csv = self.csv.iter().zip(done);
+        let mut results: Vec<Result<()>> = csv.map(|(path, done)| done.write_csv(path)).collect();
+        results.extend(self.chart.map(|path| write_chart(bars, title, path)));
+        results.extend(self.json.map(|path| {
+            write_atomically(path, format!("{json}\n").as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))
+        }));
+        results.into_iter().filter_map(Result::err).collect()
+    }
+}
+
+/// A name for each of the weights, no two alike: the file's, with its folder's where others are called the same.
+fn short_names(files: &[PathBuf]) -> Vec<String> {
+    if files.is_empty() {
+        return vec!["nano".into()];
+    }
+    let shown = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = files.iter().map(|file| shown(file.file_stem())).collect();
+    let mut names: Vec<String> = Vec::new();
+    for (file, stem) in files.iter().zip(&stems) {
+        let alone = stems.iter().filter(|other| *other == stem).count() == 1;
+        let folder = file.parent().and_then(Path::file_name);
+        let name = match folder.filter(|_| !alone) {
+            Some(folder) => format!("{}-{stem}", folder.to_string_lossy()),
+            None => stem.clone(),
+        };
+        let mut distinct = name.clone();
+        let mut number = 1;
+        while names.contains(&distinct) {
+            number += 1;
+            distinct = format!("{name}-{number}");
+        }
+        names.push(distinct);
+    }
+    names
 }
 
 fn through(engine: &dyn Engine, photo: &Rgb, options: &Options) -> Result<Rgb> {
@@ -308,6 +364,39 @@ fn parse_suite(name: &str) -> Result<Measured, String> {
     suite.map_err(|error| format!("{error:#}, or table1, table2, table4"))
 }
 
+fn parse_sigma(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(sigma) if sigma.is_finite() && sigma > 0.0 => Ok(sigma),
+        _ => Err("use numbers above 0, such as 15,25,50".into()),
+    }
+}
+
 fn parse_protocol(name: &str) -> Result<Protocol, String> {
     name.parse().map_err(|error| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct() {
+        let names =
+            |files: &[&str]| short_names(&files.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&[]), ["nano"]);
+        assert_eq!(names(&["runs/a/weights.safetensors"]), ["weights"]);
+        let runs = [
+            "runs/a/weights.safetensors",
+            "runs/b/weights.safetensors",
+            "c.safetensors",
+        ];
+        assert_eq!(names(&runs), ["a-weights", "b-weights", "c"]);
+        let same = [
+            "x/a/w.safetensors",
+            "y/a/w.safetensors",
+            "w.safetensors",
+            "../w.safetensors",
+        ];
+        assert_eq!(names(&same), ["a-w", "a-w-2", "w", "w-2"]);
+    }
 }

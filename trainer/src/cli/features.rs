@@ -9,6 +9,7 @@ use dino_ir::device::DeviceChoice;
 
 use super::parse_with;
 use crate::features::{FeatureOptions, write};
+use crate::{interrupt, terminal};
 
 /// Arguments of `features`.
 #[derive(Args, Debug)]
@@ -40,6 +41,9 @@ pub struct FeaturesArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
 }
 
 /// Writes the features.
@@ -47,6 +51,7 @@ pub struct FeaturesArgs {
 /// # Errors
 /// As [`write`].
 pub fn run(args: &FeaturesArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
     let options = FeatureOptions {
         image: args.image.clone(),
         weights: args.weights.clone(),
@@ -55,6 +60,7 @@ pub fn run(args: &FeaturesArgs) -> Result<ExitCode> {
         device: args.device,
         force: args.force,
     };
+    let _spinner = terminal::spinner(args.quiet, "computing features");
     write(&options, &args.output)?;
     Ok(ExitCode::SUCCESS)
 }

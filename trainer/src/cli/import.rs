@@ -9,7 +9,7 @@ use dino_ir::weights::Dtype;
 
 use super::parse_with;
 use crate::import::{ImportOptions, Published, import};
-use crate::terminal;
+use crate::{interrupt, terminal};
 
 /// Arguments of `import`.
 #[derive(Args, Debug)]
@@ -40,8 +40,8 @@ pub struct ImportArgs {
     /// Overwrite a file that exists
     #[arg(long)]
     pub force: bool,
-    /// No notes
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -54,13 +54,16 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
         terminal::out(args.from.origin())?;
         return Ok(ExitCode::SUCCESS);
     };
+    interrupt::listen()?;
     let options = ImportOptions {
         from: args.from,
         heads: args.heads,
         dtype: args.dtype,
         force: args.force,
     };
+    let spinner = terminal::spinner(args.quiet, "importing");
     let what = import(input, output, &options)?;
+    spinner.finish_and_clear();
     if !args.quiet {
         terminal::note(&what);
         terminal::note(args.from.origin());

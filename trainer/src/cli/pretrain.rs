@@ -24,7 +24,8 @@ use crate::{interrupt, terminal, weights};
 #[derive(Args, Debug)]
 #[command(
     override_usage = "trainer pretrain --config FILE.toml [OPTIONS]",
-    after_help = "Examples:\n  \
+    after_help = "Ctrl-C ends the run with a checkpoint, if its step ends within 1.5 s; else --resume goes on from the \
+        checkpoint before.\n\nExamples:\n  \
         trainer pretrain --config trainer/configs/backbone.toml --out runs/backbone\n  \
         trainer pretrain --config trainer/configs/backbone.toml --teacher dinov2_vits14.safetensors"
 )]
@@ -100,7 +101,7 @@ fn descend<M: Trainee + Module>(
     views: &Views,
     config: &TrainConfig,
 ) -> Result<Outcome<M>> {
-    let stop = interrupt::listen_for_stop()?;
+    let stop = interrupt::listen()?;
     train(model, views, config, &args.run.options(stop)?)
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use dino_ir::device::DeviceChoice;
 
-use super::{FAILED, parse_with};
+use super::{FAILED, parse_count, parse_with};
 use crate::checkpoint::write_atomically;
 use crate::reproduce::{Ablation, ReproduceOptions, Scale, reproduce};
 use crate::{interrupt, terminal};
@@ -17,7 +17,8 @@ use crate::{interrupt, terminal};
 #[command(
     override_usage = "trainer reproduce table3|table5|table6 --scale smoke|cpu|paper --data DIR [OPTIONS]",
     after_help = "Trains every variant of the table and measures it on the test sets below --data. Where the \
-        training photos are is said with --set; an interrupted call goes on where it stopped.\n\nExample:\n  \
+        training photos are is said with --set; a call that \
+        Ctrl-C ended goes on from the last checkpoint.\n\nExample:\n  \
         trainer reproduce table3 --scale cpu --data datasets/test --set 'data.clean=[\"datasets/clean\"]' -o table3"
 )]
 pub struct ReproduceArgs {
@@ -34,7 +35,7 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "key=value")]
     pub set: Vec<String>,
     /// Only the first photos of each test set
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub limit: Option<usize>,
     /// Folder for the runs and the table as JSON
     #[arg(short, long, value_name = "DIR")]
@@ -45,8 +46,8 @@ pub struct ReproduceArgs {
     /// JSON on standard output in place of the table
     #[arg(long)]
     pub json: bool,
-    /// No progress bar
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -55,7 +56,7 @@ pub struct ReproduceArgs {
 /// # Errors
 /// As [`reproduce`].
 pub fn run(args: &ReproduceArgs) -> Result<ExitCode> {
-    let stop = interrupt::listen_for_stop()?;
+    let stop = interrupt::listen()?;
     let options = ReproduceOptions {
         ablation: args.table,
         scale: args.scale,

@@ -14,7 +14,7 @@ use super::{FAILED, parse_with};
 use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
 use crate::config::TrainConfig;
-use crate::devices::Devices;
+use crate::devices::{self, Devices};
 use crate::train::{RunOptions, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
 use crate::{interrupt, terminal, weights};
@@ -26,7 +26,8 @@ pub(super) const WEIGHTS: &str = "weights.safetensors";
 #[derive(Args, Debug)]
 #[command(
     override_usage = "trainer train --config FILE.toml [OPTIONS]",
-    after_help = "Examples:\n  \
+    after_help = "Ctrl-C ends the run with a checkpoint, if its step ends within 1.5 s; else --resume goes on from the \
+        checkpoint before.\n\nExamples:\n  \
         trainer train --config trainer/configs/nano.toml --out runs/nano\n  \
         trainer train --config trainer/configs/nano.toml --set stage.0.steps=100 --set seed=2\n  \
         trainer train --config trainer/configs/nano.toml --resume runs/nano"
@@ -54,8 +55,8 @@ pub struct RunArgs {
     /// Where to compute: auto, cpu, wgpu, cuda, cuda:N, or several: cuda:0,1
     #[arg(long, default_value = "auto", value_parser = parse_with::<Devices>)]
     pub device: Devices,
-    /// No progress bar
-    #[arg(short, long)]
+    /// No progress.
+    #[arg(from_global)]
     pub quiet: bool,
 }
 
@@ -75,7 +76,7 @@ impl RunArgs {
         config: &TrainConfig,
         make: impl Fn(&Device) -> Result<(M, C)>,
     ) -> Result<(M, C)> {
-        let (first, (model, sizes)) = self.device.first.open(|device| {
+        let (first, (model, sizes)) = devices::open(self.device.first, |device| {
             make(&config.autodiff(device))
                 .map_err(|error| dino_ir::Error::InvalidOption(format!("{error:#}")))
         })?;
@@ -143,7 +144,7 @@ fn finish<M: Trainee>(
     trainee: M,
     to_bytes: impl FnOnce(M, serde_json::Value) -> Result<Vec<u8>>,
 ) -> Result<ExitCode> {
-    let stop = interrupt::listen_for_stop()?;
+    let stop = interrupt::listen()?;
     let photos = Photos::load(config)?;
     let outcome = train(trainee, &photos, config, &run.options(stop)?)?;
     if outcome.stopped {

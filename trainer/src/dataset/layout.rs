@@ -1,6 +1,6 @@
 //! How datasets lie on disk, told apart by the names of their folders.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -122,7 +122,7 @@ pub struct Survey {
     pub unused: Vec<PathBuf>,
 }
 
-/// Image files under `folder`, recursive, sorted by path. A text file stands for the photos that it lists, a path in
+/// Image files under `folder`, recursive, sorted by path; a folder that several links lead to counts once. A text file stands for the photos that it lists, a path in
 /// each line, from its own folder on. An empty or unreadable folder or list is an error.
 pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -133,7 +133,7 @@ pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>> {
         let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
         found.extend(lines.map(|line| base.join(line)));
     } else {
-        walk(folder, &mut found)?;
+        walk(folder, &mut Entered::default(), &mut found)?;
     }
     if found.is_empty() {
         bail!("no images in {}", folder.display());
@@ -220,19 +220,26 @@ pub fn survey(folder: &Path) -> Result<Survey> {
 /// # Errors
 /// A folder that cannot be read.
 pub fn find_sets(root: &Path) -> Result<Vec<PathBuf>> {
-    if named_layout(root).is_some() {
-        return Ok(vec![root.to_owned()]);
-    }
-    let mut entries = entries(root)?;
-    entries.sort();
-    if entries.iter().any(|path| path.is_file() && is_image(path)) {
-        return Ok(vec![root.to_owned()]);
-    }
     let mut found = Vec::new();
-    for folder in entries.iter().filter(|path| path.is_dir()) {
-        found.extend(find_sets(folder)?);
-    }
+    walk_sets(root, &mut Entered::default(), &mut found)?;
     Ok(found)
+}
+
+fn walk_sets(folder: &Path, above: &mut Entered, found: &mut Vec<PathBuf>) -> Result<()> {
+    if !above.enter(folder) {
+        return Ok(());
+    }
+    let entries = entries(folder)?;
+    let has_images = || entries.iter().any(|path| path.is_file() && is_image(path));
+    if named_layout(folder).is_some() || has_images() {
+        found.push(folder.to_owned());
+    } else {
+        let mut folders = entries.iter().filter(|path| path.is_dir());
+        folders.try_for_each(|folder| walk_sets(folder, above, found))?;
+    }
+    // A link may give a set the name by which a table knows it.
+    above.leave(folder);
+    Ok(())
 }
 
 /// The first layout whose folders are there.
@@ -352,6 +359,27 @@ fn name_in(folder: &Path, path: &Path) -> String {
     inside.to_string_lossy().into_owned()
 }
 
+/// Folders that were entered, by their true paths: a link may lead back up, or to a folder that is there anyway.
+#[derive(Default)]
+struct Entered(HashSet<PathBuf>);
+
+impl Entered {
+    /// Whether it is the first time.
+    fn enter(&mut self, folder: &Path) -> bool {
+        self.0.insert(true_path(folder))
+    }
+
+    fn leave(&mut self, folder: &Path) {
+        self.0.remove(&true_path(folder));
+    }
+}
+
+/// What cannot be resolved cannot be listed either, and is complained about there.
+fn true_path(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
+/// What is in a folder, hidden files left out, sorted; links last, so that a folder is found by its own path first.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read folder {}", folder.display());
     let entries = std::fs::read_dir(folder).with_context(unreadable)?;
@@ -365,13 +393,17 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
             found.push(path);
         }
     }
+    found.sort_by_cached_key(|path| (path.is_symlink(), path.clone()));
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(folder: &Path, entered: &mut Entered, found: &mut Vec<PathBuf>) -> Result<()> {
+    if !entered.enter(folder) {
+        return Ok(());
+    }
     for path in entries(folder)? {
         if path.is_dir() {
-            walk(&path, found)?;
+            walk(&path, entered, found)?;
         } else if is_image(&path) {
             found.push(path);
         }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::layout::Half;
 use crate::degrade::blur::mirror;
+use crate::interrupt;
 use crate::rgb::{Rgb, decode};
 
 /// One decoded photo: interleaved 8-bit RGB, sRGB-encoded.
@@ -22,8 +23,10 @@ pub struct Photo {
 }
 
 impl Photo {
-    /// Reads a file; alpha is dropped, 16 bit becomes 8. Errors name the file.
+    /// Reads a file; alpha is dropped, 16 bit becomes 8. Errors name the file, but for the one after Ctrl-C: there may
+    /// be thousands more to load.
     pub fn load(path: &Path, name: String) -> Result<Self> {
+        ensure!(!interrupt::asked(), dino_ir::Error::Cancelled);
         let decoded = decode(path)?.into_rgb8();
         let (width, height) = (decoded.width() as usize, decoded.height() as usize);
         if width == 0 || height == 0 {

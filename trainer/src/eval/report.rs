@@ -5,6 +5,7 @@ use crate::checkpoint::write_atomically;
 use crate::metrics::{Protocol, Score};
 use anyhow::{Context, Result};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::path::Path;
 
@@ -17,7 +18,7 @@ pub struct Report {
     pub protocol: Protocol,
     /// Name of the weights.
     pub weights: String,
-    /// Photos in the set, those that failed among them.
+    /// Photos that were measured, at one setting at least.
     pub images: usize,
     /// SHA-256 over the names and bytes of the set's files.
     pub checksum: String,
@@ -60,12 +61,12 @@ pub struct ImageScore {
 }
 
 impl Report {
-    pub(super) fn new(options: &EvalOptions, images: usize, checksum: String) -> Self {
+    pub(super) fn new(options: &EvalOptions, checksum: String) -> Self {
         Self {
             suite: options.suite,
             protocol: options.protocol,
             weights: options.weights.clone(),
-            images,
+            images: 0,
             checksum,
             rows: Vec::new(),
             images_scores: Vec::new(),
@@ -73,7 +74,7 @@ impl Report {
         }
     }
 
-    /// Fills the rows from the photos' scores. A setting at which every photo failed has no row.
+    /// Fills rows and count from the photos' scores. A setting at which every photo failed has no row.
     pub(super) fn summarise(&mut self, settings: Vec<String>) {
         let rows: Vec<Row> = settings
             .into_iter()
@@ -97,6 +98,8 @@ impl Report {
         } else {
             None
         };
+        let images: BTreeSet<&String> = self.images_scores.iter().map(|s| &s.image).collect();
+        self.images = images.len();
         self.rows = Row::mean("input", input).into_iter().collect();
         self.rows.extend(rows);
         self.rows.extend(mean);

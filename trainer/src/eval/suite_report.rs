@@ -42,7 +42,7 @@ pub struct TableReport {
     pub protocol: Protocol,
     /// Name of the weights.
     pub weights: String,
-    /// Photos in all sets.
+    /// Photos measured in all sets.
     pub images: usize,
     /// SHA-256 over the sets' checksums.
     pub checksum: String,
@@ -73,7 +73,7 @@ pub struct MeasuredSet {
     pub column: &'static str,
     /// Where it is.
     pub folder: String,
-    /// Photos in it.
+    /// Photos measured of it.
     pub images: usize,
     /// SHA-256 over names and bytes.
     pub checksum: String,
@@ -243,6 +243,11 @@ impl TableReport {
         }
     }
 
+    /// The rows after the input's; none where every photo failed.
+    fn columns(&self) -> &[Row] {
+        self.rows.get(1..).unwrap_or_default()
+    }
+
     /// The documented JSON object.
     ///
     /// # Errors
@@ -254,7 +259,7 @@ impl TableReport {
     /// One line for each method and column: ours, the input's, the paper's.
     pub fn to_csv(&self) -> String {
         let mut csv = String::from("method,column,psnr,ssim\n");
-        let columns = &self.rows[1..];
+        let columns = self.columns();
         for row in columns {
             let _ = writeln!(
                 csv,
@@ -318,7 +323,7 @@ impl fmt::Display for TableReport {
             self.images,
             &self.checksum[..12]
         )?;
-        let columns = &self.rows[1..];
+        let columns = self.columns();
         write!(f, "{:<18}", "")?;
         for row in columns {
             write!(f, " {:>13}", row.name)?;

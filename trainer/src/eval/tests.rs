@@ -146,6 +146,7 @@ fn failures_are_named_and_the_rest_is_done() {
     options.sigmas = Some(vec![15.0]);
     let report = run(&options, &untouched);
     assert_eq!((report.failures.len(), report.images_scores.len()), (1, 2));
+    assert_eq!(report.images, 2, "measured");
     assert!(report.failures[0].contains("1.png"));
     let wrong_size = |image: &Rgb| Ok(image.crop(0, 0, 16, 16));
     assert_eq!(run(&options, &wrong_size).failures.len(), 3);
@@ -264,6 +265,12 @@ fn a_table_is_measured_on_the_sets_that_are_there() {
     let mut alone = self::options(Suite::Denoise, root.join("CBSD68"));
     alone.sigmas = Some(vec![25.0]);
     assert_eq!(report.rows[2].psnr, run(&alone, &untouched).rows[1].psnr);
+
+    let failing = |_: &Rgb| anyhow::bail!("no result");
+    let failed = evaluate_table(&options, &failing, go_on)
+        .expect("measurable")
+        .expect("not stopped");
+    assert!(failed.to_string().contains("0 images") && failed.to_csv().starts_with("method,"));
 
     let nothing = TableOptions {
         table: &table::TABLE4,

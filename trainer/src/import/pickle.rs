@@ -7,9 +7,12 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Opcodes are bytes, and each makes at most one value: this bounds both time and memory. A
-/// checkpoint of 1.1 billion parameters needs a fiftieth.
+/// A checkpoint of 1.1 billion parameters needs a fiftieth.
 const MAX_BYTES: usize = 4 << 20;
+
+/// Values made, and values on the stack. A tensor has some 20 in 150 bytes; an opcode of one byte makes one that is 40
+/// times as large.
+const MAX_VALUES: usize = 1 << 18;
 
 /// Where a value is.
 pub type Id = usize;
@@ -32,7 +35,7 @@ pub enum Value<'pickle> {
     /// A block of numbers outside the pickle.
     Storage(Storage<'pickle>),
     /// A view of a storage.
-    Tensor(TensorRef<'pickle>),
+    Tensor(Box<TensorRef<'pickle>>),
 }
 
 /// A block of numbers outside the pickle.
@@ -139,6 +142,11 @@ impl<'pickle> Machine<'pickle> {
                 }
                 opcode => self.step(opcode)?,
             }
+            let most = self.values.len().max(self.stack.len());
+            ensure!(
+                most.max(self.marks.len()) <= MAX_VALUES,
+                "a pickle of more than {MAX_VALUES} values: no list of tensors has so many"
+            );
         }
     }
 
@@ -257,7 +265,7 @@ impl<'pickle> Machine<'pickle> {
         let value = match (module, name) {
             ("collections", "OrderedDict") if arguments.is_empty() => Value::Dict(Vec::new()),
             ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => {
-                Value::Tensor(self.view(arguments)?)
+                Value::Tensor(Box::new(self.view(arguments)?))
             }
             ("torch._utils", "_rebuild_parameter") => {
                 match arguments.first().map(|&data| &self.values[data]) {
@@ -303,13 +311,12 @@ impl<'pickle> Machine<'pickle> {
         let Value::Sequence(parts) = &self.values[id] else {
             bail!("a storage that is not described");
         };
-        let parts: Vec<&Value<'_>> = parts.iter().map(|&part| &self.values[part]).collect();
-        let [
-            Value::Text("storage"),
-            Value::Global("torch", kind),
-            Value::Text(key),
-            ..,
-        ] = *parts
+        // Only these are looked at: the memo can give one long tuple again and again.
+        let [tag, kind, key, ..] = *parts.as_slice() else {
+            bail!("a storage that is not described");
+        };
+        let (Value::Text("storage"), Value::Global("torch", kind), Value::Text(key)) =
+            (&self.values[tag], &self.values[kind], &self.values[key])
         else {
             bail!("a storage of an unknown kind");
         };

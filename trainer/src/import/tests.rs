@@ -345,6 +345,20 @@ fn large_and_deep_pickles_cost_no_more_than_their_size() {
         .zip()
     };
     assert!(refusal(&torch(vec![b']'; 5 << 20])).contains("MiB"));
+    // Values, references to one of them, and marks.
+    let references = [b"\x80\x02Nq\x00".to_vec(), b"h\x00".repeat(2 << 20)].concat();
+    for pickle in [vec![b'N'; 4 << 20], references, vec![b'('; 4 << 20]] {
+        assert!(refusal(&torch(pickle[..4 << 20].to_vec())).contains("values"));
+    }
+    // One storage with two hundred thousand further parts, asked for again and again.
+    let mut storages =
+        b"\x80\x02Nq\x000(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000"
+            .to_vec();
+    storages.extend(b"h\x00".repeat(200_000));
+    storages.extend(b"tq\x010");
+    storages.extend(b"h\x01Q0".repeat(250_000));
+    storages.push(b'.');
+    assert!(refusal(&torch(storages)).contains("more than it has made"));
     // A million lists inside each other, and a billion laughs.
     let mut deep = vec![b']'; 1 << 20];
     deep.extend(vec![b'a'; (1 << 20) - 1]);

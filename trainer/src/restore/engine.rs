@@ -6,7 +6,7 @@ use anyhow::Result;
 use dino_ir::device::DeviceChoice;
 use dino_ir::restore::{Network, Options, ProgressCallback, Restorer, Sink, Source, TilePlan};
 
-use crate::{baselines, weights};
+use crate::{baselines, devices, weights};
 
 /// Restores photos; made once, used for every file.
 pub trait Engine {
@@ -45,6 +45,14 @@ impl<N: Network> Engine for Restorer<N> {
     }
 }
 
+/// Checks, before the first photo, what holds for all of them: tile and overlap against what the network takes.
+///
+/// # Errors
+/// [`dino_ir::Error::InvalidOption`], as [`Engine::plan`].
+pub fn check(engine: &dyn Engine, options: &Options) -> dino_ir::Result<()> {
+    engine.plan(1, 1, options).map(drop)
+}
+
 /// An engine, and the device it runs on.
 pub struct Opened {
     /// Restores photos.
@@ -63,7 +71,7 @@ pub fn open_restorer(weights: Option<&Path>, device: DeviceChoice) -> Result<Ope
         Some(file) => file,
         None => dino_ir::embedded::nano(),
     };
-    let opened = device.open(|device| -> dino_ir::Result<Box<dyn Engine>> {
+    let opened = devices::open(device, |device| -> dino_ir::Result<Box<dyn Engine>> {
         if baselines::header(bytes).is_some() {
             let net = baselines::load(bytes, device)
                 .map_err(|error| dino_ir::Error::Weights(format!("{error:#}")))?;

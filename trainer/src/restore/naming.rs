@@ -51,6 +51,8 @@ pub struct Jobs {
     pub jobs: Vec<Job>,
     /// Inputs that cannot be restored, one line each.
     pub failures: Vec<String>,
+    /// What is left out on purpose, one line each.
+    pub notes: Vec<String>,
 }
 
 /// Lists the photos that `inputs` mean, and names their results.
@@ -69,7 +71,7 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
             });
         } else if input.is_dir() {
             let mut files = Vec::new();
-            list(input, target.folder(), &mut files, &mut found.failures);
+            list(input, target.folder(), &mut files, &mut found);
             if files.is_empty() {
                 let line = format!(
                     "{}: no PNG, JPEG, WebP or TIFF file in this folder",
@@ -229,16 +231,11 @@ pub fn beside(file: &Path) -> PathBuf {
 }
 
 /// The photos below a folder, sorted; not hidden ones, not earlier results, nothing in `except`.
-fn list(
-    folder: &Path,
-    except: Option<&Path>,
-    files: &mut Vec<PathBuf>,
-    failures: &mut Vec<String>,
-) {
+fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &mut Jobs) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            failures.push(format!(
+            found.failures.push(format!(
                 "{}: cannot be listed ({error}); check its permissions",
                 folder.display()
             ));
@@ -249,13 +246,20 @@ fn list(
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A link to a folder may lead back up, and would be restored twice.
-        let linked = path.is_symlink();
         if name.starts_with('.') {
             continue;
         } else if path.is_dir() {
-            if !linked && !except.is_some_and(|except| same(except, &path)) {
-                list(&path, except, files, failures);
+            if except.is_some_and(|except| same(except, &path)) {
+                continue;
+            }
+            // A link to a folder may lead back up, and would be restored twice.
+            if path.is_symlink() {
+                found.notes.push(format!(
+                    "{}: a link to a folder, left out; name it to restore what is in it",
+                    path.display()
+                ));
+            } else {
+                list(&path, except, files, found);
             }
         } else if Format::of_path(&path).is_some() && !is_result(&path) {
             files.push(path);
@@ -343,6 +347,16 @@ mod tests {
             outputs(&[Path::new("no/such.png")], Some(Path::new("new/"))),
             [Path::new("new/such.png")]
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn linked_folders_are_left_out_with_a_word() {
+        let tree = tree();
+        std::os::unix::fs::symlink(".", tree.path().join("loop")).expect("a link");
+        let jobs = jobs(&[tree.path().to_owned()], None).expect("a sensible command line");
+        assert_eq!((jobs.jobs.len(), jobs.failures.len()), (3, 0));
+        assert!(jobs.notes[0].contains("loop: a link"), "{:?}", jobs.notes);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::interrupt::{self, Temporary};
 pub fn check(path: &Path, force: bool) -> Result<()> {
     ensure!(
         !path.is_dir(),
-        "{} is a folder; give another -o",
+        "{} is a folder; give another file",
         path.display()
     );
     if path.exists() && !force {
@@ -26,7 +26,7 @@ pub fn check(path: &Path, force: bool) -> Result<()> {
         );
     }
     if force && fs::metadata(path).is_ok_and(|meta| meta.permissions().readonly()) {
-        bail!("{} is read-only; give another -o", path.display());
+        bail!("{} is read-only; give another file", path.display());
     }
     // Folders that are missing are made with the first result in them, not before.
     let folder = folder_of(path);
@@ -85,7 +85,7 @@ fn temporary(path: &Path, folder: &Path) -> Result<(NamedTempFile, Temporary)> {
 
 fn unwritable(path: &Path) -> String {
     format!(
-        "{} cannot be written; check its folder, or give another -o",
+        "{} cannot be written; check its folder, or give another file",
         path.display()
     )
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,6 +23,9 @@ use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
 use crate::replicas::{Descent, Replicas};
 use crate::schedule::learning_rate;
+
+/// How long samples are waited for before a look at whether to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A run in progress.
 pub(super) struct Run<'a, M> {
@@ -146,11 +149,10 @@ impl<'a, M: Trainee> Run<'a, M> {
         let pause = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).min(1e9));
         // A stop may have come between a step and its validation.
         self.validate_if_due(validation)?;
-        while self.state.step < self.config.total_steps() && !self.stopped() {
+        while self.state.step < self.config.total_steps() {
             let started = Instant::now();
-            let batch = match batches.recv() {
-                Ok(batch) => batch,
-                Err(_) => bail!("step {}: the samples ended early", self.state.step + 1),
+            let Some(batch) = self.next_batch(&batches)? else {
+                break;
             };
             let batch = match batch.and_then(|batch| batch.check().map(|()| batch)) {
                 Ok(batch) => batch,
@@ -172,6 +174,23 @@ impl<'a, M: Trainee> Run<'a, M> {
             self.validate(validation)?;
         }
         Ok(())
+    }
+
+    /// The samples of the next step; `None` when stopped, however long they would take.
+    fn next_batch(&self, batches: &Receiver<Result<Batch>>) -> Result<Option<Result<Batch>>> {
+        loop {
+            let received = batches.recv_timeout(PATIENCE);
+            if self.stopped() {
+                return Ok(None);
+            }
+            match received {
+                Ok(batch) => return Ok(Some(batch)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("step {}: the samples ended early", self.state.step + 1)
+                }
+            }
+        }
     }
 
     /// One optimiser step. The weights change only if all numbers are finite.

@@ -246,3 +246,25 @@ fn check_names_what_is_broken() {
     );
     assert!(check(&folder.path().join("nowhere"), &[]).is_err());
 }
+
+#[cfg(unix)]
+#[test]
+fn linked_folders_are_entered_once() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path().join("set");
+    save(&scene(1), &root, "a.png");
+    save(&scene(2), &root, "part/b.png");
+    save(&scene(3), folder.path(), "elsewhere/c.png");
+    symlink(".", root.join("loop")).expect("a link");
+    symlink("part", root.join("again")).expect("a link");
+    symlink("../elsewhere", root.join("more")).expect("a link");
+    let found = find_images(&root).expect("images");
+    let expected = ["a.png", "more/c.png", "part/b.png"].map(|name| root.join(name));
+    assert_eq!(found, expected);
+
+    // A set may have a second name, but not be above itself.
+    std::fs::remove_file(root.join("a.png")).expect("removed");
+    let sets = find_sets(&root).expect("sets");
+    assert_eq!(sets, ["part", "again", "more"].map(|name| root.join(name)));
+}
