@@ -115,15 +115,18 @@ impl Conv3x3 {
     pub(crate) unsafe fn forward(&self, workspace: &Workspace, x: Planes<'_>, y: Planes<'_>) {
         assert_eq!(x.channels, self.inputs);
         assert_eq!((y.channels, y.size()), self.output(x.size()));
-        // SAFETY: the caller's; parts do not overlap.
         match &self.method {
-            Method::Winograd(winograd) => unsafe {
-                winograd.forward(workspace, x, self.arrange, y)
-            },
-            Method::Taps(taps) => parts(x.size(), x.channels)
-                .par_iter()
-                .with_max_len(1)
-                .for_each(|part| unsafe { self.sweep(taps, part, &workspace.scratch, x, y) }),
+            Method::Winograd(winograd) => {
+                // SAFETY: the caller's.
+                unsafe { winograd.forward(workspace, x, self.arrange, y) }
+            }
+            Method::Taps(taps) => {
+                parts(x.size(), x.channels)
+                    .par_iter()
+                    .with_max_len(1)
+                    // SAFETY: the caller's; parts do not overlap.
+                    .for_each(|part| unsafe { self.sweep(taps, part, &workspace.scratch, x, y) });
+            }
         }
     }
 

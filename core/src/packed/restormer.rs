@@ -123,8 +123,8 @@ impl Restormer {
             let level = latent - 1 - i;
             let Some(both) = skips.pop() else { break };
             let below = x.planes();
-            // SAFETY: as above; the other channels are the skip connection's.
             let above = both.planes().narrow(0, both.planes().channels / 2);
+            // SAFETY: as above; the other channels are the skip connection's.
             unsafe { up.forward(workspace, below, above) };
             let operations = up.flops() * pixels(below);
             let floats = below.floats() + above.floats();

@@ -275,6 +275,7 @@ simd_fn! {
 /// # Safety
 /// As for [`transform`].
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "columns are taken across rows")]
 unsafe fn transform_body<S: Simd>(s: S, taps: Rows, columns: usize, to: Rows) {
     for first in (0..columns).step_by(S::LANES) {
         // SAFETY: the caller's.
@@ -318,6 +319,7 @@ simd_fn! {
 /// # Safety
 /// As for [`restore`].
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "columns are taken across rows")]
 unsafe fn restore_body<S: Simd>(s: S, points: Rows, columns: usize, to: Rows) {
     for first in (0..columns).step_by(S::LANES) {
         // SAFETY: the caller's.
