@@ -9,7 +9,8 @@ use image::codecs::tiff::TiffDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder, Limits};
 
-use super::metadata::icc_fits;
+use super::exif::Directory;
+use super::metadata::{Resolution, icc_fits};
 use super::{Depth, Format, Metadata, Photo, jpeg, png, tiff};
 use crate::size::{show_size, suggest_size};
 
@@ -40,6 +41,7 @@ impl Photo {
             Format::Tiff => tiff::read_metadata(bytes),
             Format::WebP => webp_metadata(bytes),
         };
+        photo.complete_resolution();
         photo.metadata.icc = icc;
         if photo
             .metadata
@@ -61,6 +63,16 @@ impl Photo {
                 .push("has several pages; only the first is restored".into());
         }
         Ok(photo)
+    }
+
+    /// JFIF must give a resolution, and many files give an empty one beside that of their EXIF.
+    fn complete_resolution(&mut self) {
+        let metadata = &mut self.metadata;
+        if metadata.resolution.is_none_or(|found| found.is_empty()) {
+            let tags = metadata.exif.as_deref().and_then(Directory::parse);
+            let exif = tags.as_ref().and_then(Resolution::of_tags);
+            metadata.resolution = exif.or(metadata.resolution);
+        }
     }
 }
 

@@ -49,6 +49,12 @@ impl Directory {
         self.entries.iter().find(|entry| entry.tag == tag)
     }
 
+    /// Puts a value in, in place of what there was.
+    pub fn set(&mut self, tag: u16, kind: u16, value: Vec<u8>) {
+        self.entries.retain(|entry| entry.tag != tag);
+        self.entries.push(Entry { tag, kind, value });
+    }
+
     /// Writes a little-endian TIFF structure that holds this directory.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = b"II*\0\x08\0\0\0".to_vec();

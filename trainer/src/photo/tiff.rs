@@ -9,12 +9,9 @@ use tiff::encoder::{Compression, Predictor, TiffEncoder, TiffKindStandard, TiffV
 use tiff::tags::{ExtraSamples, Tag, Type};
 
 use super::exif::{Directory, swap_bytes};
-use super::metadata::{Resolution, Unit};
+use super::metadata::Resolution;
 use super::{Depth, Format, Metadata, Photo};
 
-const X_RESOLUTION: u16 = 282;
-const Y_RESOLUTION: u16 = 283;
-const RESOLUTION_UNIT: u16 = 296;
 const EXTRA_SAMPLES: u16 = 338;
 const XMP: u16 = 700;
 const ICC: u16 = 34675;
@@ -34,7 +31,7 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     let Some(mut directory) = Directory::parse(bytes) else {
         return metadata;
     };
-    metadata.resolution = resolution(&directory);
+    metadata.resolution = Resolution::of_tags(&directory);
     metadata.tiff_alpha = directory
         .get(EXTRA_SAMPLES)
         .and_then(|entry| entry.number())
@@ -158,6 +155,9 @@ where
     if photo.format != Format::Tiff {
         tags.entries.retain(|entry| !is_structure(entry.tag));
     }
+    if let Some(resolution) = &metadata.resolution {
+        resolution.put(&mut tags);
+    }
     let mut children = Vec::new();
     for (tag, child) in &tags.children {
         children.push((*tag, write_child(encoder, child)?));
@@ -179,12 +179,6 @@ where
     write_entries(directory, &tags)?;
     for (tag, offset) in children {
         directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
-    }
-    if let Some(resolution) = &metadata.resolution {
-        let (unit, x, y) = fractions(resolution);
-        directory.write_tag(Tag::ResolutionUnit, unit)?;
-        directory.write_tag(Tag::XResolution, x)?;
-        directory.write_tag(Tag::YResolution, y)?;
     }
     if let Some(icc) = &metadata.icc {
         directory.write_tag(Tag::IccProfile, icc.as_slice())?;
@@ -231,34 +225,4 @@ fn write_entries<W: Write + Seek>(
         directory.extend_from(&one);
     }
     Ok(())
-}
-
-fn resolution(directory: &Directory) -> Option<Resolution> {
-    Some(Resolution {
-        x: directory.get(X_RESOLUTION)?.fraction()?,
-        y: directory.get(Y_RESOLUTION)?.fraction()?,
-        unit: match directory
-            .get(RESOLUTION_UNIT)
-            .and_then(|entry| entry.number())
-        {
-            Some(1) => Unit::Aspect,
-            Some(3) => Unit::Centimetre,
-            _ => Unit::Inch,
-        },
-    })
-}
-
-/// TIFF's number for the unit, and the two fractions.
-fn fractions(resolution: &Resolution) -> (u16, tiff::encoder::Rational, tiff::encoder::Rational) {
-    let (unit, under) = match resolution.unit {
-        Unit::Aspect => (1, 1),
-        Unit::Inch => (2, 1),
-        Unit::Centimetre => (3, 1),
-        Unit::Metre => (3, 100),
-    };
-    let rational = |(n, d): (u32, u32)| tiff::encoder::Rational {
-        n,
-        d: d.saturating_mul(under),
-    };
-    (unit, rational(resolution.x), rational(resolution.y))
 }

@@ -13,6 +13,8 @@ use crate::photo::exif::tests::sample;
 use crate::photo::metadata::{Resolution, Unit};
 use crate::photo::{Depth, Metadata};
 
+mod losses;
+
 struct Identity;
 
 impl Network for Identity {
