@@ -41,8 +41,8 @@ impl Photo {
             Format::Tiff => tiff::read_metadata(bytes),
             Format::WebP => webp_metadata(bytes),
         };
+        photo.metadata.icc = photo.metadata.icc.or(icc).filter(|icc| !icc.is_empty());
         photo.complete_resolution();
-        photo.metadata.icc = icc;
         if photo
             .metadata
             .icc
@@ -54,14 +54,13 @@ impl Photo {
                 .notes
                 .push("its colour profile is for other channels, and is left out".into());
         }
-        if format == Format::Jpeg && jpeg::components(bytes) == Some(4) {
-            photo.notes.push("CMYK, converted to RGB".into());
-        }
-        if format == Format::Tiff && tiff::has_more_pages(bytes) {
-            photo
-                .notes
-                .push("has several pages; only the first is restored".into());
-        }
+        photo.notes.extend(match format {
+            Format::Jpeg if jpeg::components(bytes) == Some(4) => {
+                vec!["CMYK, converted to RGB".into()]
+            }
+            Format::Tiff => tiff::notes(bytes),
+            _ => vec![],
+        });
         Ok(photo)
     }
 
@@ -102,10 +101,7 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         check_size(width, height, total, bytes.len() as u64, budget)?;
         let mut samples = zeroed(total)?;
         tiff::read_grey_alpha(bytes, &mut samples)?;
-        return Ok((
-            photo(format, (width, height), (2, depth), samples),
-            tiff::read_icc(bytes),
-        ));
+        return Ok((photo(format, (width, height), (2, depth), samples), None));
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(budget);
@@ -156,9 +152,11 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
     decoder.set_limits(limits)?;
     let icc = match format {
         Format::WebP => webp_chunks(bytes).and_then(|mut file| file.icc_profile().ok()),
-        _ => decoder.icc_profile().ok(),
+        // Its decoder drops what is long for the image's size.
+        Format::Tiff => None,
+        Format::Png | Format::Jpeg => decoder.icc_profile().ok(),
     };
-    let icc = icc.flatten().filter(|icc| !icc.is_empty());
+    let icc = icc.flatten();
 
     let mut samples = zeroed(decoder.total_bytes())?;
     decoder.read_image_boxed(&mut samples)?;

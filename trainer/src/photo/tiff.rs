@@ -12,20 +12,23 @@ use super::exif::{Directory, swap_bytes};
 use super::metadata::Resolution;
 use super::{Depth, Format, Metadata, Photo};
 
+const PHOTOMETRIC: u16 = 262;
 const EXTRA_SAMPLES: u16 = 338;
 const XMP: u16 = 700;
 const ICC: u16 = 34675;
+/// Photoshop's layers: the picture as it was, in parts.
+const LAYERS: u16 = 37724;
 
-/// Tags that say how pixels are stored: those of the new file are its own.
+/// Tags that say how pixels are stored, or hold other ones: those of the new file are its own.
 fn is_structure(tag: u16) -> bool {
     matches!(
         tag,
         254..=259 | 262..=266 | 273 | 277..=281 | 284 | 288..=293 | 301 | 317..=325 | 330
-            | 332..=347 | 400..=405 | 512..=521 | 529..=532 | 559 | XMP | ICC
+            | 332..=347 | 400..=405 | 512..=521 | 529..=532 | 559 | XMP | ICC | LAYERS
     )
 }
 
-/// Reads resolution, XMP and the tags that EXIF and TIFF share; the profile comes from the decoder.
+/// Reads resolution, profile, XMP and the tags that EXIF and TIFF share.
 pub fn read_metadata(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
     let Some(mut directory) = Directory::parse(bytes) else {
@@ -36,6 +39,7 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
         .get(EXTRA_SAMPLES)
         .and_then(|entry| entry.number())
         .and_then(|kind| u16::try_from(kind).ok());
+    metadata.icc = directory.get(ICC).map(|entry| entry.value.clone());
     metadata.xmp = directory.get(XMP).map(|entry| entry.value.clone());
     directory.entries.retain(|entry| !is_structure(entry.tag));
     if !(directory.entries.is_empty() && directory.children.is_empty()) {
@@ -44,16 +48,38 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     metadata
 }
 
-/// The profile, as the decoder for grey with alpha does not give it.
-pub fn read_icc(bytes: &[u8]) -> Option<Vec<u8>> {
-    Directory::parse(bytes)?
-        .get(ICC)
-        .map(|entry| entry.value.clone())
+/// What the user should know: what the file has and the photo has not.
+pub fn notes(bytes: &[u8]) -> Vec<String> {
+    let directory = Directory::parse(bytes).unwrap_or_default();
+    let has = |tag| directory.get(tag).is_some() || directory.lost.contains(&tag);
+    let more_pages =
+        tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images());
+    let lost = |&tag: &u16| !is_structure(tag) || tag == XMP;
+    [
+        (is_cmyk(&directory), "CMYK, converted to RGB"),
+        (more_pages, "has several pages; only the first is restored"),
+        (
+            has(LAYERS),
+            "has layers; only the picture that they make is restored",
+        ),
+        (
+            directory.lost.contains(&ICC),
+            "its colour profile is damaged or too large, and is left out",
+        ),
+        (
+            directory.lost.iter().any(lost),
+            "some of its metadata is damaged, too large or of an unknown type, and is left out",
+        ),
+    ]
+    .into_iter()
+    .filter(|(holds, _)| *holds)
+    .map(|(_, note)| note.into())
+    .collect()
 }
 
-/// Whether another page follows the first.
-pub fn has_more_pages(bytes: &[u8]) -> bool {
-    tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
+/// Whether the decoder takes four samples a pixel for three of the photo.
+fn is_cmyk(directory: &Directory) -> bool {
+    directory.get(PHOTOMETRIC).and_then(|entry| entry.number()) == Some(5)
 }
 
 /// The size and depth of a grey TIFF with alpha, which the image crate does not read; `None` for
