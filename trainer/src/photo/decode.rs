@@ -95,13 +95,18 @@ fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
 /// The photo without its metadata, and its profile.
 fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Vec<u8>>)> {
     if format == Format::Tiff
-        && let Some((width, height, depth)) = tiff::grey_alpha_size(bytes)
+        && let Some(rare) = tiff::Rare::open(bytes)?
     {
-        let total = u64::from(width) * u64::from(height) * 2 * depth.bytes() as u64;
+        let (width, height) = (rare.width, rare.height);
+        let (channels, depth) = rare.layout();
+        let total = u64::from(width) * u64::from(height) * channels as u64 * depth.bytes() as u64;
         check_size(width, height, total, bytes.len() as u64, budget)?;
         let mut samples = zeroed(total)?;
-        tiff::read_grey_alpha(bytes, &mut samples)?;
-        return Ok((photo(format, (width, height), (2, depth), samples), None));
+        rare.read(&mut samples)?;
+        return Ok((
+            photo(format, (width, height), (channels, depth), samples),
+            None,
+        ));
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(budget);
@@ -240,17 +245,21 @@ fn webp_chunks(bytes: &[u8]) -> Option<image_webp::WebPDecoder<Cursor<&[u8]>>> {
     Some(file)
 }
 
+const DAMAGED: &str = "damaged or cut short; copy it again from where it came";
+const UNSUPPORTED: &str = "this kind is not supported; save it as an ordinary PNG first";
+
 /// Adds to a decoder's words what the user can do.
 fn explain(error: anyhow::Error) -> anyhow::Error {
     use image::ImageError::{Decoding, IoError, Limits, Unsupported};
     let advice = match error.downcast_ref::<image::ImageError>() {
-        Some(Decoding(_) | IoError(_)) => "damaged or cut short; copy it again from where it came",
+        Some(Decoding(_) | IoError(_)) => DAMAGED,
         Some(Limits(_)) => "larger than the memory allowed; give a larger --memory",
-        Some(Unsupported(_)) => "this kind is not supported; save it as an ordinary PNG first",
-        None if error.downcast_ref::<::tiff::TiffError>().is_some() => {
-            "damaged or cut short; copy it again from where it came"
-        }
-        _ => return error,
+        Some(Unsupported(_)) => UNSUPPORTED,
+        _ => match error.downcast_ref::<::tiff::TiffError>() {
+            Some(::tiff::TiffError::UnsupportedError(_)) => UNSUPPORTED,
+            Some(_) => DAMAGED,
+            None => return error,
+        },
     };
     anyhow::anyhow!("{advice} ({error})")
 }

@@ -73,7 +73,7 @@ impl Directory {
     }
 
     /// Appends the directory at the end of `out`, its values and children after it.
-    fn append(&self, out: &mut Vec<u8>) {
+    pub(super) fn append(&self, out: &mut Vec<u8>) {
         enum Value<'a> {
             Plain(&'a Entry),
             Child(&'a Directory),

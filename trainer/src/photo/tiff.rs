@@ -1,8 +1,12 @@
 //! TIFF: tags in, a file out.
 
+mod rare;
+
+pub use rare::Rare;
+
 use std::io::{Cursor, Seek, Write};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
 use tiff::encoder::compression::DeflateLevel;
 use tiff::encoder::{Compression, Predictor, TiffEncoder, TiffKindStandard, TiffValue};
@@ -12,7 +16,11 @@ use super::exif::{Directory, swap_bytes};
 use super::metadata::Resolution;
 use super::{Depth, Format, Metadata, Photo};
 
+const BITS: u16 = 258;
+const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
+const SAMPLES: u16 = 277;
+const PLANES: u16 = 284;
 const EXTRA_SAMPLES: u16 = 338;
 const XMP: u16 = 700;
 const ICC: u16 = 34675;
@@ -80,57 +88,6 @@ pub fn notes(bytes: &[u8]) -> Vec<String> {
 /// Whether the decoder takes four samples a pixel for three of the photo.
 fn is_cmyk(directory: &Directory) -> bool {
     directory.get(PHOTOMETRIC).and_then(|entry| entry.number()) == Some(5)
-}
-
-/// The size and depth of a grey TIFF with alpha, which the image crate does not read; `None` for
-/// every other TIFF.
-pub fn grey_alpha_size(bytes: &[u8]) -> Option<(u32, u32, Depth)> {
-    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes)).ok()?;
-    let photometric = decoder
-        .find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)
-        .ok()??;
-    let format = decoder
-        .find_tag_unsigned_vec::<u16>(Tag::SampleFormat)
-        .ok()?;
-    let depth = match decoder.colortype().ok()? {
-        tiff::ColorType::Multiband {
-            bit_depth: 8,
-            num_samples: 2,
-        } => Depth::Eight,
-        tiff::ColorType::Multiband {
-            bit_depth: 16,
-            num_samples: 2,
-        } => Depth::Sixteen,
-        _ => return None,
-    };
-    let unsigned = format.is_none_or(|format| format.iter().all(|format| *format == 1));
-    let (width, height) = decoder.dimensions().ok()?;
-    // 1: black is zero.
-    (photometric == 1 && unsigned).then_some((width, height, depth))
-}
-
-/// The samples of a TIFF that [`grey_alpha_size`] knows, interleaved.
-///
-/// # Errors
-/// Damaged data, planes stored apart.
-pub fn read_grey_alpha(bytes: &[u8], samples: &mut [u8]) -> Result<()> {
-    let mut limits = tiff::decoder::Limits::default();
-    limits.decoding_buffer_size = samples.len();
-    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes))?.with_limits(limits);
-    let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)?;
-    ensure!(
-        planar != Some(2),
-        "grey and alpha are stored apart; save it as an ordinary PNG first"
-    );
-    let mut decoded = decoder.read_image()?;
-    let decoded = decoded.as_buffer(0);
-    let decoded = decoded.as_bytes();
-    ensure!(
-        decoded.len() == samples.len(),
-        "damaged or cut short; copy it again"
-    );
-    samples.copy_from_slice(decoded);
-    Ok(())
 }
 
 /// Writes an 8- or 16-bit TIFF, deflated without loss.

@@ -97,3 +97,122 @@ fn cmyk_is_converted_with_a_note() {
     assert_eq!(photo.samples, [255, 255, 0].repeat(6));
     assert_eq!(photo.notes, ["CMYK, converted to RGB"]);
 }
+
+/// A TIFF of one strip: the layout in numbers of 16 bits, and the strip.
+fn file(layout: &[(u16, &[u16])], strip: &[u8]) -> Vec<u8> {
+    let mut tags = Directory::default();
+    for (tag, values) in layout {
+        let value = values.iter().flat_map(|value| value.to_le_bytes());
+        tags.set(*tag, 3, value.collect());
+    }
+    tags.set(279, 4, (strip.len() as u32).to_le_bytes().to_vec());
+    let mut at = 0;
+    let mut bytes = vec![];
+    // The strip goes where the directory ends, which is known once it is written.
+    for _ in 0..2 {
+        tags.set(273, 4, u32::to_le_bytes(at).to_vec());
+        bytes = tags.to_bytes();
+        at = bytes.len() as u32;
+    }
+    bytes.extend_from_slice(strip);
+    bytes
+}
+
+#[test]
+fn palettes_become_colours() {
+    for bits in [1, 2, 4, 8] {
+        let count = 1usize << bits;
+        // Red falls, green is full, blue rises.
+        let level = |index: usize| (index * 65535 / (count - 1)) as u16;
+        let red = (0..count).map(|index| 65535 - level(index));
+        let green = (0..count).map(|_| 65535);
+        let map: Vec<u16> = red.chain(green).chain((0..count).map(level)).collect();
+        let row: &[u8] = match bits {
+            1 => &[0b0110_0000],
+            2 => &[0b00_11_10_00],
+            4 => &[0x0f, 0x10],
+            _ => &[0, 255, 1],
+        };
+        let layout: [(u16, &[u16]); 7] = [
+            (256, &[3]),
+            (257, &[2]),
+            (258, &[bits]),
+            (262, &[3]),
+            (277, &[1]),
+            (278, &[2]),
+            (320, &map),
+        ];
+        let whole = file(&layout, &row.repeat(2));
+        let result = restored_one("x.tif", whole.clone());
+        assert_eq!((result.channels, result.depth), (3, Depth::Eight));
+        let indices = [0, count - 1, [1, 2, 1, 1][bits.ilog2() as usize]];
+        let expected: Vec<u8> = indices
+            .iter()
+            .flat_map(|&index| {
+                let high = |value: u16| (value >> 8) as u8;
+                [high(65535 - level(index)), 255, high(level(index))]
+            })
+            .collect();
+        assert_eq!(result.samples, expected.repeat(2), "{bits} bits");
+        for length in 0..whole.len() {
+            let _ = Photo::decode(&whole[..length], 1 << 30);
+        }
+    }
+}
+
+#[test]
+fn a_scanners_jpeg_is_read() {
+    use jpeg_encoder::SamplingFactor::{F_1_1, F_2_2};
+    for (sampling, tag) in [(F_1_1, [1, 1]), (F_2_2, [2, 2])] {
+        let colour = [200, 100, 50];
+        let mut strip = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut strip, 95);
+        encoder.set_sampling_factor(sampling);
+        encoder
+            .encode(
+                &colour.repeat(20 * 12),
+                20,
+                12,
+                jpeg_encoder::ColorType::Rgb,
+            )
+            .expect("a strip");
+        let layout: [(u16, &[u16]); 8] = [
+            (256, &[20]),
+            (257, &[12]),
+            (258, &[8, 8, 8]),
+            (259, &[7]),
+            (262, &[6]),
+            (277, &[3]),
+            (278, &[12]),
+            (530, &tag),
+        ];
+        let whole = file(&layout, &strip);
+        let photo = decoded(&whole);
+        assert_eq!((photo.width, photo.height, photo.channels), (20, 12, 3));
+        for (sample, expected) in photo.samples.iter().zip(colour.iter().cycle()) {
+            assert!(sample.abs_diff(*expected) <= 2, "{:?}", &photo.samples[..3]);
+        }
+        for length in 0..whole.len() {
+            let _ = Photo::decode(&whole[..length], 1 << 30);
+        }
+    }
+}
+
+#[test]
+fn other_kinds_are_refused_by_name() {
+    // JPEG of the old kind, none at all, CIE Lab.
+    for (compression, photometric, name) in [(6, 6, "YCbCr"), (1, 6, "YCbCr"), (1, 8, "CIELab")] {
+        let layout: [(u16, &[u16]); 7] = [
+            (256, &[1]),
+            (257, &[1]),
+            (258, &[8, 8, 8]),
+            (259, &[compression]),
+            (262, &[photometric]),
+            (277, &[3]),
+            (278, &[1]),
+        ];
+        let error = Photo::decode(&file(&layout, &[1, 2, 3]), 1 << 30).expect_err(name);
+        let error = format!("{error:#}");
+        assert!(error.contains("PNG") && error.contains(name), "{error}");
+    }
+}
