@@ -2,6 +2,9 @@
 
 use super::exif::Directory;
 
+/// From this size on a colour profile is damaged or made to exhaust memory.
+pub const MAX_PROFILE: usize = 16 << 20;
+
 const X_RESOLUTION: u16 = 282;
 const Y_RESOLUTION: u16 = 283;
 const RESOLUTION_UNIT: u16 = 296;

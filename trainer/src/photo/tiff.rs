@@ -86,7 +86,7 @@ pub fn notes(bytes: &[u8]) -> Vec<String> {
 }
 
 /// Whether the decoder takes four samples a pixel for three of the photo.
-fn is_cmyk(directory: &Directory) -> bool {
+pub fn is_cmyk(directory: &Directory) -> bool {
     directory.get(PHOTOMETRIC).and_then(|entry| entry.number()) == Some(5)
 }
 

@@ -1,7 +1,8 @@
-//! What conversions need not lose.
+//! What conversions lose is said; what need not be lost is not; and nothing takes too much memory.
 
 use super::*;
 use crate::photo::exif::Directory;
+use crate::photo::jpeg::coefficient_bytes;
 
 /// Restores one file to another name.
 fn converted(from: &str, bytes: Vec<u8>, to: &str) -> Photo {
@@ -59,4 +60,73 @@ fn webp_keeps_the_resolution_in_its_exif() {
     png.metadata.exif = Some(exif.clone());
     let exif_after = converted("x.png", encoded(&png), "y.webp").metadata.exif;
     assert_eq!(exif_after, Some(exif));
+}
+
+#[test]
+fn a_profile_that_unpacks_to_all_memory_is_left_out() {
+    let mut png = photo(Format::Png, 3, Depth::Eight);
+    for megabytes in [17, 100] {
+        let mut icc = profile(b"RGB ");
+        icc.resize(megabytes << 20, 0);
+        png.metadata.icc = Some(icc);
+        let bytes = encoded(&png);
+        assert!(bytes.len() < 1 << 20);
+        let result = decoded(&bytes);
+        assert!(result.metadata.icc.is_none());
+        assert!(result.notes[0].contains("profile"), "{:?}", result.notes);
+    }
+}
+
+#[test]
+fn coefficients_of_a_jpeg_are_counted() {
+    use jpeg_encoder::SamplingFactor::{F_1_1, F_2_2};
+    let file = |sampling, progressive| {
+        let mut bytes = Vec::new();
+        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+        encoder.set_sampling_factor(sampling);
+        encoder.set_progressive(progressive);
+        encoder
+            .encode(&[90; 64 * 40 * 3], 64, 40, jpeg_encoder::ColorType::Rgb)
+            .expect("a file");
+        bytes
+    };
+    assert_eq!(coefficient_bytes(&file(F_1_1, false)), 0);
+    assert_eq!(coefficient_bytes(&file(F_1_1, true)), 2 * 3 * 64 * 40);
+    // Padded to 48 rows.
+    assert_eq!(coefficient_bytes(&file(F_2_2, true)), 3 * 64 * 48);
+
+    // As much as the photo and its restored copy take, and not the coefficients.
+    let mut bytes = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 50);
+    encoder.set_sampling_factor(F_1_1);
+    encoder.set_progressive(true);
+    let grey = vec![90; 1000 * 1000 * 3];
+    encoder
+        .encode(&grey, 1000, 1000, jpeg_encoder::ColorType::Rgb)
+        .expect("a file");
+    let budget = (256 << 20) + 6_000_000 + bytes.len() as u64;
+    let error = Photo::decode(&bytes, budget).expect_err("too large");
+    assert!(format!("{error:#}").contains("--memory"), "{error:#}");
+    Photo::decode(&bytes, budget + 4_000_000).expect("decodes");
+}
+
+#[test]
+fn what_writing_takes_is_refused_before_the_work() {
+    let mut photo = photo(Format::Png, 3, Depth::Eight);
+    (photo.width, photo.height) = (1000, 1000);
+    photo.samples = vec![0; 3_000_000];
+    let target = |name: Option<&str>, format| Target {
+        path: name.map(PathBuf::from),
+        format,
+    };
+    let budget = (256 << 20) + 4_000_000;
+    let png = target(Some("x.png"), Format::Png);
+    check_memory(&photo, &png, budget).expect("PNG is written row by row");
+    for target in [
+        target(Some("x.webp"), Format::WebP),
+        target(None, Format::Png),
+    ] {
+        let error = check_memory(&photo, &target, budget).expect_err("too large");
+        assert!(error.to_string().contains("--memory"), "{error}");
+    }
 }
