@@ -98,6 +98,8 @@ fn restore(
         output::check(path, settings.force)?;
     }
     check_format(&photo, target.format)?;
+    let loss = photo.loss(target.format);
+    photo.notes.extend(loss.map(String::from));
     if !settings.quiet {
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));

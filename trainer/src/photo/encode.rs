@@ -24,6 +24,15 @@ impl Photo {
         }
     }
 
+    /// What `format` cannot hold of the samples, in words for the user.
+    pub fn loss(&self, format: Format) -> Option<&'static str> {
+        match (self.depth, format) {
+            (Depth::Sixteen, Format::Jpeg) => Some("16 bits a sample become 8: JPEG holds no more"),
+            (Depth::Sixteen, Format::WebP) => Some("16 bits a sample become 8: WebP holds no more"),
+            _ => None,
+        }
+    }
+
     /// The samples in 8 bits.
     pub(crate) fn samples8(&self) -> std::borrow::Cow<'_, [u8]> {
         match self.depth {

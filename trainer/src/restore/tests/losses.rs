@@ -63,6 +63,14 @@ fn webp_keeps_the_resolution_in_its_exif() {
 }
 
 #[test]
+fn bits_that_go_are_said_to_go() {
+    let deep = photo(Format::Png, 3, Depth::Sixteen);
+    assert!(deep.loss(Format::WebP).is_some() && deep.loss(Format::Jpeg).is_some());
+    assert_eq!(deep.loss(Format::Tiff), None);
+    assert_eq!(photo(Format::Png, 3, Depth::Eight).loss(Format::WebP), None);
+}
+
+#[test]
 fn a_profile_that_unpacks_to_all_memory_is_left_out() {
     let mut png = photo(Format::Png, 3, Depth::Eight);
     for megabytes in [17, 100] {
