@@ -1,5 +1,6 @@
 //! A photo in memory: the pixels of its file, bit for bit, and what the file says beside them.
 
+pub mod cost;
 pub mod decode;
 pub mod encode;
 pub mod exif;

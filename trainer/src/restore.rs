@@ -18,7 +18,7 @@ use self::engine::Engine;
 use self::naming::{Input, Job, Output};
 use crate::memory;
 use crate::photo::pixels::Restored;
-use crate::photo::{Format, Photo};
+use crate::photo::{Format, Photo, cost};
 use crate::size::{show_size, suggest_size};
 use crate::{interrupt, terminal};
 
@@ -101,6 +101,8 @@ fn restore(
         output::check(path, settings.force)?;
     }
     check_format(&photo, target.format)?;
+    let loss = photo.loss(target.format);
+    photo.notes.extend(loss.map(String::from));
     if !settings.quiet {
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));
@@ -112,6 +114,7 @@ fn restore(
         return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
     }
     drop(bytes);
+    check_memory(&photo, &target, budget)?;
     if settings.options.strength > 0.0 {
         photo.samples = restored(&photo, engine, settings, budget, &name(&job.input), count)?;
     }
@@ -269,6 +272,19 @@ fn check_format(photo: &Photo, format: Format) -> Result<()> {
         "JPEG holds at most 65535 pixels a side; write a PNG with -o NAME.png"
     );
     Ok(())
+}
+
+/// Refuses, before minutes of work, what takes too much memory to be written after them.
+fn check_memory(photo: &Photo, target: &Target, budget: u64) -> Result<()> {
+    let samples = photo.samples.len() as u64;
+    // A pipe gets a file that has grown in memory.
+    let piped = if target.path.is_none() {
+        2 * samples
+    } else {
+        0
+    };
+    let held = samples + piped + cost::of_encoding(photo, target.format);
+    cost::check(photo.width as u64, photo.height as u64, held, budget)
 }
 
 fn read(input: &Input, limit: u64) -> Result<Vec<u8>> {

@@ -9,14 +9,17 @@ use image::codecs::tiff::TiffDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder, Limits};
 
-use super::metadata::icc_fits;
-use super::{Depth, Format, Metadata, Photo, jpeg, png, tiff};
-use crate::size::{show_size, suggest_size};
+use super::exif::Directory;
+use super::metadata::{MAX_PROFILE, Resolution, icc_fits};
+use super::{Depth, Format, Metadata, Photo, cost, jpeg, png, tiff};
+use crate::size::show_size;
 
 /// From this size on a file that says much with few bytes is taken for damaged or hostile.
 const LARGE: u64 = 20_000_000;
 /// No photo of more than 20 megapixels packs so many pixels into a byte.
 const MAX_PIXELS_PER_BYTE: u64 = 2000;
+/// What PNG's texts and profile may take, unpacked: a few bytes of them can claim all memory.
+const MAX_PNG_METADATA: u64 = 64 << 20;
 
 impl Photo {
     /// Decodes a PNG, JPEG, WebP or TIFF file.
@@ -40,27 +43,45 @@ impl Photo {
             Format::Tiff => tiff::read_metadata(bytes),
             Format::WebP => webp_metadata(bytes),
         };
-        photo.metadata.icc = icc;
-        if photo
-            .metadata
-            .icc
-            .as_ref()
-            .is_some_and(|icc| !icc_fits(icc, photo.channels))
-        {
-            photo.metadata.icc = None;
-            photo
-                .notes
-                .push("its colour profile is for other channels, and is left out".into());
-        }
-        if format == Format::Jpeg && jpeg::components(bytes) == Some(4) {
-            photo.notes.push("CMYK, converted to RGB".into());
-        }
-        if format == Format::Tiff && tiff::has_more_pages(bytes) {
-            photo
-                .notes
-                .push("has several pages; only the first is restored".into());
-        }
+        photo.metadata.icc = photo.metadata.icc.or(icc).filter(|icc| !icc.is_empty());
+        photo.complete_resolution();
+        photo.check_profile(bytes);
+        photo.notes.extend(match format {
+            Format::Jpeg if jpeg::components(bytes) == Some(4) => {
+                vec!["CMYK, converted to RGB".into()]
+            }
+            Format::Tiff => tiff::notes(bytes),
+            _ => vec![],
+        });
         Ok(photo)
+    }
+
+    /// JFIF must give a resolution, and many files give an empty one beside that of their EXIF.
+    fn complete_resolution(&mut self) {
+        let metadata = &mut self.metadata;
+        if metadata.resolution.is_none_or(|found| found.is_empty()) {
+            let tags = metadata.exif.as_deref().and_then(Directory::parse);
+            let exif = tags.as_ref().and_then(Resolution::of_tags);
+            metadata.resolution = exif.or(metadata.resolution);
+        }
+    }
+
+    /// Leaves a profile out that would be wrong or a danger.
+    fn check_profile(&mut self, bytes: &[u8]) {
+        let note = match &self.metadata.icc {
+            Some(icc) if icc.len() > MAX_PROFILE => {
+                "its colour profile is too large, and is left out"
+            }
+            Some(icc) if !icc_fits(icc, self.channels) => {
+                "its colour profile is for other channels, and is left out"
+            }
+            None if self.format == Format::Png && png::has_profile(bytes) => {
+                "its colour profile is damaged or too large, and is left out"
+            }
+            _ => return,
+        };
+        self.metadata.icc = None;
+        self.notes.push(note.into());
     }
 }
 
@@ -84,15 +105,17 @@ fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
 /// The photo without its metadata, and its profile.
 fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Vec<u8>>)> {
     if format == Format::Tiff
-        && let Some((width, height, depth)) = tiff::grey_alpha_size(bytes)
+        && let Some(rare) = tiff::Rare::open(bytes)?
     {
-        let total = u64::from(width) * u64::from(height) * 2 * depth.bytes() as u64;
-        check_size(width, height, total, bytes.len() as u64, budget)?;
+        let (width, height) = (rare.width, rare.height);
+        let (channels, depth) = rare.layout();
+        let total = u64::from(width) * u64::from(height) * channels as u64 * depth.bytes() as u64;
+        check_size(format, (width, height, channels), total, bytes, budget)?;
         let mut samples = zeroed(total)?;
-        tiff::read_grey_alpha(bytes, &mut samples)?;
+        rare.read(&mut samples)?;
         return Ok((
-            photo(format, (width, height), (2, depth), samples),
-            tiff::read_icc(bytes),
+            photo(format, (width, height), (channels, depth), samples),
+            None,
         ));
     }
     let mut limits = Limits::no_limits();
@@ -100,7 +123,9 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
     let reader = Cursor::new(bytes);
     let mut decoder: Box<dyn ImageDecoder + '_> = match format {
         Format::Png => {
-            let decoder = PngDecoder::with_limits(reader, limits.clone())?;
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(budget.min(MAX_PNG_METADATA));
+            let decoder = PngDecoder::with_limits(reader, limits).map_err(png_error)?;
             ensure!(
                 !decoder.is_apng()?,
                 "an animation: save the picture you want as a still image"
@@ -134,25 +159,20 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         ColorType::Rgba16 => (4, Depth::Sixteen),
         other => bail!("samples of type {other:?} are not supported: convert it to 8 or 16 bit"),
     };
-    check_size(
-        width,
-        height,
-        decoder.total_bytes(),
-        bytes.len() as u64,
-        budget,
-    )?;
+    let total = decoder.total_bytes();
+    check_size(format, (width, height, channels), total, bytes, budget)?;
     decoder.set_limits(limits)?;
     let icc = match format {
         Format::WebP => webp_chunks(bytes).and_then(|mut file| file.icc_profile().ok()),
-        _ => decoder.icc_profile().ok(),
+        // Its decoder drops what is long for the image's size.
+        Format::Tiff => None,
+        Format::Png | Format::Jpeg => decoder.icc_profile().ok(),
     };
-    let icc = icc.flatten().filter(|icc| !icc.is_empty());
-
-    let mut samples = zeroed(decoder.total_bytes())?;
+    let mut samples = zeroed(total)?;
     decoder.read_image_boxed(&mut samples)?;
     Ok((
         photo(format, (width, height), (channels, depth), samples),
-        icc,
+        icc.flatten(),
     ))
 }
 
@@ -185,27 +205,24 @@ fn photo(
 }
 
 /// Refuses what the header claims before any of it is allocated.
-fn check_size(width: u32, height: u32, decoded: u64, file: u64, budget: u64) -> Result<()> {
-    let pixels = u64::from(width) * u64::from(height);
+fn check_size(
+    format: Format,
+    (width, height, channels): (u32, u32, usize),
+    decoded: u64,
+    file: &[u8],
+    budget: u64,
+) -> Result<()> {
+    let (width, height, bytes) = (u64::from(width), u64::from(height), file.len() as u64);
+    let pixels = width * height;
     ensure!(
-        pixels < LARGE || pixels / file.max(1) < MAX_PIXELS_PER_BYTE,
+        pixels < LARGE || pixels / bytes.max(1) < MAX_PIXELS_PER_BYTE,
         "claims {width} x {height} pixels in {}: damaged or made to exhaust memory; take another file",
-        show_size(file)
+        show_size(bytes)
     );
-    // The decoded photo, its restored copy, and the least that the network can work in.
-    let needed = decoded
-        .saturating_mul(2)
-        .saturating_add(file)
-        .saturating_add(256 << 20);
-    ensure!(
-        needed <= budget,
-        "{width} x {height} pixels need at least {} of memory, more than the {} allowed: \
-         give --memory {} or scale the photo down",
-        show_size(needed),
-        show_size(budget),
-        suggest_size(needed)
-    );
-    Ok(())
+    // First what the decoder needs beside the photo, then the photo's restored copy.
+    let beside = cost::of_decoding(format, file, channels, decoded).max(decoded);
+    let held = decoded.saturating_add(beside).saturating_add(bytes);
+    cost::check(width, height, held, budget)
 }
 
 fn webp_metadata(bytes: &[u8]) -> Metadata {
@@ -230,17 +247,31 @@ fn webp_chunks(bytes: &[u8]) -> Option<image_webp::WebPDecoder<Cursor<&[u8]>>> {
     Some(file)
 }
 
+fn png_error(error: image::ImageError) -> anyhow::Error {
+    match error {
+        image::ImageError::Limits(_) => anyhow::anyhow!(
+            "more than {} of text and other metadata: save it again without them",
+            show_size(MAX_PNG_METADATA)
+        ),
+        other => other.into(),
+    }
+}
+
+const DAMAGED: &str = "damaged or cut short; copy it again from where it came";
+const UNSUPPORTED: &str = "this kind is not supported; save it as an ordinary PNG first";
+
 /// Adds to a decoder's words what the user can do.
 fn explain(error: anyhow::Error) -> anyhow::Error {
     use image::ImageError::{Decoding, IoError, Limits, Unsupported};
     let advice = match error.downcast_ref::<image::ImageError>() {
-        Some(Decoding(_) | IoError(_)) => "damaged or cut short; copy it again from where it came",
+        Some(Decoding(_) | IoError(_)) => DAMAGED,
         Some(Limits(_)) => "larger than the memory allowed; give a larger --memory",
-        Some(Unsupported(_)) => "this kind is not supported; save it as an ordinary PNG first",
-        None if error.downcast_ref::<::tiff::TiffError>().is_some() => {
-            "damaged or cut short; copy it again from where it came"
-        }
-        _ => return error,
+        Some(Unsupported(_)) => UNSUPPORTED,
+        _ => match error.downcast_ref::<::tiff::TiffError>() {
+            Some(::tiff::TiffError::UnsupportedError(_)) => UNSUPPORTED,
+            Some(_) => DAMAGED,
+            None => return error,
+        },
     };
     anyhow::anyhow!("{advice} ({error})")
 }

@@ -5,6 +5,8 @@ use std::io::{Seek, Write};
 use anyhow::{Result, ensure};
 use image_webp::{ColorType as WebPColor, WebPEncoder};
 
+use super::exif::Directory;
+use super::metadata::Resolution;
 use super::{Depth, Format, Metadata, Photo, jpeg, png, tiff};
 
 impl Photo {
@@ -19,6 +21,15 @@ impl Photo {
             Format::Jpeg => jpeg::write(self, out),
             Format::WebP => self.write_webp(out),
             Format::Tiff => tiff::write(self, out),
+        }
+    }
+
+    /// What `format` cannot hold of the samples, in words for the user.
+    pub fn loss(&self, format: Format) -> Option<&'static str> {
+        match (self.depth, format) {
+            (Depth::Sixteen, Format::Jpeg) => Some("16 bits a sample become 8: JPEG holds no more"),
+            (Depth::Sixteen, Format::WebP) => Some("16 bits a sample become 8: WebP holds no more"),
+            _ => None,
         }
     }
 
@@ -53,9 +64,9 @@ impl Photo {
             _ => WebPColor::Rgba8,
         };
         let mut encoder = WebPEncoder::new(out);
-        let Metadata { icc, exif, xmp, .. } = self.metadata.clone();
+        let Metadata { icc, xmp, .. } = self.metadata.clone();
         encoder.set_icc_profile(icc.unwrap_or_default());
-        encoder.set_exif_metadata(exif.unwrap_or_default());
+        encoder.set_exif_metadata(self.exif_with_resolution().unwrap_or_default());
         encoder.set_xmp_metadata(xmp.unwrap_or_default());
         encoder.encode(
             &self.samples8(),
@@ -64,5 +75,25 @@ impl Photo {
             color,
         )?;
         Ok(())
+    }
+
+    /// EXIF for a format that has no other place for the resolution. Where it says the same
+    /// already, it stays as it is: notes of a camera's maker do not survive being moved.
+    fn exif_with_resolution(&self) -> Option<Vec<u8>> {
+        let Metadata {
+            exif, resolution, ..
+        } = &self.metadata;
+        let mut tags = exif
+            .as_deref()
+            .and_then(Directory::parse)
+            .unwrap_or_default();
+        let own = Resolution::of_tags(&tags);
+        match resolution.filter(|resolution| !resolution.is_empty()) {
+            Some(resolution) if own.is_none_or(|own| !own.same(&resolution)) => {
+                resolution.put(&mut tags);
+                Some(tags.to_bytes())
+            }
+            _ => exif.clone(),
+        }
     }
 }

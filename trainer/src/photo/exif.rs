@@ -3,6 +3,10 @@
 /// Directories that a tag of another one points to: EXIF, GPS, interoperability.
 const CHILDREN: [u16; 3] = [0x8769, 0x8825, 0xA005];
 
+/// BigTIFF's types for numbers and offsets of 64 bits.
+const LONG8: u16 = 16;
+const IFD8: u16 = 18;
+
 /// Values larger than this in sum are no metadata of a photo.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -13,6 +17,9 @@ pub struct Directory {
     pub entries: Vec<Entry>,
     /// Child directories.
     pub children: Vec<(u16, Directory)>,
+    /// Tags, of this directory and those below, whose values are damaged, too large, or of a type
+    /// that classic TIFF lacks.
+    pub lost: Vec<u16>,
 }
 
 /// One value of a directory.
@@ -27,26 +34,35 @@ pub struct Entry {
 }
 
 impl Directory {
-    /// Reads the first directory of a classic TIFF structure (EXIF, or a TIFF file). Entries that
-    /// point outside of `bytes` are left out; `None` when there is no directory at all.
+    /// Reads the first directory of a TIFF structure (EXIF, or a TIFF or BigTIFF file); `None` when
+    /// there is none at all.
     pub fn parse(bytes: &[u8]) -> Option<Directory> {
-        let big_endian = match bytes.get(..4)? {
-            b"II*\0" => false,
-            b"MM\0*" => true,
+        let (big_endian, wide) = match bytes.get(..4)? {
+            b"II*\0" => (false, false),
+            b"MM\0*" => (true, false),
+            b"II+\0" => (false, true),
+            b"MM\0+" => (true, true),
             _ => return None,
         };
         let mut reader = Reader {
             bytes,
             big_endian,
+            wide,
             left: MAX_BYTES,
         };
-        let first = reader.u32(4)?;
-        reader.directory(first as usize, 0)
+        let first = reader.offset(if wide { 8 } else { 4 })?;
+        reader.directory(first, 0)
     }
 
     /// The entry called `tag`.
     pub fn get(&self, tag: u16) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.tag == tag)
+    }
+
+    /// Puts a value in, in place of what there was.
+    pub fn set(&mut self, tag: u16, kind: u16, value: Vec<u8>) {
+        self.entries.retain(|entry| entry.tag != tag);
+        self.entries.push(Entry { tag, kind, value });
     }
 
     /// Writes a little-endian TIFF structure that holds this directory.
@@ -57,7 +73,7 @@ impl Directory {
     }
 
     /// Appends the directory at the end of `out`, its values and children after it.
-    fn append(&self, out: &mut Vec<u8>) {
+    pub(super) fn append(&self, out: &mut Vec<u8>) {
         enum Value<'a> {
             Plain(&'a Entry),
             Child(&'a Directory),
@@ -137,7 +153,7 @@ fn element_bytes(kind: u16) -> Option<usize> {
         1 | 2 | 6 | 7 => 1,
         3 | 8 => 2,
         4 | 9 | 11 | 13 => 4,
-        5 | 10 | 12 => 8,
+        5 | 10 | 12 | LONG8 | IFD8 => 8,
         _ => return None,
     })
 }
@@ -157,67 +173,112 @@ pub fn swap_bytes(kind: u16, value: &mut [u8]) {
 struct Reader<'a> {
     bytes: &'a [u8],
     big_endian: bool,
+    /// BigTIFF: counts and offsets of eight bytes.
+    wide: bool,
     left: usize,
 }
 
 impl Reader<'_> {
-    fn u16(&self, at: usize) -> Option<u16> {
-        let raw: [u8; 2] = self.bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
+    /// A number of `N` bytes.
+    fn number<const N: usize>(&self, at: usize) -> Option<u64> {
+        let raw: [u8; N] = self.bytes.get(at..at.checked_add(N)?)?.try_into().ok()?;
+        let fold = |number: u64, byte: u8| (number << 8) | u64::from(byte);
         Some(if self.big_endian {
-            u16::from_be_bytes(raw)
+            raw.into_iter().fold(0, fold)
         } else {
-            u16::from_le_bytes(raw)
+            raw.into_iter().rev().fold(0, fold)
         })
     }
 
-    fn u32(&self, at: usize) -> Option<u32> {
-        let raw: [u8; 4] = self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if self.big_endian {
-            u32::from_be_bytes(raw)
+    fn u16(&self, at: usize) -> Option<u16> {
+        self.number::<2>(at).map(|number| number as u16)
+    }
+
+    /// A count or an offset.
+    fn offset(&self, at: usize) -> Option<usize> {
+        let number = if self.wide {
+            self.number::<8>(at)?
         } else {
-            u32::from_le_bytes(raw)
-        })
+            self.number::<4>(at)?
+        };
+        usize::try_from(number).ok()
     }
 
     fn directory(&mut self, at: usize, depth: usize) -> Option<Directory> {
-        let count = self.u16(at)?;
+        let (count, head, step) = if self.wide {
+            (self.offset(at)?, 8, 20)
+        } else {
+            (self.u16(at)?.into(), 2, 12)
+        };
         let mut directory = Directory::default();
-        for index in 0..usize::from(count) {
-            let entry = at + 2 + 12 * index;
+        for index in 0..count {
+            // No overflow: the loop ends with the file.
+            let entry = at + head + step * index;
             let Some(tag) = self.u16(entry) else { break };
             if CHILDREN.contains(&tag) {
                 // A file whose directories point at each other must end somewhere.
                 let known = directory.children.iter().any(|(known, _)| *known == tag);
-                let child = self.u32(entry + 8).filter(|_| depth < 2 && !known);
-                if let Some(child) = child.and_then(|at| self.directory(at as usize, depth + 1)) {
-                    directory.children.push((tag, child));
+                let child = self.child(entry).filter(|_| depth < 2 && !known);
+                match child.and_then(|at| self.directory(at, depth + 1)) {
+                    Some(mut child) => {
+                        directory.lost.append(&mut child.lost);
+                        directory.children.push((tag, child));
+                    }
+                    None => directory.lost.push(tag),
                 }
-            } else if let Some(entry) = self.entry(entry, tag) {
-                directory.entries.push(entry);
+            } else {
+                match self.entry(entry, tag) {
+                    Some(entry) => directory.entries.push(entry),
+                    None => directory.lost.push(tag),
+                }
             }
         }
         Some(directory)
     }
 
+    /// Where the directory is that an entry points to.
+    fn child(&self, at: usize) -> Option<usize> {
+        // BigTIFF allows pointers of four bytes too.
+        match self.u16(at + 2)? {
+            LONG8 | IFD8 if self.wide => self.offset(at + 12),
+            _ if self.wide => usize::try_from(self.number::<4>(at + 12)?).ok(),
+            _ => self.offset(at + 8),
+        }
+    }
+
     fn entry(&mut self, at: usize, tag: u16) -> Option<Entry> {
         let kind = self.u16(at + 2)?;
-        let bytes = element_bytes(kind)?.checked_mul(self.u32(at + 4)? as usize)?;
-        let from = if bytes <= 4 {
-            at + 8
+        let bytes = element_bytes(kind)?.checked_mul(self.offset(at + 4)?)?;
+        let (field, inline) = if self.wide { (at + 12, 8) } else { (at + 8, 4) };
+        let from = if bytes <= inline {
+            field
         } else {
-            self.u32(at + 8)? as usize
+            self.offset(field)?
         };
-        let mut value = self.bytes.get(from..from.checked_add(bytes)?)?;
+        let value = self.bytes.get(from..from.checked_add(bytes)?)?;
         self.left = self.left.checked_sub(value.len())?;
-        let value = if self.big_endian {
-            let mut swapped = std::mem::take(&mut value).to_vec();
-            swap_bytes(kind, &mut swapped);
-            swapped
-        } else {
-            value.to_vec()
-        };
-        Some(Entry { tag, kind, value })
+        let mut value = value.to_vec();
+        if self.big_endian {
+            swap_bytes(kind, &mut value);
+        }
+        match kind {
+            LONG8 | IFD8 => Some(Entry {
+                tag,
+                kind: 4,
+                value: narrowed(&value)?,
+            }),
+            _ => Some(Entry { tag, kind, value }),
+        }
     }
+}
+
+/// Numbers of 64 bits as those of 32 that all writers know; `None` when one is too large.
+fn narrowed(value: &[u8]) -> Option<Vec<u8>> {
+    value.chunks_exact(8).try_fold(Vec::new(), |mut out, wide| {
+        let (low, high) = wide.split_at(4);
+        out.extend_from_slice(low);
+        (high == [0; 4]).then_some(out)
+    })
 }
 
 #[cfg(test)]
@@ -248,9 +309,10 @@ pub(crate) mod tests {
                 0x8769,
                 Directory {
                     entries: vec![exposure],
-                    children: vec![],
+                    ..Directory::default()
                 },
             )],
+            lost: vec![],
         }
     }
 
@@ -265,6 +327,27 @@ pub(crate) mod tests {
         let bytes = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         let directory = Directory::parse(bytes).expect("a directory");
         assert_eq!(directory.get(0x0112).and_then(Entry::number), Some(6));
+    }
+
+    #[test]
+    fn bigtiff_reads_the_same() {
+        let big = b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10\
+            \0\0\0\0\0\0\0\x01\x01\x12\0\x03\0\0\0\0\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let little = b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\
+            \x01\0\0\0\0\0\0\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0";
+        for bytes in [big, little] {
+            let directory = Directory::parse(bytes).expect("a directory");
+            assert_eq!(directory.get(0x0112).and_then(Entry::number), Some(6));
+            for length in 0..bytes.len() {
+                let _ = Directory::parse(&bytes[..length]);
+            }
+            // Offsets and counts as large as they can be.
+            for at in 8..bytes.len() - 7 {
+                let mut bytes = bytes.to_vec();
+                bytes[at..at + 8].fill(0xff);
+                let _ = Directory::parse(&bytes);
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const EXIF: &[u8] = b"Exif\0\0";
 const JFIF: &[u8] = b"JFIF\0";
 
+const PROGRESSIVE: u8 = 0xC2;
 const SOS: u8 = 0xDA;
 const EOI: u8 = 0xD9;
 const APP0: u8 = 0xE0;
@@ -50,11 +51,45 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
 
 /// Number of colour components: 4 is CMYK.
 pub fn components(bytes: &[u8]) -> Option<u8> {
+    frame(bytes).and_then(|(_, data)| data.get(5).copied())
+}
+
+/// Bytes of the coefficients that a decoder holds until it has seen all scans: two for each sample
+/// as it is stored. None where one scan brings all components.
+pub fn coefficient_bytes(bytes: &[u8]) -> u64 {
+    let Some((marker, &[_, h1, h0, w1, w0, count, ref components @ ..])) = frame(bytes) else {
+        return 0;
+    };
+    let first_scan = Segments::of(bytes).find(|(marker, ..)| *marker == SOS);
+    let scanned = first_scan.and_then(|(_, data, _)| data.first().copied());
+    if marker != PROGRESSIVE && scanned == Some(count) {
+        return 0;
+    }
+    let factors = || {
+        components
+            .chunks_exact(3)
+            .map(|component| (u64::from(component[1] >> 4), u64::from(component[1] & 15)))
+    };
+    // Samples of all components in a block of as many pixels as the largest has samples.
+    let stored: u64 = factors().map(|(across, down)| across * down).sum();
+    let across = factors()
+        .map(|(across, _)| across)
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    let down = factors().map(|(_, down)| down).max().unwrap_or(1).max(1);
+    let width = u64::from(u16::from_be_bytes([w1, w0])).next_multiple_of(8 * across);
+    let height = u64::from(u16::from_be_bytes([h1, h0])).next_multiple_of(8 * down);
+    2 * width * height * stored / (across * down)
+}
+
+/// The marker and contents of the header of a frame.
+fn frame(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Segments::of(bytes)
         .find(
             |(marker, ..)| matches!(marker, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF),
         )
-        .and_then(|(_, data, _)| data.get(5).copied())
+        .map(|(marker, data, _)| (marker, data))
 }
 
 /// Whether the file's own end marker follows its scans.

@@ -1,5 +1,14 @@
 //! What a photo file says beside its pixels, and survives restoration.
 
+use super::exif::Directory;
+
+/// From this size on a colour profile is damaged or made to exhaust memory.
+pub const MAX_PROFILE: usize = 16 << 20;
+
+const X_RESOLUTION: u16 = 282;
+const Y_RESOLUTION: u16 = 283;
+const RESOLUTION_UNIT: u16 = 296;
+
 /// Metadata of a photo. What only one format can hold is kept as it was, and written back when
 /// the format stays the same.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +64,48 @@ impl Unit {
 }
 
 impl Resolution {
+    /// What the tags of EXIF or TIFF say.
+    pub fn of_tags(tags: &Directory) -> Option<Resolution> {
+        let fraction = |tag| {
+            let (over, under) = tags.get(tag)?.fraction()?;
+            (over > 0 && under > 0).then_some((over, under))
+        };
+        Some(Resolution {
+            x: fraction(X_RESOLUTION)?,
+            y: fraction(Y_RESOLUTION)?,
+            unit: match tags.get(RESOLUTION_UNIT).and_then(|entry| entry.number()) {
+                Some(1) => Unit::Aspect,
+                Some(3) => Unit::Centimetre,
+                _ => Unit::Inch,
+            },
+        })
+    }
+
+    /// Writes it into the tags of EXIF or TIFF.
+    pub fn put(&self, tags: &mut Directory) {
+        let (unit, under): (u16, u32) = match self.unit {
+            Unit::Aspect => (1, 1),
+            Unit::Inch => (2, 1),
+            Unit::Centimetre => (3, 1),
+            Unit::Metre => (3, 100),
+        };
+        let fraction =
+            |(n, d): (u32, u32)| [n.to_le_bytes(), d.saturating_mul(under).to_le_bytes()].concat();
+        tags.set(X_RESOLUTION, 5, fraction(self.x));
+        tags.set(Y_RESOLUTION, 5, fraction(self.y));
+        tags.set(RESOLUTION_UNIT, 3, unit.to_le_bytes().to_vec());
+    }
+
+    /// Whether both come to the same whole numbers.
+    pub fn same(&self, other: &Resolution) -> bool {
+        self.per(Unit::Inch) == other.per(Unit::Inch)
+    }
+
+    /// Whether it says no more than that pixels are square.
+    pub fn is_empty(&self) -> bool {
+        self.unit == Unit::Aspect && self.x == self.y
+    }
+
     /// Whole pixels per `unit`, across and down. An aspect ratio stays one, whatever is asked for.
     pub fn per(&self, unit: Unit) -> (u32, u32) {
         let scale = if self.unit == Unit::Aspect {

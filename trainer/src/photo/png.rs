@@ -18,9 +18,7 @@ const XMP: &str = "XML:com.adobe.xmp";
 /// Reads resolution, EXIF, XMP and the chunks worth keeping; the profile comes from the decoder.
 pub fn read_metadata(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    while let Some((kind, data, next)) = chunk(rest) {
-        rest = next;
+    for (kind, data) in chunks(bytes) {
         match &kind {
             b"pHYs" => metadata.resolution = physical(data),
             b"eXIf" => metadata.exif = Some(data.to_vec()),
@@ -34,6 +32,11 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
         }
     }
     metadata
+}
+
+/// Whether the file has a profile, readable or not.
+pub fn has_profile(bytes: &[u8]) -> bool {
+    chunks(bytes).any(|(kind, _)| kind == *b"iCCP")
 }
 
 /// Writes an 8- or 16-bit PNG.
@@ -92,6 +95,16 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     stream.finish()?;
     writer.finish()?;
     Ok(())
+}
+
+/// The types and data of a file's chunks.
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (kind, data, next) = chunk(rest)?;
+        rest = next;
+        Some((kind, data))
+    })
 }
 
 /// Splits the first chunk off: its type, its data, what follows it.

@@ -1,44 +1,53 @@
 //! TIFF: tags in, a file out.
 
+mod rare;
+
+pub use rare::Rare;
+
 use std::io::{Cursor, Seek, Write};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
 use tiff::encoder::compression::DeflateLevel;
 use tiff::encoder::{Compression, Predictor, TiffEncoder, TiffKindStandard, TiffValue};
 use tiff::tags::{ExtraSamples, Tag, Type};
 
 use super::exif::{Directory, swap_bytes};
-use super::metadata::{Resolution, Unit};
+use super::metadata::Resolution;
 use super::{Depth, Format, Metadata, Photo};
 
-const X_RESOLUTION: u16 = 282;
-const Y_RESOLUTION: u16 = 283;
-const RESOLUTION_UNIT: u16 = 296;
+const BITS: u16 = 258;
+const COMPRESSION: u16 = 259;
+const PHOTOMETRIC: u16 = 262;
+const SAMPLES: u16 = 277;
+const PLANES: u16 = 284;
 const EXTRA_SAMPLES: u16 = 338;
 const XMP: u16 = 700;
 const ICC: u16 = 34675;
+/// Photoshop's layers: the picture as it was, in parts.
+const LAYERS: u16 = 37724;
 
-/// Tags that say how pixels are stored: those of the new file are its own.
+/// Tags that say how pixels are stored, or hold other ones: those of the new file are its own.
 fn is_structure(tag: u16) -> bool {
     matches!(
         tag,
         254..=259 | 262..=266 | 273 | 277..=281 | 284 | 288..=293 | 301 | 317..=325 | 330
-            | 332..=347 | 400..=405 | 512..=521 | 529..=532 | 559 | XMP | ICC
+            | 332..=347 | 400..=405 | 512..=521 | 529..=532 | 559 | XMP | ICC | LAYERS
     )
 }
 
-/// Reads resolution, XMP and the tags that EXIF and TIFF share; the profile comes from the decoder.
+/// Reads resolution, profile, XMP and the tags that EXIF and TIFF share.
 pub fn read_metadata(bytes: &[u8]) -> Metadata {
     let mut metadata = Metadata::default();
     let Some(mut directory) = Directory::parse(bytes) else {
         return metadata;
     };
-    metadata.resolution = resolution(&directory);
+    metadata.resolution = Resolution::of_tags(&directory);
     metadata.tiff_alpha = directory
         .get(EXTRA_SAMPLES)
         .and_then(|entry| entry.number())
         .and_then(|kind| u16::try_from(kind).ok());
+    metadata.icc = directory.get(ICC).map(|entry| entry.value.clone());
     metadata.xmp = directory.get(XMP).map(|entry| entry.value.clone());
     directory.entries.retain(|entry| !is_structure(entry.tag));
     if !(directory.entries.is_empty() && directory.children.is_empty()) {
@@ -47,67 +56,38 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     metadata
 }
 
-/// The profile, as the decoder for grey with alpha does not give it.
-pub fn read_icc(bytes: &[u8]) -> Option<Vec<u8>> {
-    Directory::parse(bytes)?
-        .get(ICC)
-        .map(|entry| entry.value.clone())
+/// What the user should know: what the file has and the photo has not.
+pub fn notes(bytes: &[u8]) -> Vec<String> {
+    let directory = Directory::parse(bytes).unwrap_or_default();
+    let has = |tag| directory.get(tag).is_some() || directory.lost.contains(&tag);
+    let more_pages =
+        tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images());
+    let lost = |&tag: &u16| !is_structure(tag) || tag == XMP;
+    [
+        (is_cmyk(&directory), "CMYK, converted to RGB"),
+        (more_pages, "has several pages; only the first is restored"),
+        (
+            has(LAYERS),
+            "has layers; only the picture that they make is restored",
+        ),
+        (
+            directory.lost.contains(&ICC),
+            "its colour profile is damaged or too large, and is left out",
+        ),
+        (
+            directory.lost.iter().any(lost),
+            "some of its metadata is damaged, too large or of an unknown type, and is left out",
+        ),
+    ]
+    .into_iter()
+    .filter(|(holds, _)| *holds)
+    .map(|(_, note)| note.into())
+    .collect()
 }
 
-/// Whether another page follows the first.
-pub fn has_more_pages(bytes: &[u8]) -> bool {
-    tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
-}
-
-/// The size and depth of a grey TIFF with alpha, which the image crate does not read; `None` for
-/// every other TIFF.
-pub fn grey_alpha_size(bytes: &[u8]) -> Option<(u32, u32, Depth)> {
-    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes)).ok()?;
-    let photometric = decoder
-        .find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)
-        .ok()??;
-    let format = decoder
-        .find_tag_unsigned_vec::<u16>(Tag::SampleFormat)
-        .ok()?;
-    let depth = match decoder.colortype().ok()? {
-        tiff::ColorType::Multiband {
-            bit_depth: 8,
-            num_samples: 2,
-        } => Depth::Eight,
-        tiff::ColorType::Multiband {
-            bit_depth: 16,
-            num_samples: 2,
-        } => Depth::Sixteen,
-        _ => return None,
-    };
-    let unsigned = format.is_none_or(|format| format.iter().all(|format| *format == 1));
-    let (width, height) = decoder.dimensions().ok()?;
-    // 1: black is zero.
-    (photometric == 1 && unsigned).then_some((width, height, depth))
-}
-
-/// The samples of a TIFF that [`grey_alpha_size`] knows, interleaved.
-///
-/// # Errors
-/// Damaged data, planes stored apart.
-pub fn read_grey_alpha(bytes: &[u8], samples: &mut [u8]) -> Result<()> {
-    let mut limits = tiff::decoder::Limits::default();
-    limits.decoding_buffer_size = samples.len();
-    let mut decoder = tiff::decoder::Decoder::new(Cursor::new(bytes))?.with_limits(limits);
-    let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)?;
-    ensure!(
-        planar != Some(2),
-        "grey and alpha are stored apart; save it as an ordinary PNG first"
-    );
-    let mut decoded = decoder.read_image()?;
-    let decoded = decoded.as_buffer(0);
-    let decoded = decoded.as_bytes();
-    ensure!(
-        decoded.len() == samples.len(),
-        "damaged or cut short; copy it again"
-    );
-    samples.copy_from_slice(decoded);
-    Ok(())
+/// Whether the decoder takes four samples a pixel for three of the photo.
+pub fn is_cmyk(directory: &Directory) -> bool {
+    directory.get(PHOTOMETRIC).and_then(|entry| entry.number()) == Some(5)
 }
 
 /// Writes an 8- or 16-bit TIFF, deflated without loss.
@@ -158,6 +138,9 @@ where
     if photo.format != Format::Tiff {
         tags.entries.retain(|entry| !is_structure(entry.tag));
     }
+    if let Some(resolution) = &metadata.resolution {
+        resolution.put(&mut tags);
+    }
     let mut children = Vec::new();
     for (tag, child) in &tags.children {
         children.push((*tag, write_child(encoder, child)?));
@@ -179,12 +162,6 @@ where
     write_entries(directory, &tags)?;
     for (tag, offset) in children {
         directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
-    }
-    if let Some(resolution) = &metadata.resolution {
-        let (unit, x, y) = fractions(resolution);
-        directory.write_tag(Tag::ResolutionUnit, unit)?;
-        directory.write_tag(Tag::XResolution, x)?;
-        directory.write_tag(Tag::YResolution, y)?;
     }
     if let Some(icc) = &metadata.icc {
         directory.write_tag(Tag::IccProfile, icc.as_slice())?;
@@ -231,34 +208,4 @@ fn write_entries<W: Write + Seek>(
         directory.extend_from(&one);
     }
     Ok(())
-}
-
-fn resolution(directory: &Directory) -> Option<Resolution> {
-    Some(Resolution {
-        x: directory.get(X_RESOLUTION)?.fraction()?,
-        y: directory.get(Y_RESOLUTION)?.fraction()?,
-        unit: match directory
-            .get(RESOLUTION_UNIT)
-            .and_then(|entry| entry.number())
-        {
-            Some(1) => Unit::Aspect,
-            Some(3) => Unit::Centimetre,
-            _ => Unit::Inch,
-        },
-    })
-}
-
-/// TIFF's number for the unit, and the two fractions.
-fn fractions(resolution: &Resolution) -> (u16, tiff::encoder::Rational, tiff::encoder::Rational) {
-    let (unit, under) = match resolution.unit {
-        Unit::Aspect => (1, 1),
-        Unit::Inch => (2, 1),
-        Unit::Centimetre => (3, 1),
-        Unit::Metre => (3, 100),
-    };
-    let rational = |(n, d): (u32, u32)| tiff::encoder::Rational {
-        n,
-        d: d.saturating_mul(under),
-    };
-    (unit, rational(resolution.x), rational(resolution.y))
 }

@@ -13,6 +13,9 @@ use crate::photo::exif::tests::sample;
 use crate::photo::metadata::{Resolution, Unit};
 use crate::photo::{Depth, Metadata};
 
+mod losses;
+mod tiff;
+
 struct Identity;
 
 impl Network for Identity {
