@@ -113,7 +113,7 @@ uint32_t dino_ir_abi_version(void);
 dino_ir_restorer *dino_ir_open(const char *weights_path, const char *device);
 
 // Restores `in` into `out`, which has the same width, height and channels and shares no memory
-// with it. Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
+// with it (crops of one buffer do, also side by side). Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
 // `user` is handed to it. Returns a dino_ir_status; unless that is OK, what `out` holds is undefined.
 //
 // # Safety

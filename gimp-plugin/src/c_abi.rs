@@ -58,7 +58,7 @@ pub unsafe extern "C" fn dino_ir_open(
 }
 
 /// Restores `in` into `out`, which has the same width, height and channels and shares no memory
-/// with it. Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
+/// with it (crops of one buffer do, also side by side). Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
 /// `user` is handed to it. Returns a dino_ir_status; unless that is OK, what `out` holds is undefined.
 ///
 /// # Safety
