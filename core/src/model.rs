@@ -110,7 +110,7 @@ impl DinoIrConfig {
             restormer: RestormerConfig {
                 dim: 16,
                 blocks: [1, 4, 4, 4],
-                refinement: 8,
+                refinement: 6,
                 ..RestormerConfig::default()
             },
             guidance: Some(GuidanceConfig::new(Dinov2Config::nano(), 64, 64)),

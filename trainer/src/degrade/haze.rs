@@ -1,8 +1,7 @@
 //! Haze by the scattering model `I = J t + A (1 - t)`, `t = exp(-beta d)`.
 //!
 //! Training photos have no depth, so a smooth one is made up: it grows towards the top, as ground and sky do, waves
-//! slowly, and follows the brightness of the picture a little. In most photos what is bright and high up, as the sky
-//! behind roofs and branches, lies behind the rest by a step, so that depth has the edges that things have.
+//! slowly, and follows the brightness of the picture a little, so that it also steps at the edges of things.
 
 use crate::rgb::Rgb;
 use rand::Rng;
@@ -57,7 +56,7 @@ fn air(rng: &mut impl Rng) -> [f32; 3] {
     [-blue, 0.0, blue].map(|tint| f32::min(grey + tint + rng.random_range(-0.02..0.02), 1.0))
 }
 
-/// Depth of each pixel, about 0.1 (near) to 3 (a far sky).
+/// Depth of each pixel, about 0.1 (near) to 1.8 (far).
 fn depth(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Vec<f32> {
     let near = rng.random_range(0.15..0.6);
     let far = rng.random_range(0.6..1.5f32).max(near);
@@ -65,7 +64,6 @@ fn depth(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Vec<f32> {
     let waves = Waves::draw(rng);
     let swing = rng.random_range(0.1..0.4);
     let follow = rng.random_range(-0.1..0.35f32);
-    let sky = Sky::draw(rng);
     let shade = smooth_luma(clean);
     let mut depth = Vec::with_capacity(shade.len());
     for y in 0..clean.height {
@@ -73,38 +71,11 @@ fn depth(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Vec<f32> {
         let slope = near + (far - near) * (1.0 - v).clamp(0.0, 1.0).powf(bend);
         for x in 0..clean.width {
             let u = frame.left + frame.width * (x as f32 + 0.5) / clean.width as f32;
-            let shade = shade[y * clean.width + x];
-            let followed = follow * (shade - 0.5) + sky.behind(shade, v);
+            let followed = follow * (shade[y * clean.width + x] - 0.5);
             depth.push((slope + swing * waves.at(u, v) + followed).max(0.05));
         }
     }
     depth
-}
-
-/// How far what is bright and high up lies behind the rest.
-struct Sky {
-    distance: f32,
-    threshold: f32,
-    softness: f32,
-}
-
-impl Sky {
-    /// In three photos of four there is one.
-    fn draw(rng: &mut impl Rng) -> Self {
-        let distance = rng.random_range(0.2..1.4f32);
-        Self {
-            distance: if rng.random_bool(0.75) { distance } else { 0.0 },
-            threshold: rng.random_range(0.35..0.75),
-            softness: rng.random_range(0.04..0.2),
-        }
-    }
-
-    /// Of a pixel of this luma, `v` of the photo's height below its top.
-    fn behind(&self, luma: f32, v: f32) -> f32 {
-        let bright = ((luma - self.threshold) / self.softness).clamp(0.0, 1.0);
-        let high = (2.0 * (1.0 - v)).clamp(0.0, 1.0);
-        self.distance * bright * high
-    }
 }
 
 /// Luma averaged over 7 x 7 pixels, so that depth steps at edges but does not copy texture.
@@ -193,18 +164,6 @@ mod tests {
             lower += hazy.pixels[half..].iter().sum::<f32>();
         }
         assert!(upper > 1.1 * lower && lower > 0.0);
-    }
-
-    #[test]
-    fn a_bright_sky_lies_behind_dark_ground_by_a_step() {
-        let skyline =
-            |dark: usize| Rgb::from_fn(32, 32, |_, y| [if y < dark { 0.9 } else { 0.2 }; 3]);
-        let step = |image: &Rgb, seed| {
-            let depth = depth(image, Frame::WHOLE, &mut StdRng::seed_from_u64(seed));
-            depth[8 * 32 + 16] - depth[16 * 32 + 16]
-        };
-        let steps = (0..100).map(|seed| step(&skyline(12), seed) - step(&skyline(0), seed));
-        assert!(steps.filter(|&step| step > 0.2).count() > 50);
     }
 
     #[test]
