@@ -111,7 +111,7 @@ impl Matrix {
     ) {
         assert_eq!(offsets.len(), self.inner);
         // SAFETY: the caller's.
-        unsafe { gather_multiply(self, image, offsets, c, columns) }
+        unsafe { gather_multiply(self, Gathered { image, offsets }, None, c, columns) }
     }
 }
 
@@ -142,8 +142,9 @@ impl Right for Rows {
     }
 }
 
+/// Row `k` at `image + offsets[k]`.
 #[derive(Clone, Copy)]
-struct Gathered<'a> {
+pub(super) struct Gathered<'a> {
     image: *const f32,
     offsets: &'a [usize],
 }
@@ -168,45 +169,15 @@ impl Right for Gathered<'_> {
 simd_fn! {
     /// # Safety
     /// As for [`Matrix::multiply`].
-    unsafe fn multiply(matrix: &Matrix, b: Rows, add: Option<Rows>, c: Rows, columns: usize) = multiply_body
-}
-
-/// # Safety
-/// As for [`Matrix::multiply`].
-#[inline(always)]
-unsafe fn multiply_body<S: Simd>(
-    s: S,
-    matrix: &Matrix,
-    b: Rows,
-    add: Option<Rows>,
-    c: Rows,
-    columns: usize,
-) {
-    // SAFETY: the caller's.
-    unsafe { passes(s, matrix, b, add, c, columns) }
+    unsafe fn multiply(matrix: &Matrix, b: Rows, add: Option<Rows>, c: Rows, columns: usize) = passes
 }
 
 simd_fn! {
     /// # Safety
     /// As for [`Matrix::gather_multiply`].
     unsafe fn gather_multiply(
-        matrix: &Matrix, image: *const f32, offsets: &[usize], c: Rows, columns: usize,
-    ) = gather_multiply_body
-}
-
-/// # Safety
-/// As for [`Matrix::gather_multiply`].
-#[inline(always)]
-unsafe fn gather_multiply_body<S: Simd>(
-    s: S,
-    matrix: &Matrix,
-    image: *const f32,
-    offsets: &[usize],
-    c: Rows,
-    columns: usize,
-) {
-    // SAFETY: the caller's.
-    unsafe { passes(s, matrix, Gathered { image, offsets }, None, c, columns) }
+        matrix: &Matrix, b: Gathered<'_>, add: Option<Rows>, c: Rows, columns: usize,
+    ) = passes
 }
 
 /// One block of the matrix's columns after the other, so that it stays in the second cache while all panels pass.
@@ -281,44 +252,21 @@ struct Pass<'a> {
 /// As for [`Matrix::multiply`]; at most `VECTORS` vectors of the columns are done.
 #[inline(always)]
 unsafe fn multiply_panel<S: Simd, B: Right, const VECTORS: usize>(s: S, b: B, pass: &Pass<'_>) {
-    let matrix = pass.matrix;
     let mut row = 0;
-    while row < matrix.rows {
-        let start = row * matrix.inner + pass.first * TILE;
+    while row < pass.matrix.rows {
         // SAFETY: tiles of the matrix and of C; the caller's.
         unsafe {
-            let tile = Tile {
-                a: matrix.tiles.as_ptr().add(start),
-                first: pass.first,
-                inner: pass.inner,
-                bias: pass.bias.get(row..).unwrap_or(&[]),
-                add: pass.add.map(|add| add.below(row)),
-                c: pass.c.below(row),
-                columns: pass.columns,
-            };
-            match matrix.rows - row {
-                1 => multiply_tile::<S, B, 1, VECTORS>(s, b, &tile),
-                2 => multiply_tile::<S, B, 2, VECTORS>(s, b, &tile),
-                3 => multiply_tile::<S, B, 3, VECTORS>(s, b, &tile),
-                4 => multiply_tile::<S, B, 4, VECTORS>(s, b, &tile),
-                5 => multiply_tile::<S, B, 5, VECTORS>(s, b, &tile),
-                _ => multiply_tile::<S, B, 6, VECTORS>(s, b, &tile),
+            match pass.matrix.rows - row {
+                1 => multiply_tile::<S, B, 1, VECTORS>(s, b, pass, row),
+                2 => multiply_tile::<S, B, 2, VECTORS>(s, b, pass, row),
+                3 => multiply_tile::<S, B, 3, VECTORS>(s, b, pass, row),
+                4 => multiply_tile::<S, B, 4, VECTORS>(s, b, pass, row),
+                5 => multiply_tile::<S, B, 5, VECTORS>(s, b, pass, row),
+                _ => multiply_tile::<S, B, 6, VECTORS>(s, b, pass, row),
             }
         }
         row += TILE;
     }
-}
-
-/// Some rows of the product.
-struct Tile<'a> {
-    a: *const f32,
-    /// First row of B.
-    first: usize,
-    inner: usize,
-    bias: &'a [f32],
-    add: Option<Rows>,
-    c: Rows,
-    columns: usize,
 }
 
 /// `ROWS` rows by `VECTORS` vectors of C, held in registers.
@@ -333,24 +281,28 @@ struct Tile<'a> {
 unsafe fn multiply_tile<S: Simd, B: Right, const ROWS: usize, const VECTORS: usize>(
     s: S,
     b: B,
-    tile: &Tile<'_>,
+    pass: &Pass<'_>,
+    row: usize,
 ) {
     let mut sums = [[s.splat(0.0); VECTORS]; ROWS];
-    if tile.bias.len() >= ROWS {
+    if let Some(bias) = pass.bias.get(row..row + ROWS) {
         for r in 0..ROWS {
-            sums[r] = [s.splat(tile.bias[r]); VECTORS];
+            sums[r] = [s.splat(bias[r]); VECTORS];
         }
     }
     // SAFETY: indices below `inner`, `ROWS` and `VECTORS`; of the last vector of C only the
     // columns that exist are read and written.
     unsafe {
-        for k in 0..tile.inner {
-            let row = b.row(tile.first + k);
+        let start = row * pass.matrix.inner + pass.first * TILE;
+        let tile = pass.matrix.tiles.as_ptr().add(start);
+        let (add, c) = (pass.add.map(|add| add.below(row)), pass.c.below(row));
+        for k in 0..pass.inner {
+            let row = b.row(pass.first + k);
             let mut panel = [s.splat(0.0); VECTORS];
             for v in 0..VECTORS {
                 panel[v] = s.load(row.add(v * S::LANES));
             }
-            let a = tile.a.add(k * TILE);
+            let a = tile.add(k * TILE);
             for r in 0..ROWS {
                 let factor = s.splat(*a.add(r));
                 for v in 0..VECTORS {
@@ -361,13 +313,13 @@ unsafe fn multiply_tile<S: Simd, B: Right, const ROWS: usize, const VECTORS: usi
         for r in 0..ROWS {
             for v in 0..VECTORS {
                 let at = v * S::LANES;
-                if at < tile.columns {
-                    let left = tile.columns - at;
+                if at < pass.columns {
+                    let left = pass.columns - at;
                     let mut sum = sums[r][v];
-                    if let Some(add) = tile.add {
+                    if let Some(add) = add {
                         sum = s.add(sum, s.load_up_to(add.row(r).add(at), left));
                     }
-                    s.store_up_to(tile.c.row(r).add(at), sum, left);
+                    s.store_up_to(c.row(r).add(at), sum, left);
                 }
             }
         }

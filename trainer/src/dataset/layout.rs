@@ -122,8 +122,9 @@ pub struct Survey {
     pub unused: Vec<PathBuf>,
 }
 
-/// Image files under `folder`, recursive, sorted by path; a folder that several links lead to counts once. A text file stands for the photos that it lists, a path in
-/// each line, from its own folder on. An empty or unreadable folder or list is an error.
+/// Image files under `folder`, recursive, sorted by path; a folder that several links lead to counts once. A text file
+/// stands for the photos that it lists, a path in each line, from its own folder on. An empty or unreadable folder or
+/// list is an error.
 pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if folder.extension().is_some_and(|kind| kind == "txt") {
