@@ -65,31 +65,31 @@ impl Axis {
     /// For each output sample the first source sample that it is made of, and the weights of that and
     /// the following.
     pub(crate) fn taps(&self) -> Vec<(usize, Vec<f32>)> {
-        self.weights()
-            .chunks_exact(self.from)
-            .map(|row| {
-                let first = row.iter().position(|&w| w != 0.0).unwrap_or(0);
-                let last = row.iter().rposition(|&w| w != 0.0).unwrap_or(first);
-                (first, row[first..=last].to_vec())
-            })
-            .collect()
+        let taps = (0..self.to).map(|i| {
+            let (first, weights) = match self.antialias {
+                true => self.antialiased(i),
+                false => self.plain(i),
+            };
+            let zeros = weights.iter().take_while(|&&w| w == 0.0).count();
+            let zeros = zeros.min(weights.len() - 1);
+            let last = weights.iter().rposition(|&w| w != 0.0).unwrap_or(zeros);
+            (first + zeros, weights[zeros..=last].to_vec())
+        });
+        taps.collect()
     }
 
     /// Row-major `[to, from]`; each row sums to one.
     pub(crate) fn weights(&self) -> Vec<f32> {
         let mut rows = vec![0.0; self.to * self.from];
-        for (i, row) in rows.chunks_exact_mut(self.from).enumerate() {
-            if self.antialias {
-                self.fill_antialiased(i, row);
-            } else {
-                self.fill(i, row);
-            }
+        let taps = self.taps();
+        for (row, (first, weights)) in rows.chunks_exact_mut(self.from).zip(&taps) {
+            row[*first..][..weights.len()].copy_from_slice(weights);
         }
         rows
     }
 
     /// Taps around the source position; those outside repeat the border.
-    fn fill(&self, i: usize, row: &mut [f32]) {
+    fn plain(&self, i: usize) -> (usize, Vec<f32>) {
         let last = self.from as isize - 1;
         let position = self.step * (i as f64 + 0.5) - 0.5;
         let (position, reach) = match self.filter {
@@ -97,13 +97,17 @@ impl Axis {
             Filter::Bicubic => (position, 2),
         };
         let floor = position.floor();
+        let source = |tap: isize| (floor as isize + tap).clamp(0, last) as usize;
+        let first = source(1 - reach);
+        let mut weights = vec![0.0; source(reach) - first + 1];
         for tap in 1 - reach..=reach {
-            let source = (floor as isize + tap).clamp(0, last) as usize;
-            row[source] += self.filter.at(floor + tap as f64 - position, -0.75) as f32;
+            weights[source(tap) - first] +=
+                self.filter.at(floor + tap as f64 - position, -0.75) as f32;
         }
+        (first, weights)
     }
 
-    fn fill_antialiased(&self, i: usize, row: &mut [f32]) {
+    fn antialiased(&self, i: usize) -> (usize, Vec<f32>) {
         let stretch = self.step.max(1.0);
         let support = stretch * self.filter.support();
         let center = self.step * (i as f64 + 0.5);
@@ -114,9 +118,8 @@ impl Axis {
             self.filter.at(distance, -0.5)
         };
         let total: f64 = (start..end).map(at).sum();
-        for (source, weight) in row.iter_mut().enumerate().take(end).skip(start) {
-            *weight = (at(source) / total) as f32;
-        }
+        let weights = (start..end).map(|source| (at(source) / total) as f32);
+        (start, weights.collect())
     }
 }
 

@@ -191,8 +191,11 @@ fn outer_products(a: RowMajor<'_>, b: RowMajor<'_>) -> Vec<f32> {
 /// `x` is not written to meanwhile; `y` is this call's alone.
 unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
     let rows = Axis::bilinear(y.height, x.height).taps();
-    // Across the rows a product with the whole matrix is faster than its few numbers one by one.
-    let columns = Axis::bilinear(y.width, x.width).weights();
+    let columns = Axis::bilinear(y.width, x.width);
+    let columns = match x.width * y.width {
+        ..=LARGEST_MATRIX => Columns::Matrix(columns.weights()),
+        _ => Columns::Taps(columns.taps()),
+    };
     (0..x.channels).into_par_iter().for_each_init(
         || vec![0.0f32; y.height * x.width],
         |sums, channel| {
@@ -205,21 +208,49 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
                     add_scaled(row, *weight, sum);
                 }
             }
-            let product = Product {
-                rows: y.height,
-                inner: x.width,
-                columns: y.width,
-                a: sums,
-                a_stride: x.width,
-                b: &columns,
-                b_stride: y.width,
-                c_stride: y.width,
-                accumulate: false,
-            };
-            // SAFETY: each channel of the caller's map is one task's.
-            unsafe { multiply(&product, y.at(channel, 0).start) };
+            let to = y.at(channel, 0).start;
+            match &columns {
+                Columns::Matrix(matrix) => {
+                    let product = Product {
+                        rows: y.height,
+                        inner: x.width,
+                        columns: y.width,
+                        a: sums,
+                        a_stride: x.width,
+                        b: matrix,
+                        b_stride: y.width,
+                        c_stride: y.width,
+                        accumulate: false,
+                    };
+                    // SAFETY: each channel of the caller's map is one task's.
+                    unsafe { multiply(&product, to) };
+                }
+                Columns::Taps(taps) => {
+                    // SAFETY: the same; a channel's rows lie one after the other.
+                    let to = unsafe { core::slice::from_raw_parts_mut(to, y.pixels()) };
+                    to.fill(0.0);
+                    for (from, to) in sums.chunks_exact(x.width).zip(to.chunks_exact_mut(y.width)) {
+                        for (value, (first, weights)) in from.iter().zip(taps) {
+                            for (to, weight) in to[*first..].iter_mut().zip(weights) {
+                                *to += value * weight;
+                            }
+                        }
+                    }
+                }
+            }
         },
     );
+}
+
+/// Weights of a larger matrix are taken one by one: a long side would make it as large as its square.
+const LARGEST_MATRIX: usize = 1 << 20;
+
+/// How rows are shrunk.
+enum Columns {
+    /// By a product with the whole matrix, faster than its few numbers one by one.
+    Matrix(Vec<f32>),
+    /// By the weights of each column, [`Axis::taps`].
+    Taps(Vec<(usize, Vec<f32>)>),
 }
 
 simd_fn! {

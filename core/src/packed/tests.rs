@@ -202,7 +202,8 @@ fn dr_fusions() {
             let fusion = dr_fusion::DrFusion::new(fused, channels, pixel_mean, &device);
             let packed = DrFusion::new(&fusion);
             let workspace = Workspace::default();
-            for (grid, size) in [([1, 1], [1, 1]), ([3, 7], [8, 18]), ([9, 5], [4, 40])] {
+            let wide = ([1, 300], [2, 4000]);
+            for (grid, size) in [([1, 1], [1, 1]), ([3, 7], [8, 18]), ([9, 5], [4, 40]), wide] {
                 let map = random([1, fused, grid[0], grid[1]], 8);
                 let x = random([1, channels, size[0], size[1]], 9);
                 let from = map_of(&workspace, map.clone());
