@@ -33,8 +33,28 @@ const HEADER_KEY: &str = "dino_ir";
 /// The longest header in bytes that is read; ours have some thousand. Parsed, a hostile one takes fifty times its length.
 pub const MAX_HEADER: usize = 1 << 20;
 
+/// The longest list of tensors in bytes that is read, the header with it: thousands of tensors. Parsed, a hostile one
+/// takes forty times its length.
+const MAX_LAYOUT: u64 = 4 << 20;
+
 /// The format written and read.
 const FORMAT: u32 = 1;
+
+/// Refuses a safetensors file whose list of tensors is too long to be parsed safely: to be asked before parsing.
+///
+/// # Errors
+/// [`Error::Weights`].
+pub fn check_layout(bytes: &[u8]) -> Result<()> {
+    match bytes
+        .first_chunk()
+        .map(|&length| u64::from_le_bytes(length))
+    {
+        Some(length) if length > MAX_LAYOUT && length <= bytes.len() as u64 => Err(Error::Weights(
+            format!("its list of tensors has {length} bytes, more than the {MAX_LAYOUT} allowed"),
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// What a weights file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +105,7 @@ impl<'bytes> Weights<'bytes> {
                 "not a readable safetensors file ({error}); it may be truncated or of another format"
             ))
         };
+        check_layout(bytes)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let json = metadata
@@ -224,9 +245,14 @@ impl<'bytes> Weights<'bytes> {
                 .tensor(name)
                 .map_err(|_| Error::Weights(format!("tensor {name:?} is missing")))?;
             if view.shape() != shape {
+                // A hostile shape may have a million extents.
+                let found = view.shape();
+                let found = match found.len() {
+                    ..=8 => format!("{found:?}"),
+                    more => format!("of {more} extents"),
+                };
                 return Err(Error::Weights(format!(
-                    "tensor {name:?} has shape {:?}, the config asks for {shape:?}",
-                    view.shape()
+                    "tensor {name:?} has shape {found}, the config asks for {shape:?}"
                 )));
             }
         }

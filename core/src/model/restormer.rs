@@ -78,6 +78,12 @@ impl RestormerConfig {
         if !(0.1..=16.0).contains(&self.expansion) {
             return wrong(format!("expansion {} is not in 0.1..=16", self.expansion));
         }
+        if (self.dim as f64 * self.expansion) < 1.0 {
+            return wrong(format!(
+                "expansion {} leaves a feed-forward network of {} channels nothing",
+                self.expansion, self.dim
+            ));
+        }
         if !(1..=2).contains(&self.unshuffle) {
             return wrong(format!("unshuffle {} is not 1 or 2", self.unshuffle));
         }

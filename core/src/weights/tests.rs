@@ -153,5 +153,12 @@ fn other_formats_and_huge_configs_are_refused() {
         json.replace("\\\"dim\\\":8", &format!("\\\"dim\\\":[{zeros}0]"))
     });
     assert!(error(&long).contains("header has"));
+    let mut list = (MAX_LAYOUT + 1).to_le_bytes().to_vec();
+    list.resize(list.len() + MAX_LAYOUT as usize + 1, b' ');
+    assert!(error(&list).contains("list of tensors"));
+    let nothing = edited(&bytes, |json| {
+        json.replace("\\\"expansion\\\":2.66", "\\\"expansion\\\":0.1")
+    });
+    assert!(error(&nothing).contains("expansion"));
     assert!(error(b"\x89PNG\r\n\x1a\n not weights").contains("not a readable"));
 }
