@@ -213,7 +213,7 @@ impl Restoration {
     /// rows that are finished now, if any: they are to be written before the next call.
     ///
     /// # Errors
-    /// [`Error::Device`] if no tile is out or the result has another size.
+    /// [`Error::Device`] if no tile is out, the result has another size, or no pixel of it is finite.
     pub fn accept(&mut self, output: &[f32]) -> Result<Option<FinishedRows<'_>>> {
         let Some(run) = self.done.checked_sub(self.survey.runs()) else {
             self.survey.accept(self.done, output)?;
@@ -230,7 +230,15 @@ impl Restoration {
                 current.input.len()
             )));
         }
-        self.replaced += current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
+        let replaced = current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
+        if 3 * replaced == output.len() as u64 {
+            return Err(Error::Device(
+                "the network gave no finite value in a whole tile: its weights or its device are broken; \
+                 take other weights or the device cpu"
+                    .to_owned(),
+            ));
+        }
+        self.replaced += replaced;
         self.done += 1;
         if !(run + 1).is_multiple_of(self.passes) {
             return Ok(None);
@@ -298,7 +306,7 @@ fn purpose(survey: &Survey, pass: usize) -> Purpose {
         .map_or(Purpose::Restore, Purpose::RestoreBy)
 }
 
-/// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite.
+/// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite and of a size that layers can bear.
 fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> TileInput {
     let transform = Dihedral::new(pass);
     let Area { width, height, .. } = area;
@@ -306,7 +314,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
     for plane in input.chunks_exact(height * width) {
         // One bad sample must not spread over a tile through attention.
         let turned = transform.indices(height, width);
-        planar.extend(turned.map(|at| finite_or_zero(plane[at])));
+        planar.extend(turned.map(|at| bearable(plane[at])));
     }
     let (height, width) = transform.size(height, width);
     TileInput {
@@ -354,8 +362,12 @@ fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
     planar
 }
 
-fn finite_or_zero(sample: f32) -> f32 {
-    if sample.is_finite() { sample } else { 0.0 }
+fn bearable(sample: f32) -> f32 {
+    if sample.is_finite() {
+        sample.clamp(-1e3, 1e3)
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]

@@ -67,6 +67,13 @@ impl Survey {
                 mean.len()
             )));
         }
+        if sums.iter().any(|sum| !sum.is_finite()) {
+            return Err(Error::Device(
+                "the network's sums are not finite: its weights or its device are broken; take other weights or the \
+                 device cpu"
+                    .to_owned(),
+            ));
+        }
         for (mean, sum) in mean.iter_mut().zip(sums) {
             *mean += sum / self.tiles.len() as f32;
         }
