@@ -182,7 +182,7 @@ impl Packed {
         map.fill(image);
         let fused = self.guidance.as_ref().map(|guidance| {
             // Fused features serve for the sums of D-R fusion only.
-            let needed = !run.sums.surveyed();
+            let needed = !run.sums.surveyed() && !guidance.stages.is_empty();
             let fused = needed.then(|| guidance.fuse(&self.workspace, map.planes(), run));
             (guidance, fused)
         });

@@ -41,6 +41,11 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
         && (1..=LARGEST).contains(&x.shape().num_elements())
 }
 
+/// Whether the kernels' 32-bit indices reach all of a map that is made on the way.
+pub(super) fn indexed(shape: &[usize]) -> bool {
+    shape.iter().map(|&side| side as u64).product::<u64>() <= 1 << 31
+}
+
 /// Products that sum over more than this are left to burn's kernels: staging in shared memory pays there.
 const WIDEST: usize = 512;
 

@@ -48,11 +48,11 @@ pub fn layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64)
 ///   the other
 /// - output: `[batch, tokens, width]`
 pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    let [batch, tokens, width] = qkv.dims();
     #[cfg(feature = "gpu")]
-    if gpu::takes(&qkv) {
+    if gpu::takes(&qkv) && gpu::indexed(&[batch, heads, tokens, tokens]) {
         return gpu::attention(qkv, heads);
     }
-    let [batch, tokens, width] = qkv.dims();
     let width = width / 3;
     let head = width / heads;
     let part = |i: usize| {
