@@ -126,7 +126,7 @@ impl DeviceChoice {
             }),
             #[allow(unreachable_patterns, reason = "depends on the features")]
             Self::Wgpu | Self::Cuda(_) => Err(Error::Device(format!(
-                "{self}: this program was built without it; use --device cpu"
+                "{self}: this program was built without it; use the device cpu"
             ))),
         }
     }
@@ -135,6 +135,11 @@ impl DeviceChoice {
 /// The runtimes panic where they find no driver; a panic here means that the device is not there.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn try_out(name: &str, reason: &str, open: impl Fn() -> Device) -> Result<Device> {
+    use std::sync::{Mutex, PoisonError};
+
+    // All threads share the hook: a second one that came in between would put the silent one back for ever.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -147,5 +152,5 @@ fn try_out(name: &str, reason: &str, open: impl Fn() -> Device) -> Result<Device
     tried
         .ok()
         .flatten()
-        .ok_or_else(|| Error::Device(format!("{name}: {reason}; use --device cpu")))
+        .ok_or_else(|| Error::Device(format!("{name}: {reason}; use the device cpu")))
 }

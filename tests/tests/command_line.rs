@@ -241,7 +241,7 @@ fn devices_that_this_build_lacks_are_named_with_the_remedy() {
         let output = trainer(&["restore", "a.png", "--device", device], folder.path());
         assert_eq!(output.status.code(), Some(1));
         assert!(
-            stderr(&output).contains("--device cpu"),
+            stderr(&output).contains("device cpu"),
             "{}",
             stderr(&output)
         );
