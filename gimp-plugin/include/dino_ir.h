@@ -80,21 +80,24 @@ typedef struct {
 typedef struct {
   // sizeof(dino_ir_options).
   size_t struct_size;
-  // Bytes that the network may take at its peak; 0: 1 GiB, or no limit where `tile` is given. Both
-  // images, the weights (a few MiB), and one band of rows come on top.
+  // Bytes that the network may take at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
+  // Both images, the weights (a few MiB), and one band of rows come on top.
   uint64_t memory;
   // 0 to 1: from the input, bit by bit, to the network's result.
   float strength;
-  // Side of the tiles in pixels; 0: the largest that fits the memory.
+  // Side of the tiles in pixels; 0: the largest that fits the memory. Below 256 it is taken as 256,
+  // if that fits `memory`, unless `overlap` is given. A photo in several tiles is surveyed first,
+  // which on the CPU may use larger tiles within `memory`, 1 GiB if that is 0.
   uint32_t tile;
-  // Least overlap of neighbouring tiles in pixels; 0: an eighth of the tile.
+  // Least overlap of neighbouring tiles in pixels; 0: an eighth of the tile, within 16..64.
   uint32_t overlap;
   // Anything but 0: the mean over 8 flips and rotations; better, and 8 times slower.
   uint32_t self_ensemble;
 } dino_ir_options;
 
 // Called at the beginning and after each run of the network, on the thread that restores; `done` of
-// `total` runs are over, one or two for each tile. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
+// `total` runs are over, one or two for each tile, 8 or 16 with `self_ensemble`.
+// Anything but 0 cancels. It must return (no longjmp, no C++ exception).
 typedef int (*dino_ir_progress)(uint32_t done, uint32_t total, void *user);
 
 #ifdef __cplusplus
@@ -126,7 +129,9 @@ int dino_ir_restore(dino_ir_restorer *restorer,
                     void *user);
 
 // What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to
-// do, empty before any failure. Never NULL; valid until the next failure on this thread.
+// do, empty before any failure. After dino_ir_open succeeded: why faster devices were not taken for
+// "auto", else empty. Never NULL; valid until the next failure or dino_ir_open on this thread, or the
+// thread's end.
 const char *dino_ir_last_error(void);
 
 // Closes a restorer; NULL and restorers that are closed already are left alone. A call that still

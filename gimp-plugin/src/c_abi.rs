@@ -24,7 +24,8 @@ use crate::weights;
 pub const DINO_IR_ABI_VERSION: u32 = 1;
 
 /// Called at the beginning and after each run of the network, on the thread that restores; `done` of
-/// `total` runs are over, one or two for each tile. Anything but 0 cancels. It must return (no longjmp, no C++ exception).
+/// `total` runs are over, one or two for each tile, 8 or 16 with `self_ensemble`.
+/// Anything but 0 cancels. It must return (no longjmp, no C++ exception).
 pub type Progress = Option<unsafe extern "C" fn(done: u32, total: u32, user: *mut c_void) -> c_int>;
 
 /// The version of the interface that the library was built with; compare it with
@@ -52,7 +53,10 @@ pub unsafe extern "C" fn dino_ir_open(
             Some(name) => name.to_string_lossy().parse()?,
             None => DeviceChoice::Auto,
         };
-        Ok(restorers::register(weights::open(path, device)?.loaded))
+        let opened = weights::open(path, device)?;
+        let refused: Vec<_> = opened.refused.iter().map(ToString::to_string).collect();
+        failure::leave(&refused.join("; "));
+        Ok(restorers::register(opened.loaded))
     });
     opened.unwrap_or(null_mut())
 }
@@ -109,7 +113,9 @@ pub unsafe extern "C" fn dino_ir_restore(
 }
 
 /// What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to
-/// do, empty before any failure. Never NULL; valid until the next failure on this thread.
+/// do, empty before any failure. After dino_ir_open succeeded: why faster devices were not taken for
+/// "auto", else empty. Never NULL; valid until the next failure or dino_ir_open on this thread, or the
+/// thread's end.
 #[unsafe(no_mangle)]
 pub extern "C" fn dino_ir_last_error() -> *const c_char {
     failure::last_error()

@@ -44,6 +44,9 @@ pub enum Error {
         "the selection is empty or outside of the layer: select something in it, or nothing at all (Select > None)"
     )]
     Outside,
+    /// Not even the rows of the smallest tile fit the memory.
+    #[error("the layer is too wide to be restored at once: select a narrower part of it")]
+    TooWide,
     /// A mask, channel or floating selection cannot have a layer above it.
     #[error(
         "there can be no layer above a mask, a channel or a floating selection: choose the output \"Replace the layer\""
@@ -72,10 +75,10 @@ pub enum Error {
 /// Opens what the settings name.
 ///
 /// # Errors
-/// [`Error::Open`], for a GPU the first one's error if none works.
+/// [`Error::Open`]; [`Error::Setting`] if a GPU is asked for and none works.
 pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, Error> {
     let path = settings.weights.as_deref();
-    let mut failure = None;
+    let mut failed = None;
     for device in settings.device.candidates() {
         match weights::open(path, *device) {
             Ok(opened) => {
@@ -85,14 +88,15 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
                 }
                 return Ok(opened.loaded);
             }
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error @ OpenError::Core(dino_ir::Error::Device(_) | dino_ir::Error::Golden(_))) => {
+                failed = Some(error);
+            }
+            // Bad weights are so on every device.
+            Err(error) => return Err(error.into()),
         }
     }
-    match (failure, settings.device) {
-        (
-            Some(OpenError::Core(dino_ir::Error::Device(_) | dino_ir::Error::Golden(_))),
-            settings::Device::Gpu,
-        ) => Err(Error::Setting(
+    match (failed, settings.device) {
+        (Some(_), settings::Device::Gpu) => Err(Error::Setting(
             "no GPU works with this build of the plug-in: choose the device Automatic or CPU"
                 .to_owned(),
         )),
@@ -145,7 +149,7 @@ fn restore<N: Network>(
 
     host.progress(0.0, "Restoring");
     let restorer = open(settings)?;
-    let options = options(&restorer, &drawable, settings)?;
+    let options = options(&restorer, &drawable, selection, settings)?;
     let host = RefCell::new(host);
     let mut sink = Output::new(&host, &drawable, selection);
     let clock = Clock::start();
@@ -199,10 +203,12 @@ fn check_drawable(drawable: &Drawable, output: settings::Output) -> Result<Area,
     drawable.selection.ok_or(Error::Outside)
 }
 
-/// Shares the memory between the network and the band of rows.
+/// Shares the memory between the network and the band of rows, which is as wide as what is restored: the wider, the
+/// smaller the tiles.
 fn options<N: Network>(
     restorer: &Restorer<N>,
     drawable: &Drawable,
+    selection: Area,
     settings: &Settings,
 ) -> Result<Options, Error> {
     let mut options = Options {
@@ -213,12 +219,22 @@ fn options<N: Network>(
         options.tile = Some(settings.tile_size as usize);
         return Ok(options);
     }
-    options.memory = Some(MEMORY);
-    let plan = restorer.plan(drawable.width, drawable.height, &options)?;
-    // Three floats of result for each pixel, and what is written of them.
-    let band = (plan.tile_height() * drawable.width * 16) as u64;
-    options.memory = Some(MEMORY.saturating_sub(band).max(1));
-    Ok(options)
+    let mut memory = MEMORY;
+    loop {
+        options.memory = Some(memory);
+        let plan = restorer.plan_area(drawable.width, drawable.height, selection, &options);
+        let plan = plan.map_err(|error| match error {
+            dino_ir::Error::OutOfMemory(_) if memory < MEMORY => Error::TooWide,
+            error => error.into(),
+        })?;
+        // Three floats of result for each pixel, and what is written of them.
+        let band = plan.tile_height() as u64 * plan.width() as u64 * 16;
+        let left = MEMORY.saturating_sub(band);
+        if memory <= left {
+            return Ok(options);
+        }
+        memory = left.max(memory - memory.div_ceil(8));
+    }
 }
 
 #[cfg(test)]

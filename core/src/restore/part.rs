@@ -1,12 +1,12 @@
 //! A part of an image, restored as it would be with the whole.
 
 use super::{
-    Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, stream,
+    Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, TilePlan, stream,
 };
 use crate::{Error, Result};
 
 /// Pixels around an area that the network sees as well, so that its border is restored as it would be with the
-/// whole image.
+/// whole image; around a small area more, up to [`Network::least_tile`].
 const CONTEXT: usize = 64;
 
 impl<N: Network> Restorer<N> {
@@ -30,10 +30,7 @@ impl<N: Network> Restorer<N> {
             return stream::copy(&Part::new(source, area), sink, progress);
         }
         let whole = self.plan(width, height, options)?;
-        let part = match whole.len() {
-            1 => whole.area(),
-            _ => surroundings(area, width, height, self.network().multiple()),
-        };
+        let part = self.part(&whole, area);
         let mut sink = Crop { sink, area, part };
         if part == whole.area() {
             return self.restore(source, &mut sink, options, progress);
@@ -42,6 +39,32 @@ impl<N: Network> Restorer<N> {
         let survey = self.survey(&whole, options);
         let restoration = Restoration::of_part(part, plan, survey, options)?;
         self.finish(restoration, source, &mut sink, progress)
+    }
+
+    /// The tiles that [`restore_area`](Self::restore_area) would use, for an image of that size: they are those of the
+    /// area with what is around it.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan); [`Error::InvalidImage`] if the area is empty or not inside the image.
+    pub fn plan_area(
+        &self,
+        width: usize,
+        height: usize,
+        area: Area,
+        options: &Options,
+    ) -> Result<TilePlan> {
+        check_inside(area, width, height)?;
+        let whole = self.plan(width, height, options)?;
+        let part = self.part(&whole, area);
+        self.plan(part.width, part.height, options)
+    }
+
+    /// What the network sees for an area.
+    fn part(&self, whole: &TilePlan, area: Area) -> Area {
+        match whole.len() {
+            1 => whole.area(),
+            _ => surroundings(area, whole.area(), self.network()),
+        }
     }
 }
 
@@ -60,14 +83,19 @@ fn check_inside(area: Area, width: usize, height: usize) -> Result<()> {
 
 /// The area with its context; it begins and ends at multiples of the network's own, so that its inner grids fall on
 /// the same pixels as in the whole image.
-fn surroundings(area: Area, width: usize, height: usize, multiple: usize) -> Area {
+fn surroundings(area: Area, image: Area, network: &impl Network) -> Area {
+    let (multiple, least) = (network.multiple(), network.least_tile());
     let extend = |start: usize, count: usize, length: usize| {
-        let first = start.saturating_sub(CONTEXT) / multiple * multiple;
-        let end = (start + count + CONTEXT).next_multiple_of(multiple);
-        (first, end.min(length) - first)
+        let context = CONTEXT.max(least.saturating_sub(count).div_ceil(2));
+        // What the image lacks on one side is taken from the other.
+        let end = (start + count + context).max(least);
+        let end = end.next_multiple_of(multiple).min(length);
+        let first = start.saturating_sub(context).min(end.saturating_sub(least));
+        let first = first / multiple * multiple;
+        (first, end - first)
     };
-    let (x, width) = extend(area.x, area.width, width);
-    let (y, height) = extend(area.y, area.height, height);
+    let (x, width) = extend(area.x, area.width, image.width);
+    let (y, height) = extend(area.y, area.height, image.height);
     Area {
         x,
         y,
@@ -256,15 +284,77 @@ mod tests {
             width,
             height,
         };
+        let image = area(0, 0, 300, 200);
         assert_eq!(
-            surroundings(area(101, 90, 10, 10), 300, 200, 8),
+            surroundings(area(101, 90, 10, 10), image, &Wide),
             area(32, 24, 144, 144)
         );
         // Never beyond the image.
         assert_eq!(
-            surroundings(area(3, 150, 290, 50), 300, 200, 8),
+            surroundings(area(3, 150, 290, 50), image, &Wide),
             area(0, 80, 300, 120)
         );
+    }
+
+    /// Needs tiles of 256.
+    struct Demanding;
+
+    impl Network for Demanding {
+        fn multiple(&self) -> usize {
+            8
+        }
+
+        fn least_tile(&self) -> usize {
+            256
+        }
+
+        fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+            (height * width) as u64
+        }
+
+        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+            x
+        }
+    }
+
+    #[test]
+    fn a_small_area_is_seen_with_as_much_as_a_tile_has() {
+        let image = Area {
+            x: 0,
+            y: 0,
+            width: 1000,
+            height: 200,
+        };
+        for (x, expected) in [(500, (376, 264)), (0, (0, 256)), (990, (744, 256))] {
+            let area = Area {
+                x,
+                y: 90,
+                width: 10,
+                height: 10,
+            };
+            let part = surroundings(area, image, &Demanding);
+            assert_eq!((part.x, part.width), expected);
+            assert_eq!((part.y, part.height), (0, 200));
+        }
+    }
+
+    #[test]
+    fn an_area_has_tiles_of_its_own() {
+        let area = Area {
+            x: 301,
+            y: 17,
+            width: 50,
+            height: 41,
+        };
+        let options = Options {
+            tile: Some(128),
+            ..Options::default()
+        };
+        let restorer = Restorer::new(Wide, &Device::flex());
+        let plan = restorer.plan_area(400, 300, area, &options);
+        let plan = plan.expect("a plan");
+        assert_eq!((plan.width(), plan.height()), (168, 128));
+        assert!(restorer.plan_area(350, 300, area, &options).is_err());
     }
 
     #[test]

@@ -78,11 +78,19 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
-/// The message of this thread's last failure.
+/// The message that this thread was left last.
 pub fn last_error() -> *const c_char {
     // While a thread ends its message is gone; an empty one is still not NULL.
     LAST.try_with(|last| last.borrow().as_ptr())
         .unwrap_or(c"".as_ptr())
+}
+
+/// Leaves this thread a message.
+pub fn leave(message: &str) {
+    let message = message.replace('\0', "?");
+    let _ = LAST.try_with(|last| {
+        *last.borrow_mut() = CString::new(message).unwrap_or_default();
+    });
 }
 
 /// Runs a call from C: failures and panics leave a message and become a code.
@@ -92,9 +100,6 @@ pub fn guarded<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Status
         Ok(Err(failure)) => failure,
         Err(_) => Failure::new(Status::Internal, "internal error: please report this bug"),
     };
-    let message = failure.message.replace('\0', "?");
-    let _ = LAST.try_with(|last| {
-        *last.borrow_mut() = CString::new(message).unwrap_or_default();
-    });
+    leave(&failure.message);
     Err(failure.status)
 }

@@ -223,6 +223,15 @@ fn messages_are_each_threads_own() {
 }
 
 #[test]
+fn opening_leaves_no_old_message() {
+    // SAFETY: NULL and strings.
+    unsafe { assert!(dino_ir_open(null(), c"tpu".as_ptr()).is_null()) };
+    assert!(!message().is_empty());
+    dino_ir_close(open());
+    assert_eq!(message(), "");
+}
+
+#[test]
 fn a_restorer_serves_one_call_at_a_time() {
     /// Restores again with the same handle, from inside.
     unsafe extern "C" fn again(_: u32, _: u32, user: *mut c_void) -> c_int {

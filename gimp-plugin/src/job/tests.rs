@@ -277,6 +277,30 @@ fn a_refused_result_is_an_error() {
 }
 
 #[test]
+fn the_memory_holds_the_tile_and_the_band() {
+    let restorer = invert(&Settings::default()).expect("a network");
+    let whole = drawable(300_000, 4000, Colour::Rgb, false);
+    let wide = whole.selection.expect("all of it");
+    let small = Area {
+        x: 5000,
+        y: 90,
+        width: 10,
+        height: 10,
+    };
+    for (selection, least) in [(wide, 64 << 20), (small, MEMORY - (1 << 20))] {
+        let options = options(&restorer, &whole, selection, &Settings::default());
+        let options = options.expect("it fits");
+        let plan = restorer
+            .plan_area(whole.width, whole.height, selection, &options)
+            .expect("a plan");
+        let memory = options.memory.expect("a budget");
+        let band = (plan.tile_height() * plan.width() * 16) as u64;
+        assert!(memory >= least, "{memory}");
+        assert!(memory + band <= MEMORY, "{memory} + {band}");
+    }
+}
+
+#[test]
 fn a_large_layer_is_never_held_whole() {
     // 4096 bytes a pixel: 1 GiB holds tiles of about 512 x 512.
     let mut host = layer(600, 2400, Colour::Rgb, false);
