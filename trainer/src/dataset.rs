@@ -15,7 +15,7 @@ use held_out::divide;
 use layout::Half;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -162,21 +162,15 @@ impl Dataset {
 fn load_clean(folders: &[PathBuf]) -> Result<Vec<Arc<Photo>>> {
     let mut files = Vec::new();
     for folder in folders {
-        for (path, half) in layout::truths(folder)? {
-            let name = path.strip_prefix(folder).unwrap_or(&path);
+        for pair in layout::truths(folder)? {
+            let name = pair.clean.strip_prefix(folder).unwrap_or(&pair.clean);
             let name = name.to_string_lossy().into_owned();
-            files.push((path, half, name));
+            files.push((pair, name));
         }
     }
     files
         .into_par_iter()
-        .map(|(path, half, name)| {
-            let photo = Photo::load(&path, name)?;
-            Ok(Arc::new(match half {
-                Some(degraded) => photo.half(degraded.other()),
-                None => photo,
-            }))
-        })
+        .map(|(pair, name)| Ok(Arc::new(Photo::load(&pair.clean, name)?.truth(&pair))))
         .collect()
 }
 
@@ -186,18 +180,16 @@ fn load_pairs(folders: &[PathBuf]) -> Result<Vec<Pair>> {
         files.extend(find_pairs(folder)?);
     }
     // A truth that several pairs share is read once.
-    let truths: BTreeSet<(&PathBuf, Option<Half>)> =
-        files.iter().map(|pair| (&pair.clean, pair.half)).collect();
+    let truths: BTreeMap<(&PathBuf, Option<Half>), &PairFiles> = files
+        .iter()
+        .map(|pair| ((&pair.clean, pair.half), pair))
+        .collect();
     let truths: HashMap<_, Arc<Photo>> = truths
         .into_par_iter()
-        .map(|(path, half)| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let photo = Photo::load(path, name.into_owned())?;
-            let photo = match half {
-                Some(degraded) => photo.half(degraded.other()),
-                None => photo,
-            };
-            Ok(((path, half), Arc::new(photo)))
+        .map(|(key, pair)| {
+            let name = pair.clean.file_name().unwrap_or_default();
+            let photo = Photo::load(&pair.clean, name.to_string_lossy().into_owned())?;
+            Ok((key, Arc::new(photo.truth(pair))))
         })
         .collect::<Result<_>>()?;
     files

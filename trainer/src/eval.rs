@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use numpy_random::NumpyRandom;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -113,8 +114,7 @@ pub fn evaluate(
 ) -> Result<Option<Report>> {
     let files = list(options)?;
     let settings = settings(options)?;
-    let checksum = checksum(&files)?;
-    let mut report = Report::new(options, checksum);
+    let mut report = Report::new(options);
     let total = files.len() * settings.len();
     let mut done = 0;
     for setting in &settings {
@@ -135,6 +135,8 @@ pub fn evaluate(
         }
     }
     report.summarise(settings.iter().map(|setting| setting.name()).collect());
+    let measured: BTreeSet<&String> = report.images_scores.iter().map(|s| &s.image).collect();
+    report.checksum = checksum(files.iter().filter(|file| measured.contains(&file.name)))?;
     Ok(Some(report))
 }
 
@@ -210,7 +212,7 @@ fn settings(options: &EvalOptions) -> Result<Vec<Setting>> {
 }
 
 /// SHA-256 over the names and bytes of the measured files, in order, in hexadecimal.
-fn checksum(files: &[PairFiles]) -> Result<String> {
+fn checksum<'a>(files: impl Iterator<Item = &'a PairFiles>) -> Result<String> {
     let mut digest = Sha256::new();
     let mut add = |name: &str, path: &Path| -> Result<()> {
         let mut bytes = Vec::new();
@@ -245,11 +247,7 @@ fn measure(
     random: &mut NumpyRandom,
     network: &dyn Fn(&Rgb) -> Result<Rgb>,
 ) -> Result<ImageScore> {
-    let mut truth = file.load_clean()?;
-    if matches!(setting, Setting::Pairs) {
-        truth = without_border(truth, file)?;
-    }
-    let truth = options.protocol.crop(truth)?;
+    let truth = options.protocol.crop(file.load_clean()?)?;
     let input = setting.input(options.protocol, &truth, file, random)?;
     let untouched = options.protocol.score(&input, &truth)?;
     let output = network(&input)?;
@@ -276,18 +274,6 @@ fn capped(score: Score) -> Score {
         psnr: score.psnr.min(100.0),
         ..score
     }
-}
-
-/// The truths of SOTS indoor have a border of 10 pixels that their hazy photos lack.
-fn without_border(truth: Rgb, file: &PairFiles) -> Result<Rgb> {
-    const BORDER: usize = 10;
-    let (width, height) = image::image_dimensions(&file.degraded)
-        .with_context(|| format!("cannot read {}", file.degraded.display()))?;
-    let (width, height) = (width as usize, height as usize);
-    if (truth.width, truth.height) == (width + 2 * BORDER, height + 2 * BORDER) {
-        return Ok(truth.crop(BORDER, BORDER, width, height));
-    }
-    Ok(truth)
 }
 
 /// Noise of deviation `sigma` (8-bit units). Protocol `airnet`: clipped and truncated to 8 bit, the

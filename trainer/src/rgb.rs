@@ -1,6 +1,8 @@
 //! A plain RGB picture, as the dataset, the degradations and the metrics pass it around.
 
 use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 /// Interleaved RGB, `f32`, sRGB-encoded, nominal range 0..1, rows from the top, no alpha.
@@ -167,11 +169,23 @@ impl Rgb {
 
 /// Decodes a file by its content, whatever its extension says. Errors name the file.
 pub(crate) fn decode(path: &Path) -> Result<image::DynamicImage> {
-    image::ImageReader::open(path)
-        .and_then(image::ImageReader::with_guessed_format)
-        .with_context(|| format!("cannot open {}", path.display()))?
+    open(path)?
         .decode()
         .with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Columns and rows of a file, from its beginning. Errors name the file.
+pub(crate) fn dimensions(path: &Path) -> Result<(usize, usize)> {
+    let (width, height) = open(path)?
+        .into_dimensions()
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((width as usize, height as usize))
+}
+
+fn open(path: &Path) -> Result<image::ImageReader<BufReader<File>>> {
+    image::ImageReader::open(path)
+        .and_then(image::ImageReader::with_guessed_format)
+        .with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// A sample in 0..1 as the nearest 8-bit level; NaN becomes 0.
@@ -205,6 +219,17 @@ mod tests {
             Rgb::from_planar(3, 2, &image.to_planar()).expect("same size"),
             image
         );
+    }
+
+    /// WED is given out as BMP.
+    #[test]
+    fn a_bmp_is_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("00001.bmp");
+        let samples = ramp().to_u8();
+        image::save_buffer(&path, &samples, 3, 2, image::ExtendedColorType::Rgb8).expect("written");
+        assert_eq!(Rgb::load(&path).expect("readable").to_u8(), samples);
+        assert_eq!(dimensions(&path).expect("readable"), (3, 2));
     }
 
     #[test]

@@ -171,7 +171,17 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         engine::check(engine.as_ref(), &restore).map_err(usage)?;
         engines.push(engine);
     }
-    let mut done = Vec::new();
+    let json_of = |done: &[Done]| match done {
+        [one] if weights.len() == 1 => one.json(),
+        several => {
+            let runs: Result<Vec<String>> = several.iter().map(Done::json).collect();
+            Ok(format!("{{\"runs\": [{}]}}", runs?.join(", ")))
+        }
+    };
+    let to_stdout = matches!(args.json, Some(None));
+    let title = format!("PSNR, protocol {}", args.protocol);
+    let (mut done, mut bars, mut json) = (Vec::new(), Vec::new(), String::new());
+    let (mut printed, mut written, mut stopped) = (Ok(()), Vec::new(), false);
     for ((&path, name), engine) in weights.iter().zip(&names).zip(&engines) {
         let network = |photo: &Rgb| through(engine.as_ref(), photo, &restore);
         // Strips of several weights would overwrite each other.
@@ -179,30 +189,41 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
             1 => folder.clone(),
             _ => folder.join(name),
         });
-        done.push(measure(args, path, save, &network)?);
-    }
-    let json = match done.as_slice() {
-        [one] => one.json()?,
-        several => {
-            let runs: Result<Vec<String>> = several.iter().map(Done::json).collect();
-            format!("{{\"runs\": [{}]}}", runs?.join(", "))
+        let one = match measure(args, path, save, &network) {
+            Ok(one) => one,
+            Err(_) if interrupt::asked() && !done.is_empty() => {
+                stopped = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        // At once, and before any file: neither Ctrl-C at the next weights nor a full disk nor a reader that has gone
+        // away costs the figures.
+        if !to_stdout {
+            printed = printed.and(terminal::out(&one.text()));
         }
-    };
-    // Before any file: neither a full disk nor a reader that has gone away costs the figures.
-    let printed = terminal::out(&match args.json {
-        Some(None) => json.clone(),
-        _ => done.iter().map(Done::text).collect::<Vec<_>>().join("\n"),
-    });
+        bars.push(Bars {
+            name: name.clone(),
+            rows: one.rows().to_vec(),
+        });
+        done.push(one);
+        json = json_of(&done)?;
+        written = files.write(&done, &bars, &title, &json);
+    }
+    if to_stdout {
+        printed = terminal::out(&json);
+    }
     let mut failures: Vec<String> = done.iter().flat_map(Done::failures).cloned().collect();
-    let bars = names.into_iter().zip(&done).map(|(name, done)| Bars {
-        name,
-        rows: done.rows().to_vec(),
-    });
-    let title = format!("PSNR, protocol {}", args.protocol);
-    let written = files.write(&done, &bars.collect::<Vec<_>>(), &title, &json);
     failures.extend(written.into_iter().map(|error| format!("{error:#}")));
     for failure in &failures {
         terminal::error(failure);
+    }
+    if stopped {
+        let (done, all) = (done.len(), weights.len());
+        terminal::error(&format!(
+            "stopped: these are the figures of the first {done} of {all} weights; measure the others again"
+        ));
+        return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
     printed?;
     Ok(match failures.is_empty() {

@@ -18,12 +18,14 @@ use super::side_by_side::{Votes, vote};
 const NAMED: usize = 10;
 
 /// What was found in one set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SetReport {
     /// Its folder.
     pub folder: String,
-    /// How it lies there, in words.
+    /// How it lies there, in words; empty where that cannot be told.
     pub layout: String,
+    /// Why it cannot be used at all.
+    pub error: Option<String>,
     /// Pairs, or clean photos.
     pub files: usize,
     /// Truths, each counted once.
@@ -49,10 +51,11 @@ pub struct SetReport {
 impl SetReport {
     /// Whether a training run would stop at it, or be spoilt by it.
     pub fn is_broken(&self) -> bool {
-        !(self.alone.is_empty()
-            && self.unreadable.is_empty()
-            && self.unequal.is_empty()
-            && self.leaked.is_empty())
+        self.error.is_some()
+            || !(self.alone.is_empty()
+                && self.unreadable.is_empty()
+                && self.unequal.is_empty()
+                && self.leaked.is_empty())
             || self.orientation.is_some_and(|votes| votes.half().is_err())
     }
 }
@@ -63,10 +66,11 @@ struct Tested {
     stems: BTreeSet<String>,
 }
 
-/// Checks all sets under `root`; `tested` are test sets of which nothing may be in them.
+/// Checks all sets under `root`; `tested` are test sets of which nothing may be in them. A set that cannot be used is
+/// reported as such, and the others are checked all the same.
 ///
 /// # Errors
-/// A folder that cannot be read, or without a photo.
+/// A root that cannot be read, or without a photo; a test set that cannot be used.
 pub fn check(root: &Path, tested: &[PathBuf]) -> Result<Vec<SetReport>> {
     let sets = find_sets(root)?;
     if sets.is_empty() {
@@ -76,9 +80,8 @@ pub fn check(root: &Path, tested: &[PathBuf]) -> Result<Vec<SetReport>> {
         [] => None,
         folders => Some(Tested::of(folders)?),
     };
-    sets.iter()
-        .map(|folder| check_set(folder, tested.as_ref()))
-        .collect()
+    let reports = sets.iter().map(|folder| check_set(folder, tested.as_ref()));
+    Ok(reports.collect())
 }
 
 impl Tested {
@@ -89,11 +92,8 @@ impl Tested {
         }
         let mut stems = BTreeSet::new();
         for folder in &sets {
-            stems.extend(
-                super::layout::truths(folder)?
-                    .iter()
-                    .map(|(path, _)| number(path)),
-            );
+            let truths = super::layout::truths(folder)?;
+            stems.extend(truths.iter().map(|pair| number(&pair.clean)));
         }
         Ok(Self {
             scenes: Scenes::of_folders(&sets)?,
@@ -115,17 +115,26 @@ struct Seen {
     scene: Scene,
 }
 
-fn check_set(folder: &Path, tested: Option<&Tested>) -> Result<SetReport> {
-    let survey = survey(folder)?;
-    let half = survey.files.first().and_then(|pair| pair.half);
-    let paths: BTreeSet<&PathBuf> = survey
-        .files
-        .iter()
-        .flat_map(|pair| [&pair.degraded, &pair.clean])
-        .collect();
+fn check_set(folder: &Path, tested: Option<&Tested>) -> SetReport {
+    let survey = match survey(folder) {
+        Ok(survey) => survey,
+        Err(error) => {
+            return SetReport {
+                folder: folder.display().to_string(),
+                error: Some(format!("{error:#}")),
+                ..SetReport::default()
+            };
+        }
+    };
+    // Each file once; a truth with its pair, which says what of it counts.
+    let mut paths: BTreeMap<&PathBuf, Option<&PairFiles>> = BTreeMap::new();
+    for pair in &survey.files {
+        paths.entry(&pair.degraded).or_insert(None);
+        paths.insert(&pair.clean, Some(pair));
+    }
     let looked: Vec<(&PathBuf, Result<Seen>)> = paths
         .into_par_iter()
-        .map(|path| (path, look(path, half)))
+        .map(|(path, pair)| (path, look(path, pair)))
         .collect();
     let mut seen = BTreeMap::new();
     let mut unreadable = Vec::new();
@@ -147,9 +156,10 @@ fn check_set(folder: &Path, tested: Option<&Tested>) -> Result<SetReport> {
         let files: Vec<PathBuf> = survey.files.iter().map(|p| p.degraded.clone()).collect();
         vote(&files, true)
     });
-    Ok(SetReport {
+    SetReport {
         folder: shown(folder),
         layout: survey.layout.to_string(),
+        error: None,
         files: survey.files.len(),
         truths: truths.len(),
         alone: survey.alone.iter().map(|path| shown(path)).collect(),
@@ -172,31 +182,27 @@ fn check_set(folder: &Path, tested: Option<&Tested>) -> Result<SetReport> {
             None => 0,
         },
         unreadable,
-    })
+    }
 }
 
-fn look(path: &Path, half: Option<Half>) -> Result<Seen> {
+fn look(path: &Path, truth_of: Option<&PairFiles>) -> Result<Seen> {
     let photo = Photo::load(path, String::new())?;
-    let size = (photo.width, photo.height);
     let digest = Sha256::digest(&photo.samples).into();
-    let truth = match half {
-        Some(degraded) => photo.half(degraded.other()),
+    let photo = match truth_of {
+        Some(pair) => photo.truth(pair),
         None => photo,
     };
     Ok(Seen {
-        size,
+        size: (photo.width, photo.height),
         digest,
-        scene: Scene::of(&truth),
+        scene: Scene::of(&photo),
     })
 }
 
-/// SOTS indoor's truths have a border of 10 pixels that their hazy photos lack: those are equal.
 fn unequal(files: &[PairFiles], seen: &BTreeMap<&PathBuf, Seen>) -> Vec<String> {
-    let border = |(w, h): (usize, usize)| (w + 20, h + 20);
     let differ = files.iter().filter_map(|pair| {
         let (degraded, clean) = (seen.get(&pair.degraded)?.size, seen.get(&pair.clean)?.size);
-        let equal = degraded == clean || border(degraded) == clean;
-        (!equal).then(|| {
+        (degraded != clean).then(|| {
             format!(
                 "{} is {} x {}, its truth {} x {}",
                 pair.degraded.display(),
@@ -222,6 +228,9 @@ fn duplicates(seen: &BTreeMap<&PathBuf, Seen>) -> Vec<String> {
 
 impl fmt::Display for SetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.error {
+            return writeln!(f, "{}: UNUSABLE\n  {error}", self.folder);
+        }
         writeln!(f, "{}: {}", self.folder, self.layout)?;
         let kind = match self.layout.starts_with("clean") {
             true => "photos",

@@ -1,13 +1,13 @@
 //! How datasets lie on disk, told apart by the names of their folders.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::side_by_side;
-use crate::rgb::Rgb;
+use crate::rgb::{Rgb, dimensions};
 
 /// A half of a picture that holds a pair side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,12 +68,31 @@ impl PairFiles {
         Ok(cut(Rgb::load(&self.degraded)?, self.half))
     }
 
-    /// Reads the truth.
+    /// Reads the truth, without the border that its degraded photo lacks.
     ///
     /// # Errors
     /// Names the file.
     pub fn load_clean(&self) -> Result<Rgb> {
-        Ok(cut(Rgb::load(&self.clean)?, self.half.map(Half::other)))
+        let truth = cut(Rgb::load(&self.clean)?, self.half.map(Half::other));
+        let (width, height) = (truth.width, truth.height);
+        Ok(match self.border((width, height)) {
+            0 => truth,
+            border => truth.crop(border, border, width - 2 * border, height - 2 * border),
+        })
+    }
+
+    /// Pixels to cut off each side of the truth, which is of that size: SOTS indoor's truths have a border of 10 that
+    /// their hazy photos lack.
+    pub fn border(&self, truth: (usize, usize)) -> usize {
+        const BORDER: usize = 10;
+        if self.degraded == self.clean {
+            return 0;
+        }
+        // Whoever reads the degraded photo complains if it cannot be read.
+        match dimensions(&self.degraded) {
+            Ok((width, height)) if (width + 2 * BORDER, height + 2 * BORDER) == truth => BORDER,
+            _ => 0,
+        }
     }
 }
 
@@ -145,7 +164,7 @@ pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Pairs under `folder`, sorted by the degraded file. The layouts, told apart by their folders' names:
 ///
-/// - `input/` and `target/`: equal names;
+/// - `input/` and `target/`: equal names, or else the truth is named by the text before the first `_`;
 /// - `hazy/` or `synthetic/` with `gt/`, `clear/` or `original/`: the truth is named by the text before the first `_`;
 /// - `rainy/rain-001.png` with `norain-001.png` in `norain/`, in `rainy/` or beside it, or of an equal name there;
 /// - pictures whose halves are a pair; which half is degraded is measured.
@@ -165,17 +184,17 @@ pub fn find_pairs(folder: &Path) -> Result<Vec<PairFiles>> {
     }
 }
 
-/// The truths of a set, or its clean photos; with the degraded half of each picture that is a pair.
+/// A pair for each truth of a set, or its clean photos; sorted by the truth.
 ///
 /// # Errors
 /// As [`survey`].
-pub fn truths(folder: &Path) -> Result<Vec<(PathBuf, Option<Half>)>> {
+pub fn truths(folder: &Path) -> Result<Vec<PairFiles>> {
     let files = survey(folder)?.files;
-    let found: BTreeSet<_> = files
+    let found: BTreeMap<PathBuf, PairFiles> = files
         .into_iter()
-        .map(|pair| (pair.clean, pair.half))
+        .map(|pair| (pair.clean.clone(), pair))
         .collect();
-    Ok(found.into_iter().collect())
+    Ok(found.into_values().collect())
 }
 
 /// What a folder holds, in any layout.
@@ -216,7 +235,8 @@ pub fn survey(folder: &Path) -> Result<Survey> {
     })
 }
 
-/// Folders under `root` that are sets: those of a named layout, and those with images in them.
+/// Folders under `root` that are sets: those of a named layout, and those with images in them and no set of a named
+/// layout below.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -230,13 +250,24 @@ fn walk_sets(folder: &Path, above: &mut Entered, found: &mut Vec<PathBuf>) -> Re
     if !above.enter(folder) {
         return Ok(());
     }
-    let entries = entries(folder)?;
-    let has_images = || entries.iter().any(|path| path.is_file() && is_image(path));
-    if named_layout(folder).is_some() || has_images() {
+    if named_layout(folder).is_some() {
         found.push(folder.to_owned());
     } else {
+        let entries = entries(folder)?;
+        let before = found.len();
         let mut folders = entries.iter().filter(|path| path.is_dir());
         folders.try_for_each(|folder| walk_sets(folder, above, found))?;
+        let has_images = entries.iter().any(|path| path.is_file() && is_image(path));
+        // A stray picture does not make one set of the sets below it.
+        let has_named = || {
+            found[before..]
+                .iter()
+                .any(|set| named_layout(set).is_some())
+        };
+        if has_images && !has_named() {
+            found.truncate(before);
+            found.push(folder.to_owned());
+        }
     }
     // A link may give a set the name by which a table knows it.
     above.leave(folder);
@@ -281,7 +312,11 @@ impl Key {
             .to_string_lossy()
             .into_owned();
         match self {
-            Self::Equal => vec![stem.to_path_buf()],
+            // AirNet and PromptIR keep SOTS as input/0001_0.8_0.2.png and target/0001.png.
+            Self::Equal => {
+                let key = name.split('_').next().unwrap_or(&name);
+                vec![stem.to_path_buf(), stem.with_file_name(key)]
+            }
             // OTS keeps its parts in subfolders and all truths in one.
             Self::BeforeUnderscore => {
                 let key = name.split('_').next().unwrap_or(&name);
@@ -413,7 +448,7 @@ fn walk(folder: &Path, entered: &mut Entered, found: &mut Vec<PathBuf>) -> Resul
 }
 
 fn is_image(path: &Path) -> bool {
-    const KNOWN: [&str; 6] = ["png", "jpg", "jpeg", "webp", "tif", "tiff"];
+    const KNOWN: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
     path.extension()
         .is_some_and(|e| KNOWN.contains(&e.to_string_lossy().to_ascii_lowercase().as_str()))
 }

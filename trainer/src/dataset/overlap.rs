@@ -72,12 +72,9 @@ impl Scenes {
         for folder in folders {
             found.extend(truths(folder)?);
         }
-        let scenes = found.into_par_iter().map(|(path, half)| {
-            let photo = Photo::load(&path, String::new())?;
-            Ok(Scene::of(&match half {
-                Some(degraded) => photo.half(degraded.other()),
-                None => photo,
-            }))
+        let scenes = found.into_par_iter().map(|pair| {
+            let photo = Photo::load(&pair.clean, String::new())?;
+            Ok(Scene::of(&photo.truth(&pair)))
         });
         Ok(Self(scenes.collect::<Result<_>>()?))
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
-use super::layout::Half;
+use super::layout::{Half, PairFiles};
 use crate::degrade::blur::mirror;
 use crate::interrupt;
 use crate::rgb::{Rgb, decode};
@@ -40,16 +40,37 @@ impl Photo {
         })
     }
 
+    /// The truth in a pair's clean file: its half of it, or what its border surrounds.
+    pub(super) fn truth(self, pair: &PairFiles) -> Self {
+        if let Some(degraded) = pair.half {
+            return self.half(degraded.other());
+        }
+        match pair.border((self.width, self.height)) {
+            0 => self,
+            border => {
+                let (width, height) = (self.width - 2 * border, self.height - 2 * border);
+                self.crop(border, border, width, height)
+            }
+        }
+    }
+
     /// One half of a picture that holds two side by side.
     pub(super) fn half(self, half: Half) -> Self {
-        let width = self.width / 2;
-        let start = 3 * half.start(self.width);
+        let (start, width, height) = (half.start(self.width), self.width / 2, self.height);
+        self.crop(start, 0, width, height)
+    }
+
+    /// The rectangle with its corner at (`x`, `y`), which must lie inside.
+    fn crop(self, x: usize, y: usize, width: usize, height: usize) -> Self {
         let rows = self.samples.chunks_exact(3 * self.width);
         Self {
             samples: rows
-                .flat_map(|row| row[start..start + 3 * width].iter().copied())
+                .skip(y)
+                .take(height)
+                .flat_map(|row| row[3 * x..3 * (x + width)].iter().copied())
                 .collect(),
             width,
+            height,
             ..self
         }
     }

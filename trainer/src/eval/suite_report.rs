@@ -1,5 +1,6 @@
 //! A table of the paper, measured: our row beside the paper's, in its columns.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ pub struct TableReport {
     pub protocol: Protocol,
     /// Name of the weights.
     pub weights: String,
-    /// Photos measured in all sets.
+    /// Photos measured in all sets, a set behind several columns counted once.
     pub images: usize,
     /// SHA-256 over the sets' checksums.
     pub checksum: String,
@@ -52,6 +53,8 @@ pub struct TableReport {
     pub sets: Vec<MeasuredSet>,
     /// Columns without a set.
     pub missing: Vec<MissingSet>,
+    /// Columns of whose set no photo could be measured.
+    pub failed: Vec<&'static str>,
     /// The paper's rows, for the same columns.
     pub paper: Vec<PaperRow>,
     /// How columns were measured.
@@ -113,7 +116,7 @@ pub fn evaluate_table(
     progress: &mut dyn FnMut(EvalProgress) -> ControlFlow<()>,
 ) -> Result<Option<TableReport>> {
     let folders = find_sets(&options.root)?;
-    let (mut measured, mut missing, mut at) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut measured, mut missing) = (Vec::new(), Vec::new());
     for (index, column) in options.table.columns.iter().enumerate() {
         let Some(folder) = set_of(column, &options.root, &folders) else {
             missing.push(MissingSet {
@@ -139,8 +142,7 @@ pub fn evaluate_table(
         let Some(report) = report else {
             return Ok(None);
         };
-        measured.push((column.name, folder.display().to_string(), report));
-        at.push(index);
+        measured.push((index, folder.display().to_string(), report));
     }
     if measured.is_empty() {
         let looked_for: Vec<_> = missing.iter().flat_map(|set| &set.looked_for).collect();
@@ -150,7 +152,7 @@ pub fn evaluate_table(
             options.table.name
         );
     }
-    Ok(Some(TableReport::new(options, measured, missing, &at)))
+    Ok(Some(TableReport::new(options, measured, missing)))
 }
 
 /// The first folder whose path ends in one of the column's names. The names are tried in turn, so the
@@ -173,23 +175,18 @@ fn set_of<'a>(column: &Column, root: &Path, folders: &'a [PathBuf]) -> Option<&'
 impl TableReport {
     fn new(
         options: &TableOptions,
-        measured: Vec<(&'static str, String, Report)>,
+        measured: Vec<(usize, String, Report)>,
         missing: Vec<MissingSet>,
-        columns: &[usize],
     ) -> Self {
-        let mut rows = Vec::new();
-        let mut sets = Vec::new();
+        // These three have an entry for each column that has figures.
+        let (mut rows, mut sets, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+        let mut failed = Vec::new();
         let mut failures = Vec::new();
         let mut digest = Sha256::new();
         let mut images_csv = String::new();
-        for (name, folder, report) in &measured {
-            // A column of several strengths has a mean; of one, the row after the input.
-            if let Some(row) = report.rows.last().filter(|_| report.rows.len() > 1) {
-                rows.push(Row {
-                    name: (*name).to_owned(),
-                    ..row.clone()
-                });
-            }
+        let mut images: BTreeMap<&String, usize> = BTreeMap::new();
+        for (index, folder, report) in &measured {
+            let name = options.table.columns[*index].name;
             for line in report
                 .to_csv()
                 .lines()
@@ -199,9 +196,21 @@ impl TableReport {
                 let column = if head { "column" } else { name };
                 let _ = writeln!(images_csv, "{column},{line}");
             }
-            digest.update(report.checksum.as_bytes());
             let named = |failure: &String| format!("{name}: {failure}");
             failures.extend(report.failures.iter().map(named));
+            // A column of several strengths has a mean; of one, the row after the input.
+            let Some(row) = report.rows.last().filter(|_| report.rows.len() > 1) else {
+                failed.push(name);
+                continue;
+            };
+            rows.push(Row {
+                name: name.to_owned(),
+                ..row.clone()
+            });
+            columns.push(*index);
+            digest.update(report.checksum.as_bytes());
+            let most = images.entry(folder).or_default();
+            *most = report.images.max(*most);
             sets.push(MeasuredSet {
                 column: name,
                 folder: folder.clone(),
@@ -227,7 +236,7 @@ impl TableReport {
             caption: options.table.caption,
             protocol: options.protocol,
             weights: options.weights.clone(),
-            images: sets.iter().map(|set| set.images).sum(),
+            images: images.values().sum(),
             checksum: digest
                 .finalize()
                 .iter()
@@ -236,6 +245,7 @@ impl TableReport {
             rows,
             sets,
             missing,
+            failed,
             paper: paper.collect(),
             note: options.table.note,
             failures,
@@ -362,6 +372,12 @@ impl fmt::Display for TableReport {
                 "left out: {} (no folder named like {})",
                 set.column,
                 set.looked_for.join(", ")
+            )?;
+        }
+        for column in &self.failed {
+            writeln!(
+                f,
+                "left out: {column} (no photo of its set could be measured)"
             )?;
         }
         writeln!(f, "{}", self.note)

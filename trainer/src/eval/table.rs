@@ -33,7 +33,7 @@ pub struct Table {
     pub note: &'static str,
 }
 
-const BSD68: &[&str] = &["cbsd68", "bsd68", "cbsd68original"];
+const BSD68: &[&str] = &["cbsd68", "bsd68", "cbsd68original", "cbsd68originalpng"];
 const URBAN100: &[&str] = &["urban100", "urban100hr", "urban100original"];
 
 const fn noise(name: &'static str, sets: &'static [&'static str], sigma: &'static [f64]) -> Column {
@@ -56,7 +56,8 @@ const fn pairs(name: &'static str, sets: &'static [&'static str]) -> Column {
 
 const RAIN_HEAVY: Column = pairs("rain H", &["rainheavy", "rainheavytest", "heavy"]);
 const RAIN_MEDIUM: Column = pairs("rain M", &["rainmedium", "rainmediumtest", "medium"]);
-const HAZE: Column = pairs("haze", &["sotsoutdoor", "outdoor"]);
+// AirNet and PromptIR keep SOTS outdoor in test/dehaze, beside a Train/Dehaze.
+const HAZE: Column = pairs("haze", &["sotsoutdoor", "outdoor", "testdehaze", "dehaze"]);
 const RAIN100L: Column = pairs("Rain100L", &["rain100l", "rain100ltest"]);
 const BLUR: Column = Column {
     name: "blur",

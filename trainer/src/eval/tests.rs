@@ -148,6 +148,10 @@ fn failures_are_named_and_the_rest_is_done() {
     assert_eq!((report.failures.len(), report.images_scores.len()), (1, 2));
     assert_eq!(report.images, 2, "measured");
     assert!(report.failures[0].contains("1.png"));
+    // The checksum is that of what was measured.
+    std::fs::remove_file(folder.path().join("clean/1.png")).expect("removed");
+    assert_eq!(report.checksum, run(&options, &untouched).checksum);
+    std::fs::write(folder.path().join("clean/1.png"), b"broken").expect("written");
     let wrong_size = |image: &Rgb| Ok(image.crop(0, 0, 16, 16));
     assert_eq!(run(&options, &wrong_size).failures.len(), 3);
 }
@@ -271,6 +275,22 @@ fn a_table_is_measured_on_the_sets_that_are_there() {
         .expect("measurable")
         .expect("not stopped");
     assert!(failed.to_string().contains("0 images") && failed.to_csv().starts_with("method,"));
+
+    // A set that fails takes its column along, and the paper's figures for it.
+    for seed in 0..3 {
+        let hazy = root.join(format!("SOTS/outdoor/hazy/{seed}.png"));
+        std::fs::write(hazy, b"broken").expect("written");
+    }
+    let partly = evaluate_table(&options, &untouched, go_on)
+        .expect("measurable")
+        .expect("not stopped");
+    assert_eq!(
+        (partly.failed.as_slice(), partly.images),
+        (&["haze"][..], 3)
+    );
+    assert_eq!((partly.rows.len(), partly.sets.len()), (6, 4));
+    assert_eq!(partly.paper[0].psnr.len(), 4);
+    assert!(partly.to_string().contains("left out: haze"));
 
     let nothing = TableOptions {
         table: &table::TABLE4,

@@ -247,6 +247,82 @@ fn check_names_what_is_broken() {
     assert!(check(&folder.path().join("nowhere"), &[]).is_err());
 }
 
+#[test]
+fn an_odd_set_does_not_keep_the_others_from_being_checked() {
+    let folder = datasets();
+    let root = folder.path();
+    // No set can be told from its pictures, half of which are the other way round.
+    for seed in 0..8 {
+        let (wet, dry) = (rainy(seed), scene(seed));
+        let picture = match seed % 2 {
+            0 => beside(&wet, &dry),
+            _ => beside(&dry, &wet),
+        };
+        save(&picture, root, &format!("Mixed/{seed}.png"));
+    }
+    let sets = check(root, &[]).expect("sets");
+    assert_eq!(sets.len(), 9);
+    let broken: Vec<_> = sets.iter().filter(|set| set.is_broken()).collect();
+    assert!(
+        broken.len() == 1 && broken[0].to_string().contains("not clear"),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn a_stray_picture_hides_no_set() {
+    let folder = datasets();
+    let root = folder.path();
+    save(&scene(1), root, "overview.png");
+    save(&scene(1), root, "OTS/overview.bmp");
+    let sets = find_sets(root).expect("sets");
+    assert_eq!(sets.len(), 8, "{sets:?}");
+}
+
+#[test]
+fn a_border_that_only_the_truth_has_is_cut_off() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path();
+    let hazy = hazy(1).crop(10, 10, 44, 28);
+    for name in ["hazy/1_1.png", "hazy/1_2.png"] {
+        save(&hazy, root, name);
+    }
+    save(&scene(1), root, "gt/1.png");
+    assert!(!check(root, &[]).expect("a set")[0].is_broken());
+    let config = DataConfig {
+        haze_pairs: vec![root.to_owned()],
+        validation: 0,
+        ..DataConfig::default()
+    };
+    let pair = &Dataset::load(&config).expect("readable").haze.train[0];
+    let inside = scene(1).crop(10, 10, 44, 28);
+    assert_eq!((pair.clean.width, pair.clean.height), (44, 28));
+    assert_eq!(pair.clean.samples, inside.to_u8());
+    let truth = find_pairs(root).expect("pairs")[0].load_clean();
+    assert_eq!(truth.expect("readable").to_u8(), inside.to_u8());
+}
+
+#[test]
+fn input_names_may_go_on_after_the_truths() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let root = folder.path();
+    for name in [
+        "input/0001_0.8_0.2.png",
+        "input/a_b.png",
+        "target/0001.png",
+        "target/a_b.png",
+    ] {
+        save(&scene(1), root, name);
+    }
+    save(&scene(1), root, "target/a.png");
+    let truths: Vec<_> = find_pairs(root)
+        .expect("pairs")
+        .iter()
+        .map(|pair| name_in(&root.join("target"), &pair.clean))
+        .collect();
+    assert_eq!(truths, ["0001.png", "a_b.png"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn linked_folders_are_entered_once() {
