@@ -153,6 +153,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("--trainer", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--work", required=True, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--caller", default=".", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="file for the result")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
@@ -160,6 +161,10 @@ def main():
     parser.add_argument("--rows", default=",".join(ROWS), help="which of them")
     parser.add_argument("--no-stages", dest="stages", action="store_false", help="whole networks only")
     options = parser.parse_args()
+    if options.json:
+        options.json = options.caller / options.json
+        if not options.json.parent.is_dir():
+            parser.error(f"--json {options.json}: there is no folder {options.json.parent}; make it first")
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
     rows = options.rows.split(",")

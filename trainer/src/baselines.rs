@@ -12,7 +12,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dino_ir::loss::l1;
 use dino_ir::restore::Network;
-use dino_ir::weights::{MAX_HEADER, named};
+use dino_ir::weights::{MAX_HEADER, check_layout, named};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,11 @@ impl BaselineConfig {
         }
         let sizes: Self = read_section("model", &config.model)?;
         sizes.validate()?;
+        ensure!(
+            config.init.weights.is_none() && config.init.backbone.is_none(),
+            "{} starts from random weights; remove [init]",
+            sizes.name()
+        );
         let patches = config.stages.iter().map(|stage| stage.patch);
         for patch in patches.chain([config.validation.patch]) {
             ensure!(
@@ -201,6 +206,7 @@ impl Network for LoadedBaseline {
 
 /// The header of a baseline's file; `None` for other files.
 pub fn header(bytes: &[u8]) -> Option<Value> {
+    check_layout(bytes).ok()?;
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let json = header.metadata().as_ref()?.get(HEADER_KEY)?;
     let bounded = json.len() <= MAX_HEADER;

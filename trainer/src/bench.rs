@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use dino_ir::device::DeviceChoice;
 use dino_ir::model::DinoIrConfig;
@@ -98,9 +98,14 @@ pub fn bench(options: &BenchOptions<'_>) -> Result<Report> {
         Some(file) => file,
         None => dino_ir::embedded::nano(),
     };
-    let gemm_gflops = peak_flops(5) / 1e9;
     let weights = Weights::from_bytes(bytes)?;
-    if weights.header.kind == Kind::Dinov2 {
+    let backbone_alone = weights.header.kind == Kind::Dinov2;
+    ensure!(
+        !backbone_alone || matches!(options.device, DeviceChoice::Auto | DeviceChoice::Cpu),
+        "a backbone alone is measured on the CPU only; give --device cpu"
+    );
+    let gemm_gflops = peak_flops(5) / 1e9;
+    if backbone_alone {
         let config: Dinov2Config = serde_json::from_value(weights.header.config.clone())
             .context("the backbone's config")?;
         let backbone = Backbone::new(&weights.backbone(&Device::flex())?);
@@ -323,6 +328,37 @@ mod tests {
         assert!(report.stages.iter().any(|stage| stage.name == "latent"));
         assert!(report.image_ms > 0.0 && report.gemm_gflops > 0.0);
         assert!(report.table().contains("latent"));
+    }
+
+    #[test]
+    fn a_backbone_alone_is_not_measured_on_another_device() {
+        let config = Dinov2Config {
+            width: 16,
+            depth: 1,
+            heads: 2,
+            registers: 0,
+            swiglu: false,
+            grid: 4,
+        };
+        let backbone = config.init(&Device::flex());
+        let dtype = dino_ir::weights::Dtype::F32;
+        let provenance = serde_json::Value::Null;
+        let bytes = dino_ir::weights::backbone_to_bytes(&backbone, &config, dtype, provenance);
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("backbone.safetensors");
+        std::fs::write(&path, bytes.expect("a backbone")).expect("written");
+        let options = |device| BenchOptions {
+            weights: Some(&path),
+            size: [28, 28],
+            device,
+            runs: 1,
+            train: 0,
+            replicas: 1,
+        };
+        let error = bench(&options(DeviceChoice::Wgpu)).expect_err("refused");
+        assert!(error.to_string().contains("--device cpu"), "{error}");
+        let report = bench(&options(DeviceChoice::Auto)).expect("measured");
+        assert_eq!(report.device, "cpu");
     }
 
     #[test]

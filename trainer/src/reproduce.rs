@@ -13,12 +13,13 @@ use dino_ir::restore::{ImageSink, Options, Restorer};
 use dino_ir::weights::{Dtype, Loaded, to_bytes};
 use serde::Serialize;
 
-use crate::checkpoint::{LAST, write_atomically};
+use crate::checkpoint::{LAST, PREVIOUS, write_atomically};
 use crate::config::TrainConfig;
 use crate::devices;
 use crate::eval::table::{TABLE3, TABLE5, TABLE6, Table};
 use crate::eval::{TableOptions, TableReport, evaluate_table};
 use crate::metrics::Protocol;
+use crate::restore::output;
 use crate::rgb::Rgb;
 use crate::train::{RunOptions, train};
 use crate::trainee::{DinoIrTrainee, Photos};
@@ -171,6 +172,7 @@ pub fn reproduce(options: &ReproduceOptions, stop: &AtomicBool) -> Result<Option
     let depths = depths.context("the scale's settings name no model.guidance.depths")?;
     let overlays = options.ablation.overlays(depths);
     ensure!(overlays.len() == table.rows.len(), "a variant for each row");
+    check(options)?;
     let (choice, device) = devices::open(options.device, |device| Ok(device.clone()))?;
     if !options.quiet {
         crate::terminal::note(&format!("device: {choice}"));
@@ -188,7 +190,7 @@ pub fn reproduce(options: &ReproduceOptions, stop: &AtomicBool) -> Result<Option
         else {
             return Ok(None);
         };
-        let report = measured(&run, table, options, name, &device)?;
+        let report = measured(&run, options, name, &device)?;
         variants.push(Variant {
             name,
             settings: overlay,
@@ -203,6 +205,15 @@ pub fn reproduce(options: &ReproduceOptions, stop: &AtomicBool) -> Result<Option
         variants,
         caption: table.caption,
     }))
+}
+
+/// Checks, before hours of training, that there are test sets, of which the first photos can be measured, and that the
+/// table can be written.
+fn check(options: &ReproduceOptions) -> Result<()> {
+    output::check(&options.out.join("table.json"), true)?;
+    let untouched = |photo: &Rgb| -> Result<Rgb> { Ok(photo.clone()) };
+    evaluated(&untouched, options, Some(1), "input")?;
+    Ok(())
 }
 
 /// A trained variant.
@@ -221,9 +232,12 @@ fn finished(
     quiet: bool,
 ) -> Result<Option<Run>> {
     let (trainee, sizes) = DinoIrTrainee::new(config, &config.autodiff(device))?;
+    let begun = [LAST, PREVIOUS]
+        .iter()
+        .any(|name| folder.join(name).is_file());
     let run = RunOptions {
         out: folder.to_owned(),
-        resume: folder.join(LAST).is_file().then(|| folder.to_owned()),
+        resume: begun.then(|| folder.to_owned()),
         stop,
         others: Vec::new(),
         quiet,
@@ -247,7 +261,6 @@ fn finished(
 
 fn measured(
     run: &Run,
-    table: &'static Table,
     options: &ReproduceOptions,
     name: &str,
     device: &Device,
@@ -260,18 +273,28 @@ fn measured(
         restorer.restore(&source, &mut sink, &Options::default(), go_on)?;
         Rgb::new(photo.width, photo.height, sink.finish()?.into_pixels())
     };
+    evaluated(&network, options, options.limit, name).with_context(|| format!("variant {name}"))
+}
+
+/// Figures of `network` on the test sets, or on the first `limit` photos of each.
+fn evaluated(
+    network: &dyn Fn(&Rgb) -> Result<Rgb>,
+    options: &ReproduceOptions,
+    limit: Option<usize>,
+    name: &str,
+) -> Result<TableReport> {
     let table_options = TableOptions {
-        table,
+        table: options.ablation.table(),
         root: options.data.clone(),
         protocol: Protocol::Airnet,
-        limit: options.limit,
+        limit,
         save: None,
         weights: name.to_owned(),
     };
-    let report = evaluate_table(&table_options, &network, &mut |_| ControlFlow::Continue(()))?;
+    let report = evaluate_table(&table_options, network, &mut |_| ControlFlow::Continue(()))?;
     let report = report.context("stopped")?;
     if let Some(failure) = report.failures.first() {
-        bail!("variant {name}: {failure}");
+        bail!("{failure}");
     }
     Ok(report)
 }
@@ -320,7 +343,7 @@ impl fmt::Display for Reproduced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trainee::ModelSection;
+    use crate::trainee::sizes_of_run;
 
     /// Every variant of every scale is a net that can be made, and differs from the others.
     #[test]
@@ -332,9 +355,7 @@ mod tests {
                 let mut texts = Vec::new();
                 for overlay in overlays {
                     let config = TrainConfig::parse(scale.config(), &overlay).expect("valid");
-                    let model: ModelSection =
-                        crate::config::read_section("model", &config.model).expect("a model");
-                    let model = model.config();
+                    let model = sizes_of_run(&config).expect("a model");
                     model.validate().expect("a net");
                     let guidance = model.guidance.expect("guidance");
                     let unguided = overlay.iter().any(|set| set.contains("stages=[]"));
@@ -346,5 +367,32 @@ mod tests {
                 assert_eq!(texts.len(), ablation.table().rows.len());
             }
         }
+    }
+
+    #[test]
+    fn test_sets_are_looked_for_before_training() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let photos = folder.path().join("photos");
+        std::fs::create_dir(&photos).expect("made");
+        let photo = Rgb::from_fn(40, 40, |x, y| [x as f32 / 40.0, y as f32 / 40.0, 0.5]);
+        photo.save_png(&photos.join("a.png")).expect("written");
+        let options = |data: &Path| ReproduceOptions {
+            ablation: Ablation::Table6,
+            scale: Scale::Smoke,
+            set: Vec::new(),
+            data: data.to_owned(),
+            limit: None,
+            out: folder.path().join("out"),
+            device: DeviceChoice::Cpu,
+            quiet: true,
+        };
+        let stop = AtomicBool::new(false);
+        let error = reproduce(&options(&photos), &stop).expect_err("no set");
+        assert!(format!("{error:#}").contains("cbsd68"), "{error:#}");
+        assert!(!folder.path().join("out").exists());
+
+        let set = folder.path().join("BSD68");
+        std::fs::rename(&photos, &set).expect("renamed");
+        check(&options(&set)).expect("a set");
     }
 }

@@ -24,42 +24,36 @@ use crate::weights;
 /// Samples of one validation batch.
 const VALIDATION_BATCH: usize = 4;
 
-/// The `[model]` table: a preset, or every size.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ModelSection {
-    /// `preset = "nano"` or `"full"`.
-    Preset {
-        /// The preset's name.
-        preset: Preset,
-    },
-    /// A [`DinoIrConfig`].
-    Custom(Box<DinoIrConfig>),
+/// A `[model]` table with `preset = "nano"` or `"full"`, and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PresetSection {
+    preset: Preset,
 }
 
 /// Named sizes.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Preset {
+enum Preset {
     /// The embedded default.
     Nano,
     /// The paper's.
     Full,
 }
 
-impl ModelSection {
-    /// The sizes meant.
-    pub fn config(&self) -> DinoIrConfig {
-        match self {
-            Self::Preset {
-                preset: Preset::Nano,
-            } => DinoIrConfig::nano(),
-            Self::Preset {
-                preset: Preset::Full,
-            } => DinoIrConfig::full(),
-            Self::Custom(config) => (**config).clone(),
-        }
+/// The sizes that a run's `[model]` table means: a preset's, or a [`DinoIrConfig`].
+///
+/// # Errors
+/// Names the key at fault.
+pub fn sizes_of_run(config: &TrainConfig) -> Result<DinoIrConfig> {
+    if !config.model.contains_key("preset") {
+        return read_section("model", &config.model);
     }
+    let section: PresetSection = read_section("model", &config.model)?;
+    Ok(match section.preset {
+        Preset::Nano => DinoIrConfig::nano(),
+        Preset::Full => DinoIrConfig::full(),
+    })
 }
 
 /// The `[loss]` table: `L1 + lambda * L_DINO` (equation 7).
@@ -99,8 +93,7 @@ impl DinoIrTrainee {
     /// # Errors
     /// If the model's or the loss's table is wrong.
     pub fn new(config: &TrainConfig, device: &Device) -> Result<(Self, DinoIrConfig)> {
-        let section: ModelSection = read_section("model", &config.model)?;
-        let sizes = section.config();
+        let sizes = sizes_of_run(config)?;
         sizes.validate()?;
         let multiple = sizes.restormer.multiple();
         let patches = config.stages.iter().map(|stage| stage.patch);
@@ -249,5 +242,41 @@ impl BatchSource for Photos {
             .chunks(VALIDATION_BATCH)
             .map(|samples| Batch::of(samples, patch))
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(model: &str) -> Result<DinoIrConfig> {
+        let text =
+            format!("[model]\n{model}\n[[stage]]\nsteps = 1\nbatch = 1\npatch = 64\nlr = 1e-3\n");
+        sizes_of_run(&TrainConfig::parse(&text, &[])?)
+    }
+
+    #[test]
+    fn a_preset_stands_alone_and_errors_name_the_key() {
+        assert_eq!(
+            sizes("preset = \"nano\"").expect("a preset"),
+            DinoIrConfig::nano()
+        );
+        assert_eq!(
+            sizes("preset = \"full\"").expect("a preset"),
+            DinoIrConfig::full()
+        );
+        assert!(sizes("[model.restormer]\ndim = 16").is_ok());
+        for (model, key) in [
+            (
+                "preset = \"nano\"\n[model.restormer]\ndim = 16",
+                "restormer",
+            ),
+            ("preset = \"tiny\"", "tiny"),
+            ("[model.restormer]\nwidth = 16", "width"),
+            ("depth = 6", "depth"),
+        ] {
+            let error = sizes(model).expect_err(model);
+            assert!(format!("{error:#}").contains(key), "{error:#}");
+        }
     }
 }

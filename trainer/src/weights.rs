@@ -4,14 +4,15 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use dino_ir::weights::{Dtype, Kind, Weights};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
-use crate::baselines;
+use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::Checkpoint;
+use crate::config::TrainConfig;
 use crate::restore::output;
 use crate::trainee::DinoIrTrainee;
 
@@ -149,6 +150,22 @@ fn exported(path: &Path, dtype: Dtype) -> Result<Vec<u8>> {
         let best = path.ends_with(crate::checkpoint::BEST);
         let psnr = state.best_psnr.filter(|_| best);
         let provenance = run_provenance(state.step, state.seconds, psnr);
+        if checkpoint
+            .weights
+            .keys()
+            .any(|name| name.starts_with("student."))
+        {
+            bail!(
+                "a checkpoint of pre-training; give the weights.safetensors that `trainer pretrain` \
+                 writes beside it at its end (--resume goes on to there)"
+            );
+        }
+        let settings = TrainConfig::parse(&state.config, &[])?.going_on();
+        if let Some(sizes) = BaselineConfig::of_run(&settings)? {
+            ensure_f32(dtype)?;
+            let net = BaselineTrainee::from_checkpoint(&checkpoint, &sizes)?;
+            return baselines::to_bytes(&net, &sizes, provenance);
+        }
         let (net, config) = DinoIrTrainee::from_checkpoint(&checkpoint)?;
         return Ok(dino_ir::weights::to_bytes(
             &net, &config, dtype, provenance,
@@ -157,7 +174,22 @@ fn exported(path: &Path, dtype: Dtype) -> Result<Vec<u8>> {
     convert(&bytes, dtype)
 }
 
+/// Baselines have one number format.
+fn ensure_f32(dtype: Dtype) -> Result<()> {
+    ensure!(
+        dtype == Dtype::F32,
+        "a baseline's weights are written in f32 only; give --dtype f32"
+    );
+    Ok(())
+}
+
 fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
+    if let Some(header) = baselines::header(bytes) {
+        ensure_f32(dtype)?;
+        let loaded = baselines::load(bytes, &Device::flex())?;
+        let provenance = header["provenance"].clone();
+        return baselines::to_bytes(&loaded.net, &loaded.config, provenance);
+    }
     let weights = Weights::from_bytes(bytes)?;
     let provenance = weights.header.provenance.clone();
     let cpu = Device::flex();
@@ -175,4 +207,50 @@ fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
         dtype,
         provenance,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::State;
+    use crate::parameters::{NamedTensors, named_tensors};
+
+    #[test]
+    fn runs_of_baselines_are_exported_and_those_of_backbones_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = folder.path();
+        let text = "[model]\nbaseline = \"dncnn\"\nwidth = 8\ndepth = 4\n\
+            [[stage]]\nsteps = 1\nbatch = 1\npatch = 32\nlr = 1e-3\n";
+        let config = TrainConfig::parse(text, &[]).expect("valid");
+        let sizes = BaselineConfig::of_run(&config).expect("valid");
+        let sizes = sizes.expect("a baseline");
+        let net = BaselineTrainee::new(&sizes, 1, &Device::flex());
+        let mut checkpoint = Checkpoint {
+            state: State::new(&config.text),
+            weights: named_tensors(&net),
+            ema: NamedTensors::new(),
+            first: NamedTensors::new(),
+            second: NamedTensors::new(),
+        };
+        checkpoint.save_last(run).expect("written");
+        let output = run.join("exported.safetensors");
+        let error = export(run, &output, Dtype::F16, false).expect_err("f32 only");
+        assert!(format!("{error:#}").contains("--dtype f32"), "{error:#}");
+        export(run, &output, Dtype::F32, false).expect("exported");
+        let bytes = read(&output).expect("exported");
+        let loaded = baselines::load(&bytes, &Device::flex()).expect("a baseline");
+        assert_eq!(loaded.config, sizes);
+        assert_eq!(exported(&output, Dtype::F32).expect("the same"), bytes);
+
+        let tensors = std::mem::take(&mut checkpoint.weights).into_iter();
+        checkpoint.weights = tensors
+            .map(|(name, data)| (format!("student.{name}"), data))
+            .collect();
+        checkpoint.save_last(run).expect("written");
+        let error = export(run, &output, Dtype::F32, true).expect_err("a backbone's");
+        assert!(
+            format!("{error:#}").contains("trainer pretrain"),
+            "{error:#}"
+        );
+    }
 }

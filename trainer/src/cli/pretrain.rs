@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
@@ -37,13 +37,17 @@ pub struct PretrainArgs {
     teacher: Option<PathBuf>,
 }
 
-/// Pre-trains a backbone and writes it to `weights.safetensors` in the run's folder, also when
-/// stopped early.
+/// Pre-trains a backbone to the end, and writes it to `weights.safetensors` in the run's folder.
 ///
 /// # Errors
 /// As [`train`]; settings that cannot be, a device that cannot be opened, no usable teacher.
 pub fn run(args: &PretrainArgs) -> Result<ExitCode> {
     let config = TrainConfig::load(&args.run.config, &args.run.set)?;
+    ensure!(
+        config.init.weights.is_none() && config.init.backbone.is_none(),
+        "{}: pre-training starts from random weights; remove [init]",
+        args.run.config.display()
+    );
     match &args.teacher {
         None => self_distil(args, config),
         Some(teacher) => distil(args, config, teacher),
@@ -56,24 +60,29 @@ fn self_distil(args: &PretrainArgs, mut config: TrainConfig) -> Result<ExitCode>
         .run
         .open(&config, |device| SelfDistillation::new(&config, device))?;
     let views = Views::load(&config)?;
-    let outcome = descend(args, model, &views, &config)?;
+    let Some(outcome) = descend(args, model, &views, &config)? else {
+        return Ok(ExitCode::from(FAILED));
+    };
     let backbone = outcome.averaged.teacher.backbone.clone();
     let samples = views.validation(config.validation.samples, config.validation.patch)?;
     let mut found = Value::Null;
     if !samples.is_empty() {
         let collapse = Collapse::measure(&outcome.averaged, &samples)?;
-        terminal::note(&format!(
-            "features deviate by {:.3}; entropy {:.2} of one image, {:.2} of all (at most {:.2}): {}",
-            collapse.feature_deviation,
-            collapse.entropy,
-            collapse.mean_entropy,
-            collapse.largest_entropy,
-            if collapse.is_sound() {
-                "sound"
-            } else {
-                "COLLAPSED, do not use"
-            }
-        ));
+        // A warning is no progress: it comes with --quiet too.
+        if !args.run.quiet || !collapse.is_sound() {
+            terminal::note(&format!(
+                "features deviate by {:.3}; entropy {:.2} of one image, {:.2} of all (at most {:.2}): {}",
+                collapse.feature_deviation,
+                collapse.entropy,
+                collapse.mean_entropy,
+                collapse.largest_entropy,
+                if collapse.is_sound() {
+                    "sound"
+                } else {
+                    "COLLAPSED, do not use"
+                }
+            ));
+        }
         found = json!(collapse);
     }
     finish(args, &outcome, &backbone, &sizes, found)
@@ -89,20 +98,28 @@ fn distil(args: &PretrainArgs, mut config: TrainConfig, teacher: &Path) -> Resul
         Distillation::new(&config, teacher, device)
     })?;
     let views = Views::load(&config)?;
-    let outcome = descend(args, model, &views, &config)?;
+    let Some(outcome) = descend(args, model, &views, &config)? else {
+        return Ok(ExitCode::from(FAILED));
+    };
     let backbone = outcome.averaged.student.clone();
     let from = json!({ "teacher": teacher.file_name().map(|name| name.to_string_lossy()) });
     finish(args, &outcome, &backbone, &sizes, from)
 }
 
+/// Trains to the end; `None` when stopped before, and says how to go on.
 fn descend<M: Trainee + Module>(
     args: &PretrainArgs,
     model: M,
     views: &Views,
     config: &TrainConfig,
-) -> Result<Outcome<M>> {
+) -> Result<Option<Outcome<M>>> {
     let stop = interrupt::listen()?;
-    train(model, views, config, &args.run.options(stop)?)
+    let outcome = train(model, views, config, &args.run.options(stop)?)?;
+    if outcome.stopped {
+        args.run.note_stop(outcome.step);
+        return Ok(None);
+    }
+    Ok(Some(outcome))
 }
 
 fn finish<M>(
@@ -116,15 +133,10 @@ fn finish<M>(
     provenance["pretraining"] = details;
     let backbone = backbone.clone().to_device(&Device::flex());
     let bytes = backbone_to_bytes(&backbone, sizes, Dtype::F32, provenance)?;
-    let folder = args.run.folder();
-    let path = folder.join(WEIGHTS);
+    let path = args.run.folder().join(WEIGHTS);
     write_atomically(&path, &bytes)?;
     if !args.run.quiet {
         terminal::note(&format!("backbone: {}", path.display()));
-    }
-    if outcome.stopped {
-        args.run.note_stop(outcome.step);
-        return Ok(ExitCode::from(FAILED));
     }
     Ok(ExitCode::SUCCESS)
 }

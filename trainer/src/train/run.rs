@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
-use crate::checkpoint::{BEST, Checkpoint, State};
+use crate::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS, State, write_atomically};
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::log::{Entry, Log};
@@ -67,23 +67,25 @@ impl<'a, M: Trainee> Run<'a, M> {
             .next()
             .context("the model has no parameters")?;
         let device = device.without_autodiff();
-        fs::create_dir_all(&options.out)
-            .with_context(|| format!("{}: cannot make the folder", options.out.display()))?;
 
         let mut state = State::new(&config.text);
         let mut optimizer = Optimizer::new(&config.optimizer);
         let checkpoint = match &options.resume {
             Some(path) => Some((path, Checkpoint::load(path)?)),
-            None => {
-                let last = options.out.join(crate::checkpoint::LAST);
-                ensure!(
-                    !last.exists(),
-                    "{}: holds another run; continue it with --resume or choose another folder",
-                    options.out.display()
-                );
-                None
-            }
+            None => None,
         };
+        let source = options.resume.as_deref().map(folder_of);
+        let elsewhere = source
+            .as_deref()
+            .filter(|source| !is_same_folder(source, &options.out));
+        if source.is_none() || elsewhere.is_some() {
+            let taken = [LAST, PREVIOUS].map(|name| options.out.join(name).exists());
+            ensure!(
+                !taken.contains(&true),
+                "{}: holds another run; continue it with --resume or choose another folder",
+                options.out.display()
+            );
+        }
         let mut model = model;
         if let Some((path, checkpoint)) = &checkpoint {
             let unfit = || format!("{}: cannot be continued", path.display());
@@ -109,11 +111,12 @@ impl<'a, M: Trainee> Run<'a, M> {
         if let Some((_, checkpoint)) = &checkpoint {
             ema.load(&checkpoint.ema, &device);
         }
-        let log_source = options.resume.as_deref().map(|path| match path.is_dir() {
-            true => path,
-            false => path.parent().unwrap_or(Path::new(".")),
-        });
-        let log = Log::open(&options.out, log_source, state.step)?;
+        fs::create_dir_all(&options.out)
+            .with_context(|| format!("{}: cannot make the folder", options.out.display()))?;
+        if let Some(source) = elsewhere {
+            carry_best(source, &options.out)?;
+        }
+        let log = Log::open(&options.out, source.as_deref(), state.step)?;
         let validated = log.entries()?.iter().rev().find_map(|entry| match entry {
             Entry::Validation { step, psnr, .. } => Some((*step, *psnr)),
             _ => None,
@@ -370,7 +373,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             model: self.model,
             step: self.state.step,
             seconds: self.state.seconds,
-            checkpoint: self.options.out.join(crate::checkpoint::LAST),
+            checkpoint: self.options.out.join(LAST),
         })
     }
 
@@ -386,6 +389,34 @@ impl<'a, M: Trainee> Run<'a, M> {
             _ => "There is no checkpoint yet".to_owned(),
         }
     }
+}
+
+/// The folder of a run, which is named itself or by a checkpoint in it.
+fn folder_of(run: &Path) -> PathBuf {
+    match run.parent() {
+        _ if run.is_dir() => run.to_owned(),
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Whether both paths lead to one folder, which is there.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// Copies the best checkpoint of a run that goes on in another folder: it may stay the best.
+fn carry_best(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.join(BEST), to.join(BEST));
+    if !from.exists() {
+        return Ok(());
+    }
+    let bytes = fs::read(&from).with_context(|| format!("{}: cannot be read", from.display()))?;
+    write_atomically(&to, &bytes)
+        .with_context(|| format!("{}: cannot write the checkpoint", to.display()))
 }
 
 fn progress_bar(steps: u64, done: u64, quiet: bool) -> ProgressBar {

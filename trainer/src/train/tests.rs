@@ -571,3 +571,33 @@ fn another_run_is_not_overwritten_and_another_model_is_refused() {
     );
     assert!(complaint(refused).contains("first.bias"));
 }
+
+#[test]
+fn a_run_goes_on_in_an_empty_folder_with_its_best_but_not_over_another_run() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let [one, other, empty, typo] =
+        ["one", "other", "empty", "typo"].map(|name| folder.path().join(name));
+    let stop = AtomicBool::new(false);
+    let config = config([2, 1]);
+    let run = |out: &Path, resume: Option<&Path>| {
+        let model = Tiny::new(&device());
+        let options = options(out, resume, &stop);
+        train(model, &Synthetic::new(&stop), &config, &options)
+    };
+    run(&one, None).expect("3 steps");
+    run(&other, None).expect("3 steps");
+    let before = fs::read(other.join(LAST)).expect("a checkpoint");
+    for from in [one.clone(), one.join(LAST)] {
+        assert!(complaint(run(&other, Some(&from))).contains("holds another run"));
+    }
+    assert_eq!(fs::read(other.join(LAST)).expect("a checkpoint"), before);
+
+    // All steps are done: nothing here can be better.
+    run(&empty, Some(&one)).expect("no step");
+    let best = |folder: &Path| fs::read(folder.join(BEST)).expect("the best");
+    assert_eq!(best(&empty), best(&one));
+    run(&one.join("../one"), Some(&one)).expect("the same folder");
+
+    assert!(complaint(run(&typo, Some(&typo))).contains("typo"));
+    assert!(!typo.exists());
+}
