@@ -1,5 +1,6 @@
 // node assemble.mjs MODULES DIST [WASM_OPT]: puts the page together from web/www, the modules that
 // wasm-bindgen made, and the weights. Large files get names with a hash of their content.
+// node assemble.mjs --check DIST: only whether that folder may be replaced.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,17 +13,22 @@ import { pack } from './pack.mjs';
 const [modulesFolder, target, wasmOpt] = process.argv.slice(2);
 if (!target) throw new Error('usage: node assemble.mjs MODULES DIST [WASM_OPT]');
 const dist = resolve(target);
-if (existsSync(dist) && readdirSync(dist).length > 0 && !existsSync(join(dist, 'assets.js'))) {
-  throw new Error(`${dist} holds something else than the page: it is not replaced`);
+// Made beside the old one, which goes only when the new one is complete.
+const fresh = `${dist}.new`;
+const MARK = '// Written by web/build.\n';
+for (const folder of [dist, fresh]) {
+  if (!isOurs(folder)) throw new Error(`${folder} holds something else than the page: it is not replaced`);
 }
+if (modulesFolder === '--check') process.exit();
 const here = fileURLToPath(new URL('.', import.meta.url));
 const WEIGHTS = join(here, '../core/weights/nano.safetensors');
 const LIMITS = { first: 8e6, cpu: 4e6 };
 const SAMPLES = ['noisy', 'rainy', 'hazy', 'blurred'];
 
-// Made beside the old one, which goes only when the new one is complete.
-const fresh = `${dist}.new`;
 rmSync(fresh, { recursive: true, force: true });
+mkdirSync(fresh, { recursive: true });
+// First, so that one that stays unfinished is known the next time.
+writeFileSync(join(fresh, 'assets.js'), MARK);
 cpSync(join(here, 'www'), fresh, { recursive: true });
 
 const modules = {};
@@ -33,6 +39,13 @@ writeServiceWorker();
 rmSync(dist, { recursive: true, force: true });
 renameSync(fresh, dist);
 report();
+
+/** Whether a folder is missing, empty, or was made by this program. */
+function isOurs(folder) {
+  if (!existsSync(folder) || readdirSync(folder).length === 0) return true;
+  const assets = join(folder, 'assets.js');
+  return existsSync(assets) && readFileSync(assets, 'utf8').startsWith(MARK);
+}
 
 function addModule(name) {
   const wasm = addHashed(`${name}.wasm`, readFileSync(optimised(name)));
@@ -83,7 +96,7 @@ function addHashed(name, bytes) {
 function writeAssets() {
   const samples = SAMPLES.map((name) => ({ name, file: `samples/${name}.jpg` }));
   const lines = Object.entries({ modules, weights, samples }).map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};\n`);
-  writeFileSync(join(fresh, 'assets.js'), `// Written by web/build.\n${lines.join('')}`);
+  writeFileSync(join(fresh, 'assets.js'), MARK + lines.join(''));
 }
 
 function writeServiceWorker() {

@@ -31,7 +31,9 @@ pub(crate) async fn open() -> Result<Device, JsError> {
 #[wasm_bindgen(start)]
 pub fn start() {
     std::panic::set_hook(Box::new(|panic| {
-        report_error(js_sys::Error::new(&panic.to_string()));
+        // Not where: that is a path of the machine that built this.
+        let message = panic.payload_as_str().unwrap_or("the network failed");
+        report_error(js_sys::Error::new(message));
     }));
 }
 

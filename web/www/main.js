@@ -34,7 +34,7 @@ let stop = new AbortController();
 
 /** What uses the view goes one after the other. */
 let turns = Promise.resolve();
-const inTurn = (action) => (turns = turns.then(action).catch(({ message }) => status(`Error: ${message}`)));
+const inTurn = (action) => (turns = turns.then(action).catch(complain));
 
 element('file').addEventListener('change', ({ target }) => {
   take([...target.files]);
@@ -43,7 +43,7 @@ element('file').addEventListener('change', ({ target }) => {
 });
 element('restore').addEventListener('click', again);
 element('cancel').addEventListener('click', cancel);
-element('download').addEventListener('click', () => inTurn(() => save(queue.current)));
+element('download').addEventListener('click', () => save(queue.current).catch(complain));
 element('download-all').addEventListener('click', () => inTurn(saveAll));
 element('clear').addEventListener('click', () => inTurn(clear));
 element('weights').addEventListener('change', ({ target }) => {
@@ -57,14 +57,15 @@ acceptDrops();
 offerSamples();
 buttons();
 // The page can be used by now; the network comes after it.
-addEventListener('load', () => setTimeout(() => engine.open().catch((error) => error instanceof Cancelled || status(`Error: ${error.message}`))));
+addEventListener('load', () => setTimeout(prepare));
 if ('serviceWorker' in navigator) navigator.serviceWorker.register('service-worker.js').catch(() => {});
 
 /** Adds photos to the queue and works through it. */
 function take(files) {
   if (files.length === 0) return;
-  // A list grows; a single photo gives way to the next one, if done not before that can be opened.
-  const replaces = !working && queue.items.length === 1 ? queue.items[0] : undefined;
+  // A list grows; a single photo that does not wait gives way to the next one, if done not before that can be opened.
+  const only = !working && queue.items.length === 1 ? queue.items[0] : undefined;
+  const replaces = only?.state === 'waiting' ? undefined : only;
   if (replaces && replaces.state !== 'done') queue.remove(replaces);
   const [first] = queue.add(files);
   if (replaces?.state === 'done') first.replaces = replaces;
@@ -90,8 +91,9 @@ async function work() {
   let summary = '';
   for (let item = queue.next(); item; item = queue.next()) {
     summary = await restore(item).catch((error) => {
-      item.state = error instanceof Cancelled ? 'cancelled' : 'failed';
-      if (item.state === 'cancelled') return 'Cancelled.';
+      const cancelled = error instanceof Cancelled;
+      item.state = ended(item, cancelled ? 'cancelled' : 'failed');
+      if (cancelled) return 'Cancelled.';
       failures.push(`${item.file.name}: ${error.message}`);
       // It was no photo; the one in view stays.
       if (item.replaces) queue.remove(item);
@@ -113,16 +115,16 @@ async function restore(item) {
   stop = new AbortController();
   opening(item);
   await show(item);
-  item.restored = item.scores = undefined;
   if (doing) status(doing);
+  let scores;
   let began = performance.now();
   await engine.restore(item.file, stop.signal, {
     restart() {
       viewer.restart();
       progress(0, 1);
     },
-    gate({ scores }) {
-      item.scores = scores;
+    gate(found) {
+      scores = found.scores;
       explain(scores);
     },
     rows: (rows) => viewer.rows(rows),
@@ -132,12 +134,18 @@ async function restore(item) {
       const left = ((performance.now() - began) / done) * (total - done);
       status(`Restoring ${item.file.name}: tile ${Math.min(done + 1, total)} of ${total}${done > 0 ? `, ${duration(left)} left` : ''}`);
     },
-  }).catch((error) => {
-    viewer.restart();
+  }).catch(async (error) => {
+    // The result of an earlier time comes back.
+    const earlier = item.finished && (await createImageBitmap(item.restored).catch(() => undefined));
+    if (!earlier) item.finished = item.restored = item.scores = undefined;
+    viewer.restart(earlier);
+    earlier?.close();
+    explain(item.scores);
     progress(0, 1);
     throw error;
   });
-  item.state = 'done';
+  Object.assign(item, { state: 'done', finished: true, restored: undefined, scores });
+  explain(scores);
   const seconds = (performance.now() - began) / 1000;
   const { width, height } = viewer.result;
   const speed = (width * height) / 1e6 / seconds;
@@ -145,14 +153,14 @@ async function restore(item) {
   return `Done: ${item.file.name}, ${width} x ${height}, in ${duration(seconds * 1000)}.`;
 }
 
-/** Puts a photo into view; the one that leaves it is kept compressed. */
+/** Puts a photo into view; the result that leaves it is kept compressed. */
 async function show(item) {
   const left = queue.current;
+  if (left?.finished && left !== item.replaces) left.restored ??= await viewer.keep();
   const bitmap = await decode(item.file);
   const restored = item.restored && (await createImageBitmap(item.restored));
   try {
     viewer.check(bitmap);
-    if (left && left !== item && left !== item.replaces && left.state === 'done') left.restored ??= await viewer.keep();
     queue.current = undefined;
     viewer.open(bitmap, restored);
   } finally {
@@ -182,8 +190,13 @@ function look(item) {
 function cancel() {
   if (!working) return;
   status('Cancelling');
-  for (const item of queue.in('waiting')) item.state = 'cancelled';
+  for (const item of queue.in('waiting')) item.state = ended(item, 'cancelled');
   stop.abort();
+}
+
+/** The state of a photo whose restoration ended without a result: one that it had before stays. */
+function ended(item, state) {
+  return item.finished ? 'done' : state;
 }
 
 function clear() {
@@ -194,7 +207,7 @@ function clear() {
   buttons();
 }
 
-/** Saves the photo in view as it is seen, at the chosen strength. */
+/** Saves the photo in view as it is seen now, at the chosen strength; another may come into view meanwhile. */
 async function save(item) {
   if (item?.state !== 'done') return;
   const link = document.createElement('a');
@@ -205,10 +218,21 @@ async function save(item) {
 }
 
 async function saveAll() {
+  const failures = [];
   for (const item of queue.in('done')) {
-    if (item !== queue.current) await show(item);
-    await save(item);
+    try {
+      if (item !== queue.current) await show(item);
+      await save(item);
+    } catch ({ message }) {
+      failures.push(`${item.file.name}: ${message}`);
+    }
   }
+  if (failures.length > 0) status(`Error: ${failures.join('; ')}.`);
+}
+
+/** Opens the engine before a photo needs it. */
+function prepare() {
+  engine.open().catch((error) => error instanceof Cancelled || complain(error));
 }
 
 function changeWeights(file) {
@@ -221,6 +245,7 @@ function changeWeights(file) {
       status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
     } catch (error) {
       status(`Error: ${error.message}. The weights in use before stay.`);
+      prepare();
     }
   });
 }
@@ -257,6 +282,10 @@ function opening(item) {
 
 function status(text) {
   element('status').textContent = text;
+}
+
+function complain({ message }) {
+  status(`Error: ${message}`);
 }
 
 function progress(done, total) {

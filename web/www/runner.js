@@ -3,6 +3,8 @@
 // In: first { script, module, weights }, then tiles { height, width, planar, survey, sums? }.
 // Out: { output } for each tile, or { message } if it fails.
 
+import { reason } from './reason.js';
+
 let restorer;
 
 addEventListener('message', async ({ data }) => {
@@ -15,7 +17,7 @@ addEventListener('message', async ({ data }) => {
     const output = await (await restorer).run(height, width, planar, survey, sums);
     postMessage({ output }, [output.buffer]);
   } catch (error) {
-    postMessage({ message: String(error?.message ?? error) });
+    postMessage({ message: reason(error) });
   }
 });
 

@@ -75,9 +75,12 @@ export class Viewer {
     this.#layOut();
   }
 
-  /** Forgets what has been restored. */
-  restart() {
-    draw(this.#restored, this.#before);
+  /**
+   * Forgets what has been restored.
+   * @param {ImageBitmap} [restored] comes in its place, of the same size
+   */
+  restart(restored = this.#before) {
+    draw(this.#restored, restored);
     this.mix();
   }
 

@@ -9,6 +9,7 @@
 import { modules, weights as builtin } from './assets.js';
 import { decode, PhotoError } from './photo.js';
 import { Pool } from './pool.js';
+import { reason } from './reason.js';
 import { load, LoadError } from './store.js';
 import { unpack } from './weights.js';
 
@@ -130,9 +131,13 @@ function megabytes(bytes) {
 }
 
 function failed(error) {
-  const message = String(error?.message ?? error);
-  // The library's message names the weights first when the file is at fault.
-  const faults = { photo: error instanceof PhotoError, connection: error instanceof LoadError, weights: message.startsWith('weights:') };
+  const message = reason(error);
+  // The library's messages begin with what is at fault.
+  const faults = {
+    photo: error instanceof PhotoError || message.startsWith('invalid image:'),
+    connection: error instanceof LoadError,
+    weights: message.startsWith('weights:'),
+  };
   const fault = Object.keys(faults).find((fault) => faults[fault]) ?? 'device';
   tell('failed', { message, fault });
 }
