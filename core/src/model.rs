@@ -47,7 +47,7 @@ pub struct GuidanceConfig {
     pub gate_hidden: usize,
     /// Stages that are guided: encoder levels 1 to 3 and the latent, 4.
     pub stages: Vec<usize>,
-    /// See [`DrFusion::new`].
+    /// See [`DrFusion::new`]; equation (5) to the letter is `false`.
     #[serde(default = "yes")]
     pub pixel_mean: bool,
 }
@@ -96,7 +96,8 @@ impl GuidanceConfig {
 }
 
 impl DinoIrConfig {
-    /// Paper parity: the published Restormer guided by DINOv2 ViT-S/14.
+    /// Paper parity: the published Restormer guided by DINOv2 ViT-S/14. One thing is ours: D-R fusion's products are
+    /// means over pixels (`pixel_mean`), so that they do not depend on the size of the tile.
     pub fn full() -> Self {
         Self {
             restormer: RestormerConfig::default(),
@@ -207,7 +208,7 @@ impl DinoIr {
         self.forward_by(image, &mut Sums::Own)
     }
 
-    /// As [`forward`](Self::forward), by the sums over pixels that it is told to take.
+    /// As [`forward`](Self::forward), with its shapes, by the sums over pixels that it is told to take.
     pub fn forward_by(&self, image: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
         match &self.guidance {
             Some(guidance) if !guidance.stages.is_empty() => {

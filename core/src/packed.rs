@@ -134,7 +134,11 @@ impl Packed {
         self.forward_watched(image, size, &mut |_| {})
     }
 
-    /// The sums over pixels that [`forward`](Self::forward) takes on its way, see [`crate::model::sums`].
+    /// The sums over pixels that [`forward`](Self::forward) takes on its way, see [`crate::model::sums`]: of all
+    /// channel attentions and D-R fusions one after the other.
+    ///
+    /// # Shapes
+    /// - `image`: `[3, height, width]`, `size` being height and width
     ///
     /// # Panics
     /// If the size is not as said.
@@ -147,6 +151,10 @@ impl Packed {
     }
 
     /// As [`forward`](Self::forward), by the sums of a survey.
+    ///
+    /// # Shapes
+    /// - `image`, output: `[3, height, width]`, `size` being height and width
+    /// - `survey`: as [`survey`](Self::survey) gives it, of an image of any size
     ///
     /// # Panics
     /// If the size is not as said, or the survey is of another net.

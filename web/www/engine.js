@@ -74,8 +74,17 @@ export class Engine {
    *   `restart` when the work begins again on smaller tiles or another device
    */
   async restore(file, signal, photo) {
+    let ended = false;
+    signal.addEventListener('abort', () => this.#cancel(() => ended));
+    try {
+      return await this.#restore(file, signal, photo);
+    } finally {
+      ended = true;
+    }
+  }
+
+  async #restore(file, signal, photo) {
     let tile = TILE;
-    signal.addEventListener('abort', () => this.#cancel());
     for (;;) {
       photo.restart();
       try {
@@ -99,16 +108,15 @@ export class Engine {
     }
   }
 
-  #cancel() {
-    const wait = this.#wait;
-    if (!wait) return;
+  #cancel(ended) {
+    if (!this.#wait) return;
     this.#worker?.postMessage({ type: 'cancel' });
-    // Between two tiles the worker notices by itself; while it loads, or hangs, it does not.
+    // Between two tiles the worker notices by itself; while it loads, hangs, or gives way to another device, it does not.
     setTimeout(() => {
-      if (this.#wait === wait) {
-        this.#stop();
-        wait.reject(new Cancelled());
-      }
+      const wait = this.#wait;
+      if (!wait || ended()) return;
+      this.#stop();
+      wait.reject(new Cancelled());
     }, PATIENCE);
   }
 

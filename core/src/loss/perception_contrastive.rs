@@ -46,14 +46,14 @@ impl PerceptionContrastive {
         Self { weights, ..self }
     }
 
-    /// The loss, `[1]`; `backbone` is frozen.
+    /// The loss, `[1]`, zero without blocks; blocks that `backbone` lacks add nothing. It is frozen.
     pub fn forward(&self, backbone: &Dinov2, triplet: Triplet) -> Tensor<1> {
+        let device = triplet.restored.device();
         let psi = |image: Tensor<4>| backbone.features(image, &self.blocks).blocks;
         let fixed = |image: Tensor<4>| psi(image.detach());
         let restored = psi(triplet.restored);
         let clean = fixed(triplet.clean);
         let degraded = fixed(triplet.degraded);
-        let device = restored[0].device();
         let mut loss = Tensor::zeros([1], &device);
         let features = restored.into_iter().zip(clean).zip(degraded);
         for (((v, positive), negative), weight) in features.zip(&self.weights) {
