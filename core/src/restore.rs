@@ -300,6 +300,13 @@ pub fn plan<N: Network + ?Sized>(
     Ok(TilePlan::new(width, height, &larger, &bytes).unwrap_or(plan))
 }
 
+/// What to do about values that are not finite, which neither sound weights nor a sound device give.
+fn broken(what: &str) -> Error {
+    Error::Device(format!(
+        "{what}: its weights or its device are broken; take other weights or the device cpu"
+    ))
+}
+
 fn report(callback: ProgressCallback<'_>, progress: Progress) -> Result<()> {
     match callback(progress) {
         ControlFlow::Continue(()) => Ok(()),

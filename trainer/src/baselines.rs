@@ -54,7 +54,7 @@ impl BaselineConfig {
         let sizes: Self = read_section("model", &config.model)?;
         sizes.validate()?;
         ensure!(
-            config.init.weights.is_none() && config.init.backbone.is_none(),
+            config.init.is_random(),
             "{} starts from random weights; remove [init]",
             sizes.name()
         );

@@ -31,6 +31,13 @@ pub const PREVIOUS: &str = "previous.safetensors";
 /// The one with the best validation PSNR.
 pub const BEST: &str = "best.safetensors";
 
+/// Whether a folder holds a run that can be resumed.
+pub fn holds_run(folder: &Path) -> bool {
+    [LAST, PREVIOUS]
+        .iter()
+        .any(|name| folder.join(name).exists())
+}
+
 /// Whether the bytes of a safetensors file are a checkpoint.
 pub fn is_checkpoint(bytes: &[u8]) -> bool {
     SafeTensors::read_metadata(bytes).is_ok_and(|(_, metadata)| {
@@ -171,7 +178,7 @@ impl Checkpoint {
         let last = path.join(LAST);
         let previous = path.join(PREVIOUS);
         ensure!(
-            last.exists() || previous.exists(),
+            holds_run(path),
             "{}: no checkpoint ({LAST}) in this folder",
             path.display()
         );

@@ -84,6 +84,13 @@ pub struct InitConfig {
     pub backbone: Option<PathBuf>,
 }
 
+impl InitConfig {
+    /// Whether everything starts from random weights.
+    pub fn is_random(&self) -> bool {
+        self.weights.is_none() && self.backbone.is_none()
+    }
+}
+
 /// A whole training run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

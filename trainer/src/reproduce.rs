@@ -13,7 +13,7 @@ use dino_ir::restore::{ImageSink, Options, Restorer};
 use dino_ir::weights::{Dtype, Loaded, to_bytes};
 use serde::Serialize;
 
-use crate::checkpoint::{LAST, PREVIOUS, write_atomically};
+use crate::checkpoint::{holds_run, write_atomically};
 use crate::config::TrainConfig;
 use crate::devices;
 use crate::eval::table::{TABLE3, TABLE5, TABLE6, Table};
@@ -24,6 +24,9 @@ use crate::rgb::Rgb;
 use crate::train::{RunOptions, train};
 use crate::trainee::{DinoIrTrainee, Photos};
 use crate::weights::run_provenance;
+
+/// The reproduced table, in the folder of the runs.
+pub const TABLE: &str = "table.json";
 
 /// How much is spent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -210,7 +213,7 @@ pub fn reproduce(options: &ReproduceOptions, stop: &AtomicBool) -> Result<Option
 /// Checks, before hours of training, that there are test sets, of which the first photos can be measured, and that the
 /// table can be written.
 fn check(options: &ReproduceOptions) -> Result<()> {
-    output::check(&options.out.join("table.json"), true)?;
+    output::check(&options.out.join(TABLE), true)?;
     let untouched = |photo: &Rgb| -> Result<Rgb> { Ok(photo.clone()) };
     evaluated(&untouched, options, Some(1), "input")?;
     Ok(())
@@ -232,12 +235,9 @@ fn finished(
     quiet: bool,
 ) -> Result<Option<Run>> {
     let (trainee, sizes) = DinoIrTrainee::new(config, &config.autodiff(device))?;
-    let begun = [LAST, PREVIOUS]
-        .iter()
-        .any(|name| folder.join(name).is_file());
     let run = RunOptions {
         out: folder.to_owned(),
-        resume: begun.then(|| folder.to_owned()),
+        resume: holds_run(folder).then(|| folder.to_owned()),
         stop,
         others: Vec::new(),
         quiet,

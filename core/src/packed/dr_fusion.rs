@@ -208,7 +208,10 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
                     add_scaled(row, *weight, sum);
                 }
             }
-            let to = y.at(channel, 0).start;
+            // SAFETY: each channel of the caller's map is one task's; its rows lie one after the other.
+            let to = unsafe {
+                core::slice::from_raw_parts_mut(y.at(channel, 0).start, y.height * y.width)
+            };
             match &columns {
                 Columns::Matrix(matrix) => {
                     let product = Product {
@@ -222,24 +225,26 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
                         c_stride: y.width,
                         accumulate: false,
                     };
-                    // SAFETY: each channel of the caller's map is one task's.
-                    unsafe { multiply(&product, to) };
+                    // SAFETY: the rows and columns of the product are this channel's.
+                    unsafe { multiply(&product, to.as_mut_ptr()) };
                 }
                 Columns::Taps(taps) => {
-                    // SAFETY: the same; a channel's rows lie one after the other.
-                    let to = unsafe { core::slice::from_raw_parts_mut(to, y.pixels()) };
-                    to.fill(0.0);
-                    for (from, to) in sums.chunks_exact(x.width).zip(to.chunks_exact_mut(y.width)) {
-                        for (value, (first, weights)) in from.iter().zip(taps) {
-                            for (to, weight) in to[*first..].iter_mut().zip(weights) {
-                                *to += value * weight;
-                            }
-                        }
-                    }
+                    let rows = sums.chunks_exact(x.width).zip(to.chunks_exact_mut(y.width));
+                    rows.for_each(|(from, to)| spread(from, taps, to));
                 }
             }
         },
     );
+}
+
+/// The adjoint of gathering by taps: each value of `from` goes to where its taps came from.
+fn spread(from: &[f32], taps: &[(usize, Vec<f32>)], to: &mut [f32]) {
+    to.fill(0.0);
+    for (value, (first, weights)) in from.iter().zip(taps) {
+        for (to, weight) in to[*first..].iter_mut().zip(weights) {
+            *to += value * weight;
+        }
+    }
 }
 
 /// Weights of a larger matrix are taken one by one: a long side would make it as large as its square.

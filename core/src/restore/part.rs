@@ -219,6 +219,15 @@ mod tests {
         Image::new(width, height, pixels.collect()).expect("a good image")
     }
 
+    fn area(x: usize, y: usize, width: usize, height: usize) -> Area {
+        Area {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+
     fn restore(area: Area, options: &Options) -> Vec<f32> {
         let mut sink = ImageSink::new(area.width, area.height).expect("a size");
         Restorer::new(Wide, &Device::flex())
@@ -232,12 +241,7 @@ mod tests {
     #[test]
     fn is_what_the_whole_image_gives_there() {
         let image = photo();
-        let area = Area {
-            x: 301,
-            y: 17,
-            width: 50,
-            height: 41,
-        };
+        let area = area(301, 17, 50, 41);
         // In one tile, and in tiles of 128 that all go by one survey.
         for tile in [None, Some(128)] {
             // No weight where a tile's end is felt.
@@ -261,12 +265,7 @@ mod tests {
 
     #[test]
     fn strength_0_copies_the_area() {
-        let area = Area {
-            x: 3,
-            y: 5,
-            width: 7,
-            height: 2,
-        };
+        let area = area(3, 5, 7, 2);
         let options = Options {
             strength: 0.0,
             ..Options::default()
@@ -278,12 +277,6 @@ mod tests {
 
     #[test]
     fn the_network_sees_what_is_around() {
-        let area = |x, y, width, height| Area {
-            x,
-            y,
-            width,
-            height,
-        };
         let image = area(0, 0, 300, 200);
         assert_eq!(
             surroundings(area(101, 90, 10, 10), image, &Wide),
@@ -319,19 +312,9 @@ mod tests {
 
     #[test]
     fn a_small_area_is_seen_with_as_much_as_a_tile_has() {
-        let image = Area {
-            x: 0,
-            y: 0,
-            width: 1000,
-            height: 200,
-        };
+        let image = area(0, 0, 1000, 200);
         for (x, expected) in [(500, (376, 264)), (0, (0, 256)), (990, (744, 256))] {
-            let area = Area {
-                x,
-                y: 90,
-                width: 10,
-                height: 10,
-            };
+            let area = area(x, 90, 10, 10);
             let part = surroundings(area, image, &Demanding);
             assert_eq!((part.x, part.width), expected);
             assert_eq!((part.y, part.height), (0, 200));
@@ -340,12 +323,7 @@ mod tests {
 
     #[test]
     fn an_area_has_tiles_of_its_own() {
-        let area = Area {
-            x: 301,
-            y: 17,
-            width: 50,
-            height: 41,
-        };
+        let area = area(301, 17, 50, 41);
         let options = Options {
             tile: Some(128),
             ..Options::default()

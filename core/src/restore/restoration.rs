@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::dihedral::Dihedral;
 use super::part::Part;
 use super::survey::Survey;
-use super::{Area, Options, Source, TilePlan};
+use super::{Area, Options, Source, TilePlan, broken};
 use crate::blend::Band;
 use crate::tile::{Tile, reflect};
 use crate::{Error, Result};
@@ -232,11 +232,7 @@ impl Restoration {
         }
         let replaced = current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
         if 3 * replaced == output.len() as u64 {
-            return Err(Error::Device(
-                "the network gave no finite value in a whole tile: its weights or its device are broken; \
-                 take other weights or the device cpu"
-                    .to_owned(),
-            ));
+            return Err(broken("the network gave no finite value in a whole tile"));
         }
         self.replaced += replaced;
         self.done += 1;

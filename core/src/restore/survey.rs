@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::broken;
 use crate::tile::{Tile, TilePlan};
 use crate::{Error, Result};
 
@@ -68,11 +69,7 @@ impl Survey {
             )));
         }
         if sums.iter().any(|sum| !sum.is_finite()) {
-            return Err(Error::Device(
-                "the network's sums are not finite: its weights or its device are broken; take other weights or the \
-                 device cpu"
-                    .to_owned(),
-            ));
+            return Err(broken("the network's sums are not finite"));
         }
         for (mean, sum) in mean.iter_mut().zip(sums) {
             *mean += sum / self.tiles.len() as f32;

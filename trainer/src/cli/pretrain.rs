@@ -44,7 +44,7 @@ pub struct PretrainArgs {
 pub fn run(args: &PretrainArgs) -> Result<ExitCode> {
     let config = TrainConfig::load(&args.run.config, &args.run.set)?;
     ensure!(
-        config.init.weights.is_none() && config.init.backbone.is_none(),
+        config.init.is_random(),
         "{}: pre-training starts from random weights; remove [init]",
         args.run.config.display()
     );

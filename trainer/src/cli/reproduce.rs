@@ -9,7 +9,7 @@ use dino_ir::device::DeviceChoice;
 
 use super::{FAILED, parse_count, parse_with};
 use crate::checkpoint::write_atomically;
-use crate::reproduce::{Ablation, ReproduceOptions, Scale, reproduce};
+use crate::reproduce::{Ablation, ReproduceOptions, Scale, TABLE, reproduce};
 use crate::{interrupt, terminal};
 
 /// Arguments of `reproduce`.
@@ -72,7 +72,7 @@ pub fn run(args: &ReproduceArgs) -> Result<ExitCode> {
         return Ok(ExitCode::from(FAILED));
     };
     let json = serde_json::to_string_pretty(&table)?;
-    let path = args.output.join("table.json");
+    let path = args.output.join(TABLE);
     write_atomically(&path, (json.clone() + "\n").as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     if args.json {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dino_ir::restore::Area;
 
 use super::side_by_side;
 use crate::rgb::{Rgb, dimensions};
@@ -24,6 +25,16 @@ impl Half {
         match self {
             Self::Left => 0,
             Self::Right => width - width / 2,
+        }
+    }
+
+    /// Where it is in a picture of that width and height.
+    pub fn area(self, (width, height): (usize, usize)) -> Area {
+        Area {
+            x: self.start(width),
+            y: 0,
+            width: width / 2,
+            height,
         }
     }
 
@@ -65,7 +76,11 @@ impl PairFiles {
     /// # Errors
     /// Names the file.
     pub fn load_degraded(&self) -> Result<Rgb> {
-        Ok(cut(Rgb::load(&self.degraded)?, self.half))
+        let picture = Rgb::load(&self.degraded)?;
+        Ok(match self.half {
+            Some(half) => crop(&picture, half.area((picture.width, picture.height))),
+            None => picture,
+        })
     }
 
     /// Reads the truth, without the border that its degraded photo lacks.
@@ -73,37 +88,36 @@ impl PairFiles {
     /// # Errors
     /// Names the file.
     pub fn load_clean(&self) -> Result<Rgb> {
-        let truth = cut(Rgb::load(&self.clean)?, self.half.map(Half::other));
-        let (width, height) = (truth.width, truth.height);
-        Ok(match self.border((width, height)) {
-            0 => truth,
-            border => truth.crop(border, border, width - 2 * border, height - 2 * border),
+        let picture = Rgb::load(&self.clean)?;
+        Ok(match self.truth((picture.width, picture.height)) {
+            Some(truth) => crop(&picture, truth),
+            None => picture,
         })
     }
 
-    /// Pixels to cut off each side of the truth, which is of that size: SOTS indoor's truths have a border of 10 that
-    /// their hazy photos lack.
-    pub fn border(&self, truth: (usize, usize)) -> usize {
+    /// Where the truth is in its file, a picture of that width and height, if it is not all of it: one of two halves, or
+    /// what a border surrounds. SOTS indoor's truths have one of 10 pixels that their hazy photos lack.
+    pub fn truth(&self, size: (usize, usize)) -> Option<Area> {
         const BORDER: usize = 10;
+        if let Some(degraded) = self.half {
+            return Some(degraded.other().area(size));
+        }
         if self.degraded == self.clean {
-            return 0;
+            return None;
         }
         // Whoever reads the degraded photo complains if it cannot be read.
-        match dimensions(&self.degraded) {
-            Ok((width, height)) if (width + 2 * BORDER, height + 2 * BORDER) == truth => BORDER,
-            _ => 0,
-        }
+        let (width, height) = dimensions(&self.degraded).ok()?;
+        ((width + 2 * BORDER, height + 2 * BORDER) == size).then_some(Area {
+            x: BORDER,
+            y: BORDER,
+            width,
+            height,
+        })
     }
 }
 
-fn cut(picture: Rgb, half: Option<Half>) -> Rgb {
-    match half {
-        None => picture,
-        Some(half) => {
-            let (start, width) = (half.start(picture.width), picture.width / 2);
-            picture.crop(start, 0, width, picture.height)
-        }
-    }
+fn crop(picture: &Rgb, area: Area) -> Rgb {
+    picture.crop(area.x, area.y, area.width, area.height)
 }
 
 /// A way in which a set lies on disk.

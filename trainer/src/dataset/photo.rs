@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
+use dino_ir::restore::Area;
 
 use super::layout::{Half, PairFiles};
 use crate::degrade::blur::mirror;
@@ -40,37 +41,32 @@ impl Photo {
         })
     }
 
-    /// The truth in a pair's clean file: its half of it, or what its border surrounds.
+    /// The truth in a pair's clean file, which this is.
     pub(super) fn truth(self, pair: &PairFiles) -> Self {
-        if let Some(degraded) = pair.half {
-            return self.half(degraded.other());
-        }
-        match pair.border((self.width, self.height)) {
-            0 => self,
-            border => {
-                let (width, height) = (self.width - 2 * border, self.height - 2 * border);
-                self.crop(border, border, width, height)
-            }
+        match pair.truth((self.width, self.height)) {
+            Some(truth) => self.crop(truth),
+            None => self,
         }
     }
 
     /// One half of a picture that holds two side by side.
     pub(super) fn half(self, half: Half) -> Self {
-        let (start, width, height) = (half.start(self.width), self.width / 2, self.height);
-        self.crop(start, 0, width, height)
+        let area = half.area((self.width, self.height));
+        self.crop(area)
     }
 
-    /// The rectangle with its corner at (`x`, `y`), which must lie inside.
-    fn crop(self, x: usize, y: usize, width: usize, height: usize) -> Self {
+    /// What lies in the area, which must be inside.
+    fn crop(self, area: Area) -> Self {
+        let columns = 3 * area.x..3 * (area.x + area.width);
         let rows = self.samples.chunks_exact(3 * self.width);
         Self {
             samples: rows
-                .skip(y)
-                .take(height)
-                .flat_map(|row| row[3 * x..3 * (x + width)].iter().copied())
+                .skip(area.y)
+                .take(area.height)
+                .flat_map(|row| row[columns.clone()].iter().copied())
                 .collect(),
-            width,
-            height,
+            width: area.width,
+            height: area.height,
             ..self
         }
     }

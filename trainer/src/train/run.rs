@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
-use crate::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS, State, write_atomically};
+use crate::checkpoint::{BEST, Checkpoint, LAST, State, holds_run, write_atomically};
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::log::{Entry, Log};
@@ -79,9 +79,8 @@ impl<'a, M: Trainee> Run<'a, M> {
             .as_deref()
             .filter(|source| !is_same_folder(source, &options.out));
         if source.is_none() || elsewhere.is_some() {
-            let taken = [LAST, PREVIOUS].map(|name| options.out.join(name).exists());
             ensure!(
-                !taken.contains(&true),
+                !holds_run(&options.out),
                 "{}: holds another run; continue it with --resume or choose another folder",
                 options.out.display()
             );
