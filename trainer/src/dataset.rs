@@ -7,6 +7,8 @@ mod overlap;
 mod photo;
 mod side_by_side;
 
+pub use held_out::reserved;
+pub(crate) use held_out::stem_hash;
 pub use layout::{PairFiles, find_images, find_pairs};
 pub use photo::Photo;
 
@@ -40,6 +42,13 @@ pub struct DataConfig {
     pub tasks: TaskWeights,
     /// Share of the rain and haze samples that come from real pairs, 0..=1, where there are both.
     pub real_share: f32,
+    /// Share of the crops of clean photos that are taken twice as large and halved, 0..=1: sharper, and with colour at
+    /// full resolution where the photo's file has it at half.
+    pub halved_share: f32,
+    /// Share of the clean samples that are lightly compressed, as most good photos are, 0..=1.
+    pub compressed_share: f32,
+    /// Folders of clean photos of which a quarter is kept for measuring ([`reserved`]): neither trained nor validated on.
+    pub reserve: Vec<PathBuf>,
 }
 
 impl Default for DataConfig {
@@ -53,6 +62,9 @@ impl Default for DataConfig {
             validation: 24,
             tasks: TaskWeights::default(),
             real_share: 0.5,
+            halved_share: 0.0,
+            compressed_share: 0.0,
+            reserve: Vec::new(),
         }
     }
 }
@@ -69,8 +81,18 @@ pub struct TaskWeights {
     pub rain: f32,
     /// Haze.
     pub haze: f32,
-    /// Clean photos that must come back unchanged.
+    /// Good photos that must come back unchanged.
     pub clean: f32,
+    /// Noise of finished pictures ([`crate::degrade::grain`]).
+    pub grain: f32,
+    /// Noise of cameras ([`crate::degrade::camera`]).
+    pub camera: f32,
+    /// JPEG compression.
+    pub jpeg: f32,
+    /// Defocus, motion and other blur ([`crate::degrade::lens`]).
+    pub lens: f32,
+    /// Two faults at once.
+    pub mixed: f32,
     /// Other pairs; without effect where none are configured.
     pub pairs: f32,
 }
@@ -83,6 +105,11 @@ impl Default for TaskWeights {
             rain: 1.0,
             haze: 1.0,
             clean: 0.1,
+            grain: 0.0,
+            camera: 0.0,
+            jpeg: 0.0,
+            lens: 0.0,
+            mixed: 0.0,
             pairs: 1.0,
         }
     }
@@ -123,7 +150,7 @@ impl Dataset {
     /// Reads and decodes everything in parallel. An unreadable photo, an input without a truth, a pair of unequal
     /// size or an empty folder is an error that names it.
     pub fn load(config: &DataConfig) -> Result<Self> {
-        let mut clean = load_clean(&config.clean)?;
+        let mut clean = load_clean(&config.clean, &config.reserve)?;
         let mut rain = load_pairs(&config.rain_pairs)?;
         let mut haze = load_pairs(&config.haze_pairs)?;
         let mut pairs = load_pairs(&config.pairs)?;
@@ -158,11 +185,15 @@ impl Dataset {
     }
 }
 
-/// Clean photos; of a folder of pairs, the truths.
-fn load_clean(folders: &[PathBuf]) -> Result<Vec<Arc<Photo>>> {
+/// Clean photos; of a folder of pairs, the truths. Without those that are kept for measuring.
+fn load_clean(folders: &[PathBuf], reserve: &[PathBuf]) -> Result<Vec<Arc<Photo>>> {
     let mut files = Vec::new();
     for folder in folders {
         for pair in layout::truths(folder)? {
+            let kept = reserve.iter().any(|folder| pair.clean.starts_with(folder));
+            if kept && reserved(&pair.clean) {
+                continue;
+            }
             let name = pair.clean.strip_prefix(folder).unwrap_or(&pair.clean);
             let name = name.to_string_lossy().into_owned();
             files.push((pair, name));

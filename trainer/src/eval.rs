@@ -3,20 +3,21 @@
 pub mod chart;
 pub mod numpy_random;
 mod report;
+mod setting;
 mod suite_report;
 pub mod table;
 
-pub use report::{ImageScore, Report, Row};
+pub use report::{ImageScore, Report, Row, Spread};
 pub use suite_report::{TableOptions, TableReport, evaluate_table};
 
 use crate::checkpoint::write_atomically;
-use crate::dataset::{PairFiles, find_images, find_pairs};
-use crate::degrade::blur;
+use crate::dataset::{PairFiles, find_images, find_pairs, reserved};
 use crate::metrics::{Protocol, Score};
 use crate::rgb::Rgb;
 use anyhow::{Context, Result, bail};
 use numpy_random::NumpyRandom;
 use serde::{Deserialize, Serialize};
+use setting::{Example, SEED, Setting};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,15 +36,30 @@ pub enum Suite {
     Blur,
     /// Degraded photos with their truths, in a layout of [`find_pairs`].
     Pairs,
+    /// Clean photos with made faults of real ones: camera noise, noise without colour or compressed, JPEG.
+    Faults,
+    /// Good photos, as they are and as JPEG 90: they must come back unchanged.
+    Untouched,
 }
 
 impl Suite {
+    /// All suites.
+    pub const ALL: [Self; 5] = [
+        Self::Denoise,
+        Self::Blur,
+        Self::Pairs,
+        Self::Faults,
+        Self::Untouched,
+    ];
+
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Denoise => "denoise",
             Self::Blur => "blur",
             Self::Pairs => "pairs",
+            Self::Faults => "faults",
+            Self::Untouched => "untouched",
         }
     }
 
@@ -52,7 +68,7 @@ impl Suite {
         match self {
             Self::Denoise => &[15.0, 25.0, 50.0],
             Self::Blur => &[2.0, 2.55, 3.1],
-            Self::Pairs => &[],
+            Self::Pairs | Self::Faults | Self::Untouched => &[],
         }
     }
 }
@@ -67,10 +83,11 @@ impl FromStr for Suite {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        [Self::Denoise, Self::Blur, Self::Pairs]
+        let known = Self::ALL.map(Self::name).join(", ");
+        Self::ALL
             .into_iter()
             .find(|suite| suite.name() == name)
-            .with_context(|| format!("unknown suite {name:?}: expected denoise, blur or pairs"))
+            .with_context(|| format!("unknown suite {name:?}: expected one of {known}"))
     }
 }
 
@@ -87,6 +104,8 @@ pub struct EvalOptions {
     pub sigmas: Option<Vec<f64>>,
     /// Only the first photos, in sorted order.
     pub limit: Option<usize>,
+    /// Only photos that training keeps for measuring ([`reserved`]).
+    pub reserved: bool,
     /// Folder for a PNG of each photo: input, output, truth and five times their difference.
     pub save: Option<PathBuf>,
     /// The name of the weights, for the report.
@@ -113,14 +132,14 @@ pub fn evaluate(
     progress: &mut dyn FnMut(EvalProgress) -> ControlFlow<()>,
 ) -> Result<Option<Report>> {
     let files = list(options)?;
-    let settings = settings(options)?;
+    let settings = Setting::of(options)?;
     let mut report = Report::new(options);
     let total = files.len() * settings.len();
     let mut done = 0;
     for setting in &settings {
         // One seed for the set, begun anew with each strength, so that a strength measured alone
         // gives the same figures.
-        let mut random = NumpyRandom::new(NOISE_SEED);
+        let mut random = NumpyRandom::new(SEED);
         for file in &files {
             let measured = measure(options, setting, file, &mut random, network)
                 .with_context(|| format!("{} ({})", file.name, setting.name()));
@@ -140,75 +159,30 @@ pub fn evaluate(
     Ok(Some(report))
 }
 
-const NOISE_SEED: u32 = 0;
-
-/// What is done to each photo.
-enum Setting {
-    Noise(f64),
-    Blur(f64),
-    Pairs,
-}
-
-impl Setting {
-    fn name(&self) -> String {
-        match self {
-            Self::Noise(sigma) => format!("noise {sigma}"),
-            Self::Blur(sigma) => format!("blur {sigma}"),
-            Self::Pairs => "pairs".to_owned(),
-        }
-    }
-
-    /// The network's input, made from or read beside the cropped truth.
-    fn input(
-        &self,
-        protocol: Protocol,
-        truth: &Rgb,
-        file: &PairFiles,
-        random: &mut NumpyRandom,
-    ) -> Result<Rgb> {
-        match *self {
-            Self::Noise(sigma) => Ok(add_noise(truth, sigma, protocol, random)),
-            Self::Blur(sigma) => Ok(blur::gaussian(truth, sigma as f32).quantised()),
-            Self::Pairs => protocol.crop(file.load_degraded()?),
-        }
-    }
-}
-
 fn list(options: &EvalOptions) -> Result<Vec<PairFiles>> {
     let mut files = match options.suite {
         Suite::Pairs => find_pairs(&options.data)?,
-        Suite::Denoise | Suite::Blur => find_images(&options.data)?
+        _ => find_images(&options.data)?
             .into_iter()
             .map(|path| PairFiles::clean(path, &options.data))
             .collect(),
     };
+    if options.reserved {
+        files.retain(|file| reserved(&file.clean));
+    }
     files.truncate(options.limit.unwrap_or(usize::MAX));
     if files.is_empty() {
-        bail!("nothing to measure: the limit is 0");
+        bail!(
+            "{}: nothing to measure{}",
+            options.data.display(),
+            if options.reserved {
+                ": no photo of it is kept for measuring"
+            } else {
+                ": the limit is 0"
+            }
+        );
     }
     Ok(files)
-}
-
-fn settings(options: &EvalOptions) -> Result<Vec<Setting>> {
-    let sigmas = match (&options.sigmas, options.suite) {
-        (Some(_), Suite::Pairs) => {
-            bail!("suite pairs has no sigma: its photos are degraded already")
-        }
-        (Some(sigmas), _) => sigmas.as_slice(),
-        (None, suite) => suite.default_sigmas(),
-    };
-    if let Some(sigma) = sigmas.iter().find(|s| !(s.is_finite() && **s > 0.0)) {
-        bail!("sigma must be positive, not {sigma}");
-    }
-    let made: Vec<Setting> = match options.suite {
-        Suite::Denoise => sigmas.iter().map(|&sigma| Setting::Noise(sigma)).collect(),
-        Suite::Blur => sigmas.iter().map(|&sigma| Setting::Blur(sigma)).collect(),
-        Suite::Pairs => vec![Setting::Pairs],
-    };
-    if made.is_empty() {
-        bail!("no sigma to measure at");
-    }
-    Ok(made)
 }
 
 /// SHA-256 over the names and bytes of the measured files, in order, in hexadecimal.
@@ -247,8 +221,7 @@ fn measure(
     random: &mut NumpyRandom,
     network: &dyn Fn(&Rgb) -> Result<Rgb>,
 ) -> Result<ImageScore> {
-    let truth = options.protocol.crop(file.load_clean()?)?;
-    let input = setting.input(options.protocol, &truth, file, random)?;
+    let Example { input, truth } = setting.apply(options.protocol, file, random)?;
     let untouched = options.protocol.score(&input, &truth)?;
     let output = network(&input)?;
     let restored = options.protocol.score(&output, &truth)?;
@@ -274,24 +247,6 @@ fn capped(score: Score) -> Score {
         psnr: score.psnr.min(100.0),
         ..score
     }
-}
-
-/// Noise of deviation `sigma` (8-bit units). Protocol `airnet`: clipped and truncated to 8 bit, the
-/// generator runs on through the set. The others: neither clipped nor rounded, seed 0 for each photo.
-fn add_noise(truth: &Rgb, sigma: f64, protocol: Protocol, random: &mut NumpyRandom) -> Rgb {
-    let mut own = NumpyRandom::new(NOISE_SEED);
-    let mut noisy = truth.clone();
-    for v in &mut noisy.pixels {
-        let clean = f64::from(*v);
-        *v = if protocol == Protocol::Airnet {
-            // Whole levels before truncation, as NumPy adds the noise to a uint8 picture.
-            let level = (clean * 255.0).round() + sigma * random.gaussian();
-            (level.clamp(0.0, 255.0).floor() / 255.0) as f32
-        } else {
-            (clean + sigma / 255.0 * own.gaussian()) as f32
-        };
-    }
-    noisy
 }
 
 /// Writes `folder/setting/name.png`: input, output, truth and five times |output - truth|, side by side.

@@ -1,7 +1,10 @@
 //! Draws training samples. A sample depends on the seed and its index alone, so a resumed run continues exactly.
 
 use crate::dataset::{DataConfig, Dataset, Pair, Photo, Split, TaskWeights};
-use crate::degrade::{Task, blur, haze, noise, rain};
+use crate::degrade::grain::Grain;
+use crate::degrade::jpeg::Compression;
+use crate::degrade::print::Print;
+use crate::degrade::{Task, blur, camera, haze, jpeg, lens, noise, rain};
 use crate::rgb::Rgb;
 use anyhow::{Result, bail};
 use rand::rngs::StdRng;
@@ -28,6 +31,8 @@ pub struct Sampler {
     data: Arc<Dataset>,
     tasks: TaskWeights,
     real_share: f32,
+    halved_share: f32,
+    compressed_share: f32,
     seed: u64,
 }
 
@@ -43,13 +48,18 @@ impl Sampler {
             data,
             tasks: config.tasks,
             real_share: config.real_share,
+            halved_share: config.halved_share,
+            compressed_share: config.compressed_share,
             seed,
         };
-        if !(0.0..=1.0).contains(&config.real_share) {
-            bail!(
-                "real_share must be between 0 and 1, not {}",
-                config.real_share
-            );
+        for (name, share) in [
+            ("real_share", config.real_share),
+            ("halved_share", config.halved_share),
+            ("compressed_share", config.compressed_share),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                bail!("{name} must be between 0 and 1, not {share}");
+            }
         }
         for task in Task::ALL {
             let weight = sampler.weight(task);
@@ -69,7 +79,10 @@ impl Sampler {
     }
 
     /// The sample of an index, `patch` pixels a side.
-    pub fn sample(&self, index: u64, patch: usize) -> Sample {
+    ///
+    /// # Errors
+    /// When a made JPEG cannot be written or read back.
+    pub fn sample(&self, index: u64, patch: usize) -> Result<Sample> {
         // Golden-ratio steps spread the tasks evenly: any run of samples has each in its share.
         let phase = mix(self.seed).wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let task = self.task_at((phase >> 11) as f32 / (1u64 << 53) as f32);
@@ -80,7 +93,10 @@ impl Sampler {
     }
 
     /// The samples `step * count ..` of a training step, made in parallel.
-    pub fn samples(&self, step: u64, count: usize, patch: usize) -> Vec<Sample> {
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`]'s.
+    pub fn samples(&self, step: u64, count: usize, patch: usize) -> Result<Vec<Sample>> {
         let first = step.wrapping_mul(count as u64);
         (0..count as u64)
             .into_par_iter()
@@ -89,10 +105,13 @@ impl Sampler {
     }
 
     /// `n` samples of held-out photos, the tasks in turn, the same for every seed. Empty where nothing is held out.
-    pub fn validation(&self, n: usize, patch: usize) -> Vec<Sample> {
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`]'s.
+    pub fn validation(&self, n: usize, patch: usize) -> Result<Vec<Sample>> {
         let tasks: Vec<Task> = self.possible(Half::HeldOut).collect();
         if tasks.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         (0..n)
             .into_par_iter()
@@ -119,6 +138,11 @@ impl Sampler {
             Task::Rain => self.tasks.rain,
             Task::Haze => self.tasks.haze,
             Task::Clean => self.tasks.clean,
+            Task::Grain => self.tasks.grain,
+            Task::Camera => self.tasks.camera,
+            Task::Jpeg => self.tasks.jpeg,
+            Task::Lens => self.tasks.lens,
+            Task::Mixed => self.tasks.mixed,
             Task::Pair => self.tasks.pairs,
         }
     }
@@ -136,7 +160,14 @@ impl Sampler {
             Task::Rain => half.of(&self.data.rain),
             Task::Haze => half.of(&self.data.haze),
             Task::Pair => half.of(&self.data.pairs),
-            Task::Noise | Task::Blur | Task::Clean => &[],
+            Task::Noise
+            | Task::Blur
+            | Task::Clean
+            | Task::Grain
+            | Task::Camera
+            | Task::Jpeg
+            | Task::Lens
+            | Task::Mixed => &[],
         }
     }
 
@@ -165,24 +196,247 @@ impl Sampler {
         pick: u32,
         patch: usize,
         rng: &mut StdRng,
-    ) -> Sample {
-        let (pairs, photos) = (self.real_pairs(task, half), half.of(&self.data.clean));
+    ) -> Result<Sample> {
+        // Two faults: the scene's or the lens's first, then the sensor's or the file's.
+        let first = match task {
+            Task::Mixed => SCENE_FAULTS[rng.random_range(0..SCENE_FAULTS.len())],
+            task => task,
+        };
+        let (pairs, photos) = (self.real_pairs(first, half), half.of(&self.data.clean));
         let real = !pairs.is_empty() && (real || photos.is_empty() || task == Task::Pair);
-        let (clean, degraded, name) = if real {
+        let (cut, name) = if real {
             let pair = &pairs[pick as usize % pairs.len()];
-            let (clean, degraded) = cut_pair(pair, patch, rng);
-            (clean, degraded, &pair.degraded.name)
+            (Cut::of_pair(pair, patch, rng), &pair.degraded.name)
         } else {
             let photo = &photos[pick as usize % photos.len()];
-            let (clean, degraded) = cut_and_degrade(photo, task, patch, rng);
-            (clean, degraded, &photo.name)
+            let margin = self.margin(first, rng);
+            let large = photo.width.min(photo.height) >= 2 * patch;
+            let halved = self.halved_share > 0.0 && rng.random::<f32>() < self.halved_share;
+            let zoom = if large && halved { 2 } else { 1 };
+            let upright = matches!(first, Task::Rain | Task::Haze);
+            let scene = Scene::cut(photo, zoom, patch, margin, upright, rng);
+            (self.degrade(scene, first, rng)?, &photo.name)
         };
-        Sample {
+        let cut = match task {
+            Task::Mixed => cut.with_second_fault(rng)?,
+            _ => cut,
+        };
+        Ok(Sample {
             task,
-            degraded: degraded.to_planar(),
-            clean: clean.to_planar(),
+            degraded: cut.degraded.to_planar(),
+            clean: cut.clean.to_planar(),
             name: name.clone(),
+        })
+    }
+
+    /// What looks beyond the patch must find the photo there, not a mirror.
+    fn margin(&self, task: Task, rng: &mut StdRng) -> Margin {
+        match task {
+            Task::Blur => Margin::even(blur::RADIUS),
+            Task::Lens => Margin::even(lens::RADIUS),
+            Task::Camera | Task::Grain | Task::Jpeg => Margin::of_blocks(rng),
+            Task::Clean if self.compressed_share > 0.0 => Margin::of_blocks(rng),
+            _ => Margin::NONE,
         }
+    }
+
+    /// Does to a scene what the task says.
+    fn degrade(&self, scene: Scene, task: Task, rng: &mut StdRng) -> Result<Cut> {
+        let clean = &scene.picture;
+        let (clean, degraded) = match task {
+            Task::Noise => (clean.clone(), noise::degrade(clean, rng)),
+            Task::Blur => (clean.clone(), blur::degrade(clean, rng)),
+            Task::Rain => (clean.clone(), rain::degrade(clean, rng)),
+            Task::Haze => (clean.clone(), haze::degrade(clean, scene.frame, rng)),
+            Task::Lens => (clean.clone(), lens::degrade(clean, rng)),
+            Task::Camera => camera::degrade(clean, rng)?,
+            Task::Grain => grainy(clean, rng)?,
+            Task::Jpeg => {
+                let compression = Compression::draw(20..=88, rng);
+                (clean.clone(), jpeg::compress_as(clean, &compression)?)
+            }
+            Task::Clean => {
+                let good = self.good(clean, rng)?;
+                (good.clone(), good)
+            }
+            Task::Pair | Task::Mixed => (clean.clone(), clean.clone()),
+        };
+        Ok(Cut { clean, degraded }.crop(scene.margin, scene.patch))
+    }
+
+    /// A photo as good ones are: some compressed lightly, some grey or old prints.
+    fn good(&self, clean: &Rgb, rng: &mut StdRng) -> Result<Rgb> {
+        if self.compressed_share == 0.0 {
+            return Ok(clean.clone());
+        }
+        let photo = match rng.random_range(0..8) {
+            0 => Print::draw(rng).of(clean).quantised(),
+            _ => clean.clone(),
+        };
+        if rng.random::<f32>() < self.compressed_share {
+            return jpeg::compress_as(&photo, &Compression::draw(88..=98, rng));
+        }
+        Ok(photo)
+    }
+}
+
+/// What comes before the camera, for photos with two faults.
+const SCENE_FAULTS: [Task; 4] = [Task::Blur, Task::Lens, Task::Rain, Task::Haze];
+
+/// Noise of finished pictures, half of them grey, a third compressed afterwards.
+fn grainy(clean: &Rgb, rng: &mut StdRng) -> Result<(Rgb, Rgb)> {
+    let clean = if rng.random_bool(0.5) {
+        Print::draw(rng).of(clean).quantised()
+    } else {
+        clean.clone()
+    };
+    let mut grain = Grain::draw(rng);
+    let grey = clean
+        .pixels
+        .chunks_exact(3)
+        .all(|p| p[0] == p[1] && p[1] == p[2]);
+    if grey && rng.random_bool(0.7) {
+        grain.common = 1.0;
+    }
+    let noisy = grain.lay(&clean, rng);
+    let noisy = if rng.random_bool(0.35) {
+        jpeg::compress_as(&noisy, &Compression::draw(50..=97, rng))?
+    } else {
+        noisy
+    };
+    Ok((clean, noisy))
+}
+
+/// A part of a photo to be degraded, larger than the patch where faults reach beyond a pixel.
+struct Scene {
+    picture: Rgb,
+    margin: Margin,
+    patch: usize,
+    /// Where the patch is in the photo.
+    frame: haze::Frame,
+}
+
+/// Pixels around a patch.
+#[derive(Clone, Copy)]
+struct Margin {
+    left: usize,
+    top: usize,
+    /// Left and right, or above and below, together.
+    both: usize,
+}
+
+impl Margin {
+    const NONE: Self = Self::even(0);
+
+    const fn even(side: usize) -> Self {
+        Self {
+            left: side,
+            top: side,
+            both: 2 * side,
+        }
+    }
+
+    /// The blocks of JPEG and the cells of the mosaic begin anywhere in the patch.
+    fn of_blocks(rng: &mut StdRng) -> Self {
+        Self {
+            left: BLOCK + rng.random_range(0..BLOCK),
+            top: BLOCK + rng.random_range(0..BLOCK),
+            both: 3 * BLOCK,
+        }
+    }
+}
+
+impl Scene {
+    /// `zoom` pixels of the photo, 1 or 2, become one a side.
+    fn cut(
+        photo: &Photo,
+        zoom: usize,
+        patch: usize,
+        margin: Margin,
+        upright: bool,
+        rng: &mut StdRng,
+    ) -> Self {
+        let x = place(photo.width, zoom * patch, rng);
+        let y = place(photo.height, zoom * patch, rng);
+        let turn = Turn {
+            flip: rng.random(),
+            quarters: if upright { 0 } else { rng.random_range(0..4) },
+        };
+        let side = zoom * (patch + margin.both);
+        let (left, top) = (zoom * margin.left, zoom * margin.top);
+        let picture = photo.patch(x - left as isize, y - top as isize, side, side);
+        let picture = if zoom == 2 { halve(&picture) } else { picture };
+        let (width, height) = (photo.width as f32, photo.height as f32);
+        Self {
+            picture: turn.apply(picture),
+            margin,
+            patch,
+            frame: haze::Frame {
+                left: x as f32 / width,
+                top: y as f32 / height,
+                width: (zoom * patch) as f32 / width,
+                height: (zoom * patch) as f32 / height,
+            },
+        }
+    }
+}
+
+/// Side of a JPEG's blocks, where colour is halved.
+const BLOCK: usize = 16;
+
+/// Half as wide and high: means of 2 x 2 pixels.
+fn halve(picture: &Rgb) -> Rgb {
+    Rgb::from_fn(picture.width / 2, picture.height / 2, |x, y| {
+        let corner = |dx, dy| picture.pixel(2 * x + dx, 2 * y + dy);
+        let corners = [corner(0, 0), corner(1, 0), corner(0, 1), corner(1, 1)];
+        [0, 1, 2].map(|c| corners.iter().map(|pixel| pixel[c]).sum::<f32>() / 4.0)
+    })
+    .quantised()
+}
+
+/// A patch and its truth.
+struct Cut {
+    clean: Rgb,
+    degraded: Rgb,
+}
+
+impl Cut {
+    fn of_pair(pair: &Pair, patch: usize, rng: &mut StdRng) -> Self {
+        let x = place(pair.clean.width, patch, rng);
+        let y = place(pair.clean.height, patch, rng);
+        // Rain falls and the horizon lies: real pairs are mirrored, but not turned.
+        let turn = Turn {
+            flip: rng.random(),
+            quarters: 0,
+        };
+        let cut = |photo: &Photo| turn.apply(photo.patch(x, y, patch, patch));
+        Self {
+            clean: cut(&pair.clean),
+            degraded: cut(&pair.degraded),
+        }
+    }
+
+    fn crop(self, margin: Margin, patch: usize) -> Self {
+        let inner = |picture: Rgb| picture.crop(margin.left, margin.top, patch, patch);
+        Self {
+            clean: inner(self.clean),
+            degraded: inner(self.degraded),
+        }
+    }
+
+    /// Noise of a finished picture or of a camera, or compression, on top of what is there.
+    fn with_second_fault(self, rng: &mut StdRng) -> Result<Self> {
+        let degraded = match rng.random_range(0..4) {
+            0 => noise::degrade(&self.degraded, rng),
+            1 => Grain::draw(rng).lay(&self.degraded, rng),
+            2 => {
+                let mut camera = camera::Camera::draw(rng);
+                camera.exposure = 1.0;
+                camera.shoot(&self.degraded, rng)?.1
+            }
+            _ => jpeg::compress_as(&self.degraded, &Compression::draw(30..=92, rng))?,
+        };
+        Ok(Self { degraded, ..self })
     }
 }
 
@@ -199,64 +453,6 @@ impl Half {
             Self::Train => &split.train,
             Self::HeldOut => &split.held_out,
         }
-    }
-}
-
-fn cut_pair(pair: &Pair, patch: usize, rng: &mut StdRng) -> (Rgb, Rgb) {
-    let x = place(pair.clean.width, patch, rng);
-    let y = place(pair.clean.height, patch, rng);
-    // Rain falls and the horizon lies: real pairs are mirrored, but not turned.
-    let turn = Turn {
-        flip: rng.random(),
-        quarters: 0,
-    };
-    let cut = |photo: &Photo| turn.apply(photo.patch(x, y, patch, patch));
-    (cut(&pair.clean), cut(&pair.degraded))
-}
-
-fn cut_and_degrade(photo: &Photo, task: Task, patch: usize, rng: &mut StdRng) -> (Rgb, Rgb) {
-    let x = place(photo.width, patch, rng);
-    let y = place(photo.height, patch, rng);
-    let upright = matches!(task, Task::Rain | Task::Haze);
-    let turn = Turn {
-        flip: rng.random(),
-        quarters: if upright { 0 } else { rng.random_range(0..4) },
-    };
-    // Blur looks beyond the patch, so that its border is blurred from the photo and not from a mirror.
-    let margin = if task == Task::Blur { blur::RADIUS } else { 0 };
-    let offset = margin as isize;
-    let wide = turn.apply(photo.patch(
-        x - offset,
-        y - offset,
-        patch + 2 * margin,
-        patch + 2 * margin,
-    ));
-    match task {
-        Task::Noise => {
-            let noisy = noise::degrade(&wide, rng);
-            (wide, noisy)
-        }
-        Task::Blur => {
-            let blurred = blur::degrade(&wide, rng);
-            let inner = |image: &Rgb| image.crop(margin, margin, patch, patch);
-            (inner(&wide), inner(&blurred))
-        }
-        Task::Rain => {
-            let rainy = rain::degrade(&wide, rng);
-            (wide, rainy)
-        }
-        Task::Haze => {
-            let (width, height) = (photo.width as f32, photo.height as f32);
-            let frame = haze::Frame {
-                left: x as f32 / width,
-                top: y as f32 / height,
-                width: patch as f32 / width,
-                height: patch as f32 / height,
-            };
-            let hazy = haze::degrade(&wide, frame, rng);
-            (wide, hazy)
-        }
-        Task::Clean | Task::Pair => (wide.clone(), wide),
     }
 }
 
@@ -343,18 +539,19 @@ mod tests {
     #[test]
     fn a_sample_is_made_again_from_seed_and_index() {
         let (one, two) = (sampler(7), sampler(7));
-        let _ = one.sample(3, 32);
-        let eleventh = one.sample(11, 32);
-        assert_eq!(eleventh, two.sample(11, 32));
-        assert_ne!(eleventh.clean, sampler(8).sample(11, 32).clean);
-        let samples = one.samples(2, 5, 32);
+        let at = |sampler: &Sampler, index| sampler.sample(index, 32).expect("made");
+        let _ = at(&one, 3);
+        let eleventh = at(&one, 11);
+        assert_eq!(eleventh, at(&two, 11));
+        assert_ne!(eleventh.clean, at(&sampler(8), 11).clean);
+        let samples = one.samples(2, 5, 32).expect("made");
         assert_eq!((samples.len(), &samples[1]), (5, &eleventh));
         assert_eq!(eleventh.degraded.len(), 3 * 32 * 32);
     }
 
     #[test]
     fn tasks_come_in_their_shares() {
-        let samples = sampler(1).samples(0, 600, 8);
+        let samples = sampler(1).samples(0, 600, 8).expect("made");
         let count = |task| samples.iter().filter(|sample| sample.task == task).count();
         assert!(
             (197..=203).contains(&count(Task::Noise)),
@@ -377,7 +574,7 @@ mod tests {
 
     #[test]
     fn photos_smaller_than_the_patch_are_no_trouble() {
-        for sample in sampler(2).samples(0, 24, 160) {
+        for sample in sampler(2).samples(0, 24, 160).expect("made") {
             assert_eq!(
                 (sample.clean.len(), sample.degraded.len()),
                 (3 * 160 * 160, 3 * 160 * 160)
@@ -388,14 +585,51 @@ mod tests {
 
     #[test]
     fn validation_uses_held_out_photos_and_ignores_the_seed() {
-        let samples = sampler(1).validation(10, 24);
-        assert_eq!(samples, sampler(99).validation(10, 24));
+        let samples = sampler(1).validation(10, 24).expect("made");
+        assert_eq!(samples, sampler(99).validation(10, 24).expect("made"));
         assert!(samples.iter().all(|sample| sample.name == "9.png"));
         let tasks: Vec<Task> = samples[..5].iter().map(|sample| sample.task).collect();
         assert_eq!(
             tasks,
             [Task::Noise, Task::Blur, Task::Rain, Task::Haze, Task::Clean]
         );
+    }
+
+    /// Every fault is in the patch alone, whatever reaches beyond it, and is one.
+    #[test]
+    fn every_task_makes_patches_of_the_right_size() {
+        let data = Arc::clone(sampler(1).dataset());
+        let config = DataConfig {
+            tasks: TaskWeights {
+                grain: 1.0,
+                camera: 1.0,
+                jpeg: 1.0,
+                lens: 1.0,
+                mixed: 1.0,
+                clean: 1.0,
+                ..TaskWeights::default()
+            },
+            halved_share: 0.5,
+            compressed_share: 0.5,
+            ..DataConfig::default()
+        };
+        let sampler = Sampler::from_dataset(data, &config, 3).expect("valid");
+        let samples = sampler.samples(0, 120, 16).expect("made");
+        for task in Task::ALL.into_iter().filter(|&task| task != Task::Pair) {
+            let mut of_task = samples
+                .iter()
+                .filter(|sample| sample.task == task)
+                .peekable();
+            assert!(of_task.peek().is_some(), "{task}");
+            for sample in of_task {
+                assert_eq!((sample.clean.len(), sample.degraded.len()), (768, 768));
+                assert_eq!(
+                    sample.clean == sample.degraded,
+                    task == Task::Clean,
+                    "{task}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -418,6 +652,7 @@ mod tests {
             haze: 0.0,
             clean: 0.0,
             pairs: 1.0,
+            ..TaskWeights::default()
         };
         assert!(with(none).is_err());
         assert!(

@@ -233,11 +233,11 @@ impl Photos {
 impl BatchSource for Photos {
     fn batch(&self, request: BatchRequest) -> Result<Batch> {
         let BatchRequest { step, count, patch } = request;
-        Ok(Batch::of(&self.sampler.samples(step, count, patch), patch))
+        Ok(Batch::of(&self.sampler.samples(step, count, patch)?, patch))
     }
 
     fn validation(&self, samples: usize, patch: usize) -> Result<Vec<Batch>> {
-        let samples = self.sampler.validation(samples, patch);
+        let samples = self.sampler.validation(samples, patch)?;
         Ok(samples
             .chunks(VALIDATION_BATCH)
             .map(|samples| Batch::of(samples, patch))

@@ -29,16 +29,18 @@ use crate::{interrupt, terminal};
 /// Arguments of `eval`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "trainer eval --suite denoise|blur|pairs|table1|table2|table4 --data DIR [OPTIONS]",
+    override_usage = "trainer eval --suite denoise|blur|pairs|faults|untouched|table1|table2|table4 --data DIR [OPTIONS]",
     after_help = "Examples:\n  \
         trainer eval --suite denoise --data photos/cbsd68 --sigma 15,25,50\n  \
         trainer eval --suite pairs --data rain100l --protocol y --save strips --json rain.json\n  \
+        trainer eval --suite untouched --data photos --csv photos.csv\n  \
         trainer eval --suite table1 --data datasets --csv table1.csv\n  \
         trainer eval --suite blur --data photos/cbsd68 --weights a.safetensors --weights b.safetensors --chart ab.png"
 )]
 pub struct EvalArgs {
-    /// denoise and blur make their inputs from clean photos; pairs reads them; a table of the paper
-    /// is measured on the sets found below the folder
+    /// denoise, blur and faults (camera noise, grey noise, JPEG) make their inputs from clean photos; pairs reads them;
+    /// untouched takes good photos as they are and as JPEG 90; a table of the paper is measured on the sets found below
+    /// the folder
     #[arg(long, value_parser = parse_suite)]
     pub suite: Measured,
     /// Folder of the photos, or of a table's sets
@@ -56,6 +58,9 @@ pub struct EvalArgs {
     /// Only the first photos
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub limit: Option<usize>,
+    /// Only photos that a training with this folder under `reserve` kept for measuring, a quarter of it
+    #[arg(long)]
+    pub reserved: bool,
     /// Folder for strips of input, output, truth and five times their difference
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
@@ -151,10 +156,18 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     let fixed = match args.suite {
         Measured::Table(_) => Some("a table's strengths are the paper's"),
         Measured::Suite(Suite::Pairs) => Some("the photos of pairs are degraded already"),
-        Measured::Suite(_) => None,
+        Measured::Suite(Suite::Faults | Suite::Untouched) => {
+            Some("what is done to its photos is fixed")
+        }
+        Measured::Suite(Suite::Denoise | Suite::Blur) => None,
     };
     if let (Some(fixed), Some(_)) = (fixed, &args.sigma) {
         return Err(UsageError(format!("{fixed}: leave --sigma out")).into());
+    }
+    if args.reserved && matches!(args.suite, Measured::Table(_)) {
+        return Err(
+            UsageError("a table is measured on whole sets: leave --reserved out".into()).into(),
+        );
     }
     let files = Files::of(args);
     files.check()?;
@@ -263,6 +276,7 @@ fn measure(
                 protocol: args.protocol,
                 sigmas: args.sigma.clone(),
                 limit: args.limit,
+                reserved: args.reserved,
                 save,
                 weights: name,
             };

@@ -1,6 +1,7 @@
 //! Which scenes are held out of training.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -113,6 +114,16 @@ fn scenes(photos: &[&Arc<Photo>]) -> HashMap<*const Photo, usize> {
         found.insert(Arc::as_ptr(photos[at]), scene);
     }
     found
+}
+
+/// Whether a photo is among the quarter of its folder that is kept for measuring, told by its file's name.
+pub fn reserved(file: &Path) -> bool {
+    stem_hash(file).is_multiple_of(4)
+}
+
+/// A number for a file's name without its extension.
+pub(crate) fn stem_hash(file: &Path) -> u64 {
+    hash(&file.file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// FNV-1a with a final mix: short, and the same on every platform and in every release.

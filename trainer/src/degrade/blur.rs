@@ -66,6 +66,12 @@ fn accumulate(target: &mut [f32], source: &[f32], weight: f32) {
     }
 }
 
+/// Root of the kernel's summed squares: what a blur of deviation `sigma` leaves of white noise's deviation.
+pub(super) fn energy(sigma: f32) -> f32 {
+    // Of rows and of columns alike, so that the root of the product is the sum of one line.
+    kernel(sigma).iter().map(|tap| tap * tap).sum()
+}
+
 fn kernel(sigma: f32) -> [f32; 2 * RADIUS + 1] {
     let mut taps = [0.0; 2 * RADIUS + 1];
     for (at, tap) in taps.iter_mut().enumerate() {

@@ -45,6 +45,50 @@ pub struct Row {
     pub input_psnr: f64,
     /// Of the untouched input.
     pub input_ssim: f64,
+    /// How the photos spread about the means, where the row is of photos.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// What a mean hides.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Median of the outputs, dB.
+    pub median_psnr: f64,
+    /// Photos whose output has a lower PSNR than its input.
+    pub worse_than_input: usize,
+    /// The photo that gained least, or lost most.
+    pub worst: Worst,
+}
+
+/// The photo that gained least.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Worst {
+    /// Its path inside the folder.
+    pub image: String,
+    /// Of its output, dB.
+    pub psnr: f64,
+    /// Of its input, dB.
+    pub input_psnr: f64,
+}
+
+impl Spread {
+    fn of(scores: &[&ImageScore]) -> Option<Self> {
+        let mut outputs: Vec<f64> = scores.iter().map(|s| s.restored.psnr).collect();
+        outputs.sort_by(f64::total_cmp);
+        let middle = outputs.len() / 2;
+        let gain = |s: &ImageScore| s.restored.psnr - s.input.psnr;
+        let worst = scores.iter().min_by(|a, b| gain(a).total_cmp(&gain(b)))?;
+        Some(Self {
+            median_psnr: (outputs[middle] + outputs[(outputs.len() - 1) / 2]) / 2.0,
+            worse_than_input: scores.iter().filter(|s| gain(s) < 0.0).count(),
+            worst: Worst {
+                image: worst.image.clone(),
+                psnr: worst.restored.psnr,
+                input_psnr: worst.input.psnr,
+            },
+        })
+    }
 }
 
 /// One photo at one setting.
@@ -80,10 +124,14 @@ impl Report {
             .into_iter()
             .filter_map(|name| {
                 let scores = self.images_scores.iter().filter(|s| s.setting == name);
+                let scores: Vec<&ImageScore> = scores.collect();
                 let values = scores
+                    .iter()
                     .map(|s| [s.restored.psnr, s.restored.ssim, s.input.psnr, s.input.ssim])
                     .collect();
-                Row::mean(&name, values)
+                let row = Row::mean(&name, values)?;
+                let spread = Spread::of(&scores);
+                Some(Row { spread, ..row })
             })
             .collect();
         let values = || {
@@ -150,13 +198,38 @@ impl fmt::Display for Report {
             "{} | protocol {} | {} | {} images | sha256 {checksum}",
             self.suite, self.protocol, self.weights, self.images
         )?;
-        writeln!(f, "{:<12} {:>15} {:>15}", "", "output", "input")?;
+        let wide = self
+            .rows
+            .iter()
+            .map(|row| row.name.len())
+            .max()
+            .unwrap_or(0)
+            .max(12);
+        let (output, input) = ("output", "input");
+        writeln!(
+            f,
+            "{:wide$} {output:>15} {input:>15}  median  worse  least gained (output, input)",
+            ""
+        )?;
         for row in &self.rows {
-            writeln!(
+            write!(
                 f,
-                "{:<12} {:>7.2} / {:.3} {:>7.2} / {:.3}",
+                "{:wide$} {:>7.2} / {:.3} {:>7.2} / {:.3}",
                 row.name, row.psnr, row.ssim, row.input_psnr, row.input_ssim
             )?;
+            if let Some(spread) = &row.spread {
+                let Worst {
+                    image,
+                    psnr,
+                    input_psnr,
+                } = &spread.worst;
+                write!(
+                    f,
+                    "  {:>6.2}  {:>5}  {image} ({psnr:.2}, {input_psnr:.2})",
+                    spread.median_psnr, spread.worse_than_input
+                )?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -172,6 +245,7 @@ impl Row {
             ssim: mean(1),
             input_psnr: mean(2),
             input_ssim: mean(3),
+            spread: None,
         })
     }
 }

@@ -131,6 +131,7 @@ pub fn evaluate_table(
             protocol: options.protocol,
             sigmas: (!column.sigmas.is_empty()).then(|| column.sigmas.to_vec()),
             limit: options.limit,
+            reserved: false,
             save: options
                 .save
                 .as_ref()

@@ -1,3 +1,4 @@
+use super::setting::add_noise;
 use super::*;
 
 fn folder() -> tempfile::TempDir {
@@ -36,6 +37,7 @@ fn options(suite: Suite, data: PathBuf) -> EvalOptions {
         protocol: Protocol::Airnet,
         sigmas: None,
         limit: None,
+        reserved: false,
         save: None,
         weights: "none".to_owned(),
     }
@@ -49,6 +51,72 @@ fn run(options: &EvalOptions, network: &dyn Fn(&Rgb) -> Result<Rgb>) -> Report {
 
 fn untouched(image: &Rgb) -> Result<Rgb> {
     Ok(image.clone())
+}
+
+#[test]
+fn faults_of_real_photos_are_made_alike_each_time() {
+    let folder = folder();
+    let options = options(Suite::Faults, folder.path().join("clean"));
+    let report = run(&options, &untouched);
+    assert_eq!(report.rows.len(), 10);
+    assert!(
+        report
+            .rows
+            .iter()
+            .all(|row| row.psnr == row.input_psnr && row.psnr < 45.0)
+    );
+    let limited = EvalOptions {
+        limit: Some(1),
+        ..options
+    };
+    let first = run(&limited, &untouched);
+    assert_eq!(first.images_scores[0], report.images_scores[0]);
+}
+
+#[test]
+fn a_good_photo_is_its_own_truth_and_the_worst_is_named() {
+    let folder = folder();
+    let options = options(Suite::Untouched, folder.path().join("clean"));
+    let report = run(&options, &untouched);
+    assert!(report.rows.iter().all(|row| row.psnr == 100.0));
+    // A network that spoils one photo.
+    let truth = Rgb::load(&folder.path().join("clean/1.png")).expect("readable");
+    let truth = options.protocol.crop(truth).expect("large enough");
+    let spoil = |photo: &Rgb| {
+        let mut photo = photo.clone();
+        let shift = if photo == truth { 0.1 } else { 0.001 };
+        photo
+            .pixels
+            .iter_mut()
+            .for_each(|v| *v = (*v - shift).abs());
+        Ok(photo)
+    };
+    let report = run(&options, &spoil);
+    let spread = report.rows[1].spread.as_ref().expect("of photos");
+    assert_eq!(
+        (spread.worst.image.as_str(), spread.worse_than_input),
+        ("1.png", 3)
+    );
+    assert!(spread.worst.psnr < 25.0 && spread.median_psnr > 50.0);
+    assert!(report.to_string().contains("1.png"));
+    assert!(report.to_json().expect("JSON").contains("\"median_psnr\""));
+}
+
+#[test]
+fn only_photos_kept_for_measuring_are_measured_if_asked() {
+    let folder = folder();
+    let clean = folder.path().join("clean");
+    for number in 10..30 {
+        std::fs::copy(clean.join("0.png"), clean.join(format!("{number}.png"))).expect("copied");
+    }
+    let all = list(&options(Suite::Untouched, clean.clone())).expect("listed");
+    let kept = list(&EvalOptions {
+        reserved: true,
+        ..options(Suite::Untouched, clean)
+    })
+    .expect("listed");
+    assert!(!kept.is_empty() && kept.len() < all.len() / 2);
+    assert!(kept.iter().all(|file| reserved(&file.clean)));
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Views {
             Task::Blur => blur::degrade(view, rng),
             Task::Rain => rain::degrade(view, rng),
             Task::Haze => haze::degrade(view, haze::Frame::WHOLE, rng),
-            Task::Clean | Task::Pair => view.clone(),
+            _ => view.clone(),
         };
         if rng.random_bool(JPEG_SHARE) {
             jpeg::degrade(&degraded, rng)
@@ -154,7 +154,7 @@ impl BatchSource for Views {
     }
 
     fn validation(&self, samples: usize, patch: usize) -> Result<Vec<Batch>> {
-        let samples = self.sampler.validation(samples, patch);
+        let samples = self.sampler.validation(samples, patch)?;
         Ok(samples
             .chunks(VALIDATION_BATCH)
             .map(|samples| Batch::of(samples, patch))
