@@ -96,7 +96,7 @@ fn restore(
     }
     let bytes = read(&job.input, budget / 2)?;
     let mut photo = Photo::decode(&bytes, budget)?;
-    let target = target(&job.output, &photo);
+    let target = target(job, &photo);
     if let (Output::Folder(_), Some(path)) = (&job.output, &target.path) {
         output::check(path, settings.force)?;
     }
@@ -213,21 +213,24 @@ struct Target {
     format: Format,
 }
 
-fn target(output: &Output, photo: &Photo) -> Target {
-    let (path, format) = match output {
+fn target(job: &Job, photo: &Photo) -> Target {
+    let (path, named) = match &job.output {
         Output::Stdout => (None, None),
         Output::File { path, convert } => (
             Some(path.clone()),
             Format::of_path(path).filter(|_| *convert),
         ),
         Output::Folder(folder) => (
-            Some(folder.join(format!("stdin.{}", photo.format.extension()))),
+            Some(folder.join(format!(
+                "stdin.{}",
+                job.format.unwrap_or(photo.format).extension()
+            ))),
             None,
         ),
     };
     Target {
         path,
-        format: format.unwrap_or(photo.format),
+        format: job.format.or(named).unwrap_or(photo.format),
     }
 }
 

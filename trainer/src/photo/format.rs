@@ -43,7 +43,12 @@ impl Format {
 
     /// The format that a path's extension stands for.
     pub fn of_path(path: &Path) -> Option<Format> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        Format::of_extension(path.extension()?.to_str()?)
+    }
+
+    /// The format that an extension stands for.
+    pub fn of_extension(extension: &str) -> Option<Format> {
+        match extension.to_ascii_lowercase().as_str() {
             "png" => Some(Format::Png),
             "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
             "webp" => Some(Format::WebP),

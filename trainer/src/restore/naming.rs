@@ -42,6 +42,8 @@ pub struct Job {
     pub input: Input,
     /// To where.
     pub output: Output,
+    /// As what; `None`: as the output's name says where the user chose it, else as the input is.
+    pub format: Option<Format>,
 }
 
 /// What a command line asks for.
@@ -68,6 +70,7 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
             found.jobs.push(Job {
                 input: Input::Stdin,
                 output: target.of_stdin(),
+                format: None,
             });
         } else if input.is_dir() {
             let mut files = Vec::new();
@@ -102,7 +105,17 @@ impl Jobs {
         inside: &Path,
     ) {
         let output = target.of_file(&file, inside);
-        if let Output::File { path, .. } = &output
+        let job = Job {
+            input: Input::File(file),
+            output,
+            format: None,
+        };
+        self.add(job, taken);
+    }
+
+    /// Adds a job unless its result is that of an earlier one.
+    fn add(&mut self, job: Job, taken: &mut HashSet<PathBuf>) {
+        if let (Input::File(file), Output::File { path, .. }) = (&job.input, &job.output)
             && !taken.insert(path.clone())
         {
             self.failures.push(format!(
@@ -112,10 +125,32 @@ impl Jobs {
             ));
             return;
         }
-        self.jobs.push(Job {
-            input: Input::File(file),
-            output,
-        });
+        self.jobs.push(job);
+    }
+
+    /// The same jobs with results of one format, and named so.
+    ///
+    /// # Errors
+    /// A result that the user named otherwise, as a message for the user.
+    pub fn in_format(mut self, format: Format) -> Result<Self, String> {
+        let mut taken = HashSet::new();
+        for mut job in std::mem::take(&mut self.jobs) {
+            job.format = Some(format);
+            if let Output::File { path, convert } = &mut job.output
+                && Format::of_path(path) != Some(format)
+            {
+                if *convert {
+                    return Err(format!(
+                        "{}: --format {} asks for another kind of file; leave it out, or end -o with .{1}",
+                        path.display(),
+                        format.extension()
+                    ));
+                }
+                path.set_extension(format.extension());
+            }
+            self.add(job, &mut taken);
+        }
+        Ok(self)
     }
 }
 
@@ -364,6 +399,43 @@ mod tests {
         let inputs = [PathBuf::from("one/a.png"), PathBuf::from("two/a.png")];
         let jobs = jobs(&inputs, Some(Path::new("out"))).expect("a sensible command line");
         assert_eq!((jobs.jobs.len(), jobs.failures.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_format_names_the_results() {
+        let tree = tree();
+        fs::write(tree.path().join("a.webp"), b"x").expect("a file");
+        let inputs = [tree.path().to_owned()];
+        let jobs = jobs(&inputs, Some(Path::new("out")))
+            .expect("a sensible command line")
+            .in_format(Format::Png)
+            .expect("names that the user did not choose");
+        let results: Vec<_> = jobs.jobs.iter().map(|job| &job.output).collect();
+        let file = |name: &str| Output::File {
+            path: Path::new("out").join(name),
+            convert: false,
+        };
+        assert_eq!(
+            results,
+            [&file("a.png"), &file("b.png"), &file("sub/c.png")]
+        );
+        assert!(jobs.jobs.iter().all(|job| job.format == Some(Format::Png)));
+        assert!(
+            jobs.failures[0].contains("a.webp: its result out/a.png"),
+            "{:?}",
+            jobs.failures
+        );
+    }
+
+    #[test]
+    fn a_format_and_a_name_of_another_are_refused() {
+        let inputs = [PathBuf::from("a.png")];
+        let named = || jobs(&inputs, Some(Path::new("b.jpg"))).expect("a sensible command line");
+        assert!(named().in_format(Format::Jpeg).is_ok());
+        let error = named()
+            .in_format(Format::Png)
+            .expect_err("two kinds of file");
+        assert!(error.starts_with("b.jpg: --format png"), "{error}");
     }
 
     #[test]
