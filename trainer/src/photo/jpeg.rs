@@ -1,4 +1,17 @@
-//! JPEG: segments of metadata in, a file out, and whether a file is all there.
+//! JPEG: pixels and segments of metadata in, a file out.
+
+mod block;
+mod decode;
+mod fault;
+mod frame;
+mod huffman;
+mod idct;
+mod planes;
+mod scan;
+mod segments;
+
+pub use decode::decode;
+pub use frame::Frame;
 
 use std::io::Write;
 
@@ -6,6 +19,7 @@ use anyhow::{Result, ensure};
 use image::codecs::jpeg::{JpegEncoder, PixelDensity, PixelDensityUnit};
 use image::{ExtendedColorType, ImageEncoder};
 
+use self::segments::{APP0, APP1, APP13, COMMENT, SOS, Segments};
 use super::metadata::{Resolution, Unit};
 use super::{Format, Metadata, Photo};
 
@@ -17,14 +31,6 @@ const MAX_SEGMENT: usize = 65533;
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const EXIF: &[u8] = b"Exif\0\0";
 const JFIF: &[u8] = b"JFIF\0";
-
-const PROGRESSIVE: u8 = 0xC2;
-const SOS: u8 = 0xDA;
-const EOI: u8 = 0xD9;
-const APP0: u8 = 0xE0;
-const APP1: u8 = 0xE1;
-const APP13: u8 = 0xED;
-const COMMENT: u8 = 0xFE;
 
 /// Reads resolution, EXIF, XMP, IPTC and comments; the profile comes from the decoder.
 pub fn read_metadata(bytes: &[u8]) -> Metadata {
@@ -49,60 +55,16 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     metadata
 }
 
-/// Number of colour components: 4 is CMYK.
-pub fn components(bytes: &[u8]) -> Option<u8> {
-    frame(bytes).and_then(|(_, data)| data.get(5).copied())
-}
-
-/// Bytes of the coefficients that a decoder holds until it has seen all scans: two for each sample
-/// as it is stored. None where one scan brings all components.
-pub fn coefficient_bytes(bytes: &[u8]) -> u64 {
-    let Some((marker, &[_, h1, h0, w1, w0, count, ref components @ ..])) = frame(bytes) else {
+/// Bytes that decoding takes beside the photo's own `decoded`: planes, and the coefficients that a progressive file's scans
+/// complete bit by bit, two bytes for each sample as it is stored.
+pub fn decoding_bytes(bytes: &[u8], decoded: u64) -> u64 {
+    let Ok(frame) = Frame::read(bytes) else {
         return 0;
     };
-    let first_scan = Segments::of(bytes).find(|(marker, ..)| *marker == SOS);
-    let scanned = first_scan.and_then(|(_, data, _)| data.first().copied());
-    if marker != PROGRESSIVE && scanned == Some(count) {
-        return 0;
-    }
-    let factors = || {
-        components
-            .chunks_exact(3)
-            .map(|component| (u64::from(component[1] >> 4), u64::from(component[1] & 15)))
-    };
-    // Samples of all components in a block of as many pixels as the largest has samples.
-    let stored: u64 = factors().map(|(across, down)| across * down).sum();
-    let across = factors()
-        .map(|(across, _)| across)
-        .max()
-        .unwrap_or(1)
-        .max(1);
-    let down = factors().map(|(_, down)| down).max().unwrap_or(1).max(1);
-    let width = u64::from(u16::from_be_bytes([w1, w0])).next_multiple_of(8 * across);
-    let height = u64::from(u16::from_be_bytes([h1, h0])).next_multiple_of(8 * down);
-    2 * width * height * stored / (across * down)
-}
-
-/// The marker and contents of the header of a frame.
-fn frame(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    Segments::of(bytes)
-        .find(
-            |(marker, ..)| matches!(marker, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF),
-        )
-        .map(|(marker, data, _)| (marker, data))
-}
-
-/// Whether the file's own end marker follows its scans.
-pub fn is_complete(bytes: &[u8]) -> bool {
-    let mut scanned = false;
-    for (marker, ..) in Segments::of(bytes) {
-        match marker {
-            SOS => scanned = true,
-            EOI => return scanned,
-            _ => {}
-        }
-    }
-    false
+    let planes = frame.stored_samples();
+    // The coefficients go before the photo is made.
+    let coefficients = if frame.progressive { 2 * planes } else { 0 };
+    planes.max((planes + coefficients).saturating_sub(decoded))
 }
 
 /// Writes a JPEG of quality 95, 4:4:4.
@@ -199,47 +161,5 @@ fn to_density(resolution: &Resolution) -> PixelDensity {
     PixelDensity {
         density: (short(x), short(y)),
         unit,
-    }
-}
-
-/// The segments of a file: marker, contents, and what follows; entropy-coded data is skipped.
-struct Segments<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Segments<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
-        Segments {
-            rest: bytes.get(2..).unwrap_or_default(),
-        }
-    }
-}
-
-impl<'a> Iterator for Segments<'a> {
-    type Item = (u8, &'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            // Between segments may be fill bytes, and after a scan's header its data, in which a
-            // zero or a restart number follows each 0xFF.
-            let at = self.rest.iter().position(|&byte| byte == 0xFF)?;
-            let marker = *self.rest.get(at + 1)?;
-            self.rest = &self.rest[at + 1..];
-            match marker {
-                0xFF => continue,
-                0x00 | 0x01 | 0xD0..=0xD8 => self.rest = &self.rest[1..],
-                EOI => {
-                    self.rest = &self.rest[1..];
-                    return Some((EOI, &[], self.rest));
-                }
-                _ => {
-                    let length = self.rest.get(1..3)?;
-                    let end = 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-                    let data = self.rest.get(3..end)?;
-                    self.rest = &self.rest[end..];
-                    return Some((marker, data, self.rest));
-                }
-            }
-        }
     }
 }
