@@ -65,9 +65,10 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
         let error = match done {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
-            Err(_) => {
-                anyhow::anyhow!("damaged in a way the program cannot handle; take another file")
-            }
+            Err(_) => anyhow::anyhow!(
+                "an error in the program: it cannot read this kind of file; save it as an ordinary PNG first, \
+                 and please report it"
+            ),
         };
         if interrupt::asked() || is_cancelled(&error) {
             return Outcome::Interrupted;
@@ -101,16 +102,19 @@ fn restore(
         output::check(path, settings.force)?;
     }
     check_format(&photo, target.format)?;
-    let loss = photo.loss(target.format);
-    photo.notes.extend(loss.map(String::from));
+    // Without restoration the best copy of a file is the file.
+    let copied = settings.options.strength == 0.0 && photo.format == target.format;
+    if !copied {
+        photo.adapt(target.format)?;
+        let loss = photo.loss(target.format);
+        photo.notes.extend(loss.map(String::from));
+    }
     if !settings.quiet {
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));
         }
     }
-
-    // Without restoration the best copy of a file is the file.
-    if settings.options.strength == 0.0 && photo.format == target.format {
+    if copied {
         return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
     }
     drop(bytes);
@@ -118,6 +122,7 @@ fn restore(
     if settings.options.strength > 0.0 {
         photo.samples = restored(&photo, engine, settings, budget, &name(&job.input), count)?;
     }
+    photo.renew_thumbnail();
     target.write(settings.force, |mut out| {
         photo.encode(target.format, &mut out)
     })

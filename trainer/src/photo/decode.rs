@@ -45,6 +45,11 @@ impl Photo {
         photo.metadata.icc = photo.metadata.icc.or(icc).filter(|icc| !icc.is_empty());
         photo.complete_resolution();
         photo.check_profile(bytes);
+        if photo.differs_from_thumbnail() == Some(true) {
+            photo.notes.push(
+                "the thumbnail in it shows another picture: if it was not edited, look at the result".into(),
+            );
+        }
         photo.notes.extend(match format {
             Format::Tiff => tiff::notes(bytes),
             _ => vec![],

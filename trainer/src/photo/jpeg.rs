@@ -6,12 +6,14 @@ mod fault;
 mod frame;
 mod huffman;
 mod idct;
+mod metadata;
 mod planes;
 mod scan;
 mod segments;
 
 pub use decode::decode;
 pub use frame::Frame;
+pub use metadata::read_metadata;
 
 use std::io::Write;
 
@@ -19,41 +21,21 @@ use anyhow::{Result, ensure};
 use image::codecs::jpeg::{JpegEncoder, PixelDensity, PixelDensityUnit};
 use image::{ExtendedColorType, ImageEncoder};
 
-use self::segments::{APP0, APP1, APP13, COMMENT, SOS, Segments};
+use self::metadata::{EXIF, ICC, XMP};
+use self::segments::{APP0, APP1, Segments};
 use super::metadata::{Resolution, Unit};
-use super::{Format, Metadata, Photo};
+use super::Photo;
 
 /// Of our files: no visible loss, full colour resolution.
 const QUALITY: u8 = 95;
 /// What a segment can hold.
 const MAX_SEGMENT: usize = 65533;
-
-const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-const EXIF: &[u8] = b"Exif\0\0";
-const JFIF: &[u8] = b"JFIF\0";
-
-/// Reads resolution, EXIF, XMP, IPTC and comments; the profile comes from the decoder.
-pub fn read_metadata(bytes: &[u8]) -> Metadata {
-    let mut metadata = Metadata::default();
-    for (marker, data, _) in Segments::of(bytes).take_while(|(marker, ..)| *marker != SOS) {
-        match marker {
-            APP0 if data.starts_with(JFIF) => metadata.resolution = density(data),
-            APP1 if data.starts_with(EXIF) => {
-                metadata
-                    .exif
-                    .get_or_insert_with(|| data[EXIF.len()..].to_vec());
-            }
-            APP1 | APP13 | COMMENT => {
-                if let Some(xmp) = data.strip_prefix(XMP) {
-                    metadata.xmp = Some(xmp.to_vec());
-                }
-                metadata.jpeg_segments.push((marker, data.to_vec()));
-            }
-            _ => {}
-        }
-    }
-    metadata
-}
+/// What it can hold of EXIF and of XMP, after their names.
+pub const MAX_EXIF: usize = MAX_SEGMENT - EXIF.len();
+/// See [`MAX_EXIF`].
+pub const MAX_XMP: usize = MAX_SEGMENT - XMP.len();
+/// A profile fills at most 255 segments, each with its name and two numbers.
+pub const MAX_ICC: usize = 255 * (MAX_SEGMENT - ICC.len() - 2);
 
 /// Bytes that decoding takes beside the photo's own `decoded`: planes, and the coefficients that a progressive file's scans
 /// complete bit by bit, two bytes for each sample as it is stored.
@@ -86,11 +68,7 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     if let Some(resolution) = &metadata.resolution {
         encoder.set_pixel_density(to_density(resolution));
     }
-    let exif = metadata
-        .exif
-        .as_ref()
-        .filter(|exif| exif.len() + EXIF.len() <= MAX_SEGMENT);
-    if let Some(exif) = exif {
+    if let Some(exif) = &metadata.exif {
         encoder.set_exif_metadata(exif.clone())?;
     }
     if let Some(icc) = &metadata.icc {
@@ -112,14 +90,11 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     let (_, _, rest) = Segments::of(&file).next().unwrap_or((APP0, &[], &file));
     let mut out = out;
     out.write_all(&file[..file.len() - rest.len()])?;
+    if let Some(xmp) = &metadata.xmp {
+        write_segment(&mut out, APP1, &[XMP, xmp])?;
+    }
     for (marker, data) in &metadata.jpeg_segments {
         write_segment(&mut out, *marker, &[data])?;
-    }
-    if let Some(xmp) = &metadata.xmp
-        && photo.format != Format::Jpeg
-        && xmp.len() + XMP.len() <= MAX_SEGMENT
-    {
-        write_segment(&mut out, APP1, &[XMP, xmp])?;
     }
     out.write_all(rest)?;
     Ok(())
@@ -133,21 +108,6 @@ fn write_segment(out: &mut impl Write, marker: u8, parts: &[&[u8]]) -> Result<()
         out.write_all(part)?;
     }
     Ok(())
-}
-
-fn density(data: &[u8]) -> Option<Resolution> {
-    let &[unit, a, b, c, d] = data.get(7..12)? else {
-        return None;
-    };
-    Some(Resolution {
-        x: (u16::from_be_bytes([a, b]).into(), 1),
-        y: (u16::from_be_bytes([c, d]).into(), 1),
-        unit: match unit {
-            1 => Unit::Inch,
-            2 => Unit::Centimetre,
-            _ => Unit::Aspect,
-        },
-    })
 }
 
 fn to_density(resolution: &Resolution) -> PixelDensity {
