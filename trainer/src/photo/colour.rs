@@ -48,7 +48,9 @@ pub fn profile(chunks: &Chunks, channels: usize) -> Result<Option<Vec<u8>>> {
         profile = ColorProfile::new_gray_with_gamma(1.0);
         profile.gray_trc = curve;
     }
-    Ok(Some(profile.encode().context("its colours fit no profile")?))
+    Ok(Some(
+        profile.encode().context("its colours fit no profile")?,
+    ))
 }
 
 fn find<'a>(chunks: &'a Chunks, kind: &[u8; 4]) -> Option<&'a [u8]> {
@@ -83,7 +85,10 @@ fn of_gamma(gamma: Option<&[u8]>, places: Option<&[u8]>) -> Option<ColorProfile>
         .map(|data| data.chunks_exact(4).filter_map(number).collect());
     let near = |one: u32, other: u32| one.abs_diff(other) <= 200;
     let srgb_places = places.as_ref().is_none_or(|places| {
-        places.iter().zip(SRGB_PLACES).all(|(&place, srgb)| near(place, srgb))
+        places
+            .iter()
+            .zip(SRGB_PLACES)
+            .all(|(&place, srgb)| near(place, srgb))
     });
     if srgb_places && gamma.is_none_or(|gamma| near(gamma, SRGB_GAMMA)) {
         return None;
@@ -95,7 +100,10 @@ fn of_gamma(gamma: Option<&[u8]>, places: Option<&[u8]>) -> Option<ColorProfile>
             return None;
         }
         let at = |index: usize| {
-            Chromaticity::new(places[2 * index] as f32 / 1e5, places[2 * index + 1] as f32 / 1e5)
+            Chromaticity::new(
+                places[2 * index] as f32 / 1e5,
+                places[2 * index + 1] as f32 / 1e5,
+            )
         };
         let primaries = ColorPrimaries {
             red: at(1),
@@ -121,13 +129,19 @@ mod tests {
     use super::*;
 
     fn made(chunks: &[(&[u8; 4], &[u8])], channels: usize) -> Result<Option<ColorProfile>> {
-        let chunks: Vec<_> = chunks.iter().map(|(kind, data)| (**kind, data.to_vec())).collect();
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|(kind, data)| (**kind, data.to_vec()))
+            .collect();
         let bytes = profile(&chunks, channels)?;
         Ok(bytes.map(|bytes| ColorProfile::new_from_slice(&bytes).expect("a profile")))
     }
 
     fn numbers(values: &[u32]) -> Vec<u8> {
-        values.iter().flat_map(|value| value.to_be_bytes()).collect()
+        values
+            .iter()
+            .flat_map(|value| value.to_be_bytes())
+            .collect()
     }
 
     #[test]
@@ -135,7 +149,10 @@ mod tests {
         for chunks in [
             &[][..],
             &[(b"cICP", &[1, 13, 0, 1][..])],
-            &[(b"gAMA", &numbers(&[45455])), (b"cHRM", &numbers(&SRGB_PLACES))],
+            &[
+                (b"gAMA", &numbers(&[45455])),
+                (b"cHRM", &numbers(&SRGB_PLACES)),
+            ],
             &[(b"sRGB", &[0]), (b"gAMA", &numbers(&[100_000]))],
         ] {
             assert!(made(chunks, 3).expect("known").is_none());
@@ -144,12 +161,16 @@ mod tests {
 
     #[test]
     fn other_colours_get_one() {
-        let p3 = made(&[(b"cICP", &[12, 13, 0, 1])], 3).expect("known").expect("a profile");
+        let p3 = made(&[(b"cICP", &[12, 13, 0, 1])], 3)
+            .expect("known")
+            .expect("a profile");
         let right = ColorProfile::new_display_p3();
         assert!((p3.red_colorant.x - right.red_colorant.x).abs() < 1e-3);
         assert!((p3.blue_colorant.z - right.blue_colorant.z).abs() < 1e-3);
 
-        let linear = made(&[(b"gAMA", &numbers(&[100_000]))], 3).expect("known").expect("a profile");
+        let linear = made(&[(b"gAMA", &numbers(&[100_000]))], 3)
+            .expect("known")
+            .expect("a profile");
         let sixteenth = |profile: &ColorProfile| match &profile.red_trc {
             Some(ToneReprCurve::Parametric(curve)) => curve[0],
             other => panic!("{other:?}"),
@@ -158,19 +179,31 @@ mod tests {
         // Adobe RGB's green.
         let mut places = SRGB_PLACES;
         (places[4], places[5]) = (21000, 71000);
-        let chunks = [(b"cHRM", &numbers(&places)[..]), (b"gAMA", &numbers(&[45470]))];
+        let chunks = [
+            (b"cHRM", &numbers(&places)[..]),
+            (b"gAMA", &numbers(&[45470])),
+        ];
         let adobe = made(&chunks, 3).expect("known").expect("a profile");
         let right = ColorProfile::new_adobe_rgb();
         assert!((adobe.green_colorant.y - right.green_colorant.y).abs() < 1e-3);
 
-        let grey = made(&[(b"gAMA", &numbers(&[50_000]))], 1).expect("known").expect("a profile");
+        let grey = made(&[(b"gAMA", &numbers(&[50_000]))], 1)
+            .expect("known")
+            .expect("a profile");
         assert_eq!(grey.color_space, DataColorSpace::Gray);
         assert!(grey.gray_trc.is_some());
     }
 
     #[test]
     fn high_dynamic_range_and_unknown_codes_are_refused() {
-        for points in [[9, 16, 0, 1], [9, 18, 0, 1], [1, 13, 0, 0], [1, 13, 1, 1], [3, 3, 0, 1], [2, 2, 0, 1]] {
+        for points in [
+            [9, 16, 0, 1],
+            [9, 18, 0, 1],
+            [1, 13, 0, 0],
+            [1, 13, 1, 1],
+            [3, 3, 0, 1],
+            [2, 2, 0, 1],
+        ] {
             let error = made(&[(b"cICP", &points)], 3).expect_err("refused");
             assert!(error.to_string().contains("-o NAME.png"), "{error:#}");
         }

@@ -23,8 +23,8 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use self::metadata::{EXIF, ICC, XMP};
 use self::segments::{APP0, APP1, Segments};
-use super::metadata::{Resolution, Unit};
 use super::Photo;
+use super::metadata::{Resolution, Unit};
 
 /// Of our files: no visible loss, full colour resolution.
 const QUALITY: u8 = 95;
@@ -123,3 +123,6 @@ fn to_density(resolution: &Resolution) -> PixelDensity {
         unit,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,8 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
                 metadata.png_chunks.push((kind, data.to_vec()));
             }
             b"caBX" => metadata.dropped.push(
-                "its content credentials, which vouch for the picture as it was, are left out".into(),
+                "its content credentials, which vouch for the picture as it was, are left out"
+                    .into(),
             ),
             _ => metadata.dropped.push(format!(
                 "its chunk {} may not outlive a change of the picture, and is left out",
@@ -165,7 +166,9 @@ fn unpacked(data: &[u8]) -> Option<Vec<u8>> {
     writer.write_chunk(png::chunk::iTXt, data).ok()?;
     writer.write_image_data(&[0]).ok()?;
     writer.finish().ok()?;
-    let reader = png::Decoder::new(std::io::Cursor::new(&file)).read_info().ok()?;
+    let reader = png::Decoder::new(std::io::Cursor::new(&file))
+        .read_info()
+        .ok()?;
     let text = reader.info().utf8_text.first()?.get_text().ok()?;
     Some(text.into_bytes())
 }
@@ -176,9 +179,13 @@ mod tests {
 
     fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut writer = png::Encoder::new(&mut bytes, 1, 1).write_header().expect("a header");
+        let mut writer = png::Encoder::new(&mut bytes, 1, 1)
+            .write_header()
+            .expect("a header");
         for (kind, data) in chunks {
-            writer.write_chunk(png::chunk::ChunkType(**kind), data).expect("a chunk");
+            writer
+                .write_chunk(png::chunk::ChunkType(**kind), data)
+                .expect("a chunk");
         }
         writer.write_image_data(&[0]).expect("a pixel");
         writer.finish().expect("an end");
@@ -199,7 +206,11 @@ mod tests {
         let kinds: Vec<[u8; 4]> = metadata.png_chunks.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds, [*b"cICP", *b"mDCV", *b"cLLI", *b"abCd"]);
         assert_eq!(metadata.dropped.len(), 2);
-        assert!(metadata.dropped[0].contains("abCD"), "{:?}", metadata.dropped);
+        assert!(
+            metadata.dropped[0].contains("abCD"),
+            "{:?}",
+            metadata.dropped
+        );
     }
 
     #[test]
@@ -207,10 +218,15 @@ mod tests {
         let mut chunk = png::text_metadata::ITXtChunk::new(XMP, "<x:xmpmeta/>");
         chunk.compressed = true;
         let mut bytes = Vec::new();
-        let mut writer = png::Encoder::new(&mut bytes, 1, 1).write_header().expect("a header");
+        let mut writer = png::Encoder::new(&mut bytes, 1, 1)
+            .write_header()
+            .expect("a header");
         writer.write_text_chunk(&chunk).expect("a chunk");
         writer.write_image_data(&[0]).expect("a pixel");
         writer.finish().expect("an end");
-        assert_eq!(read_metadata(&bytes).xmp.as_deref(), Some(&b"<x:xmpmeta/>"[..]));
+        assert_eq!(
+            read_metadata(&bytes).xmp.as_deref(),
+            Some(&b"<x:xmpmeta/>"[..])
+        );
     }
 }

@@ -27,16 +27,21 @@ impl Photo {
             return;
         };
         if let Some(old) = Thumbnail::find(&exif) {
-            let fresh = old.size(&exif).filter(|_| !self.has_alpha()).and_then(|size| {
-                let room = match old.place.end == exif.len() {
-                    true => MAX_EXIF.saturating_sub(old.place.start).max(old.place.len()),
-                    false => old.place.len(),
-                };
-                let small = self.small(size);
-                [85, 70, 50, 30].into_iter().find_map(|quality| {
-                    encoded(&small, size, quality).filter(|bytes| bytes.len() <= room)
-                })
-            });
+            let fresh = old
+                .size(&exif)
+                .filter(|_| !self.has_alpha())
+                .and_then(|size| {
+                    let room = match old.place.end == exif.len() {
+                        true => MAX_EXIF
+                            .saturating_sub(old.place.start)
+                            .max(old.place.len()),
+                        false => old.place.len(),
+                    };
+                    let small = self.small(size);
+                    [85, 70, 50, 30].into_iter().find_map(|quality| {
+                        encoded(&small, size, quality).filter(|bytes| bytes.len() <= room)
+                    })
+                });
             old.replace(&mut exif, fresh.as_deref().unwrap_or_default());
         }
         self.metadata.exif = Some(exif);
@@ -60,7 +65,10 @@ impl Photo {
         };
         let count = pairs().count() as f64;
         let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / count;
-        let (a, b) = (mean(&mut pairs().map(|pair| pair.0)), mean(&mut pairs().map(|pair| pair.1)));
+        let (a, b) = (
+            mean(&mut pairs().map(|pair| pair.0)),
+            mean(&mut pairs().map(|pair| pair.1)),
+        );
         let spread_a = mean(&mut pairs().map(|pair| (pair.0 - a).powi(2)));
         let spread_b = mean(&mut pairs().map(|pair| (pair.1 - b).powi(2)));
         let shared = mean(&mut pairs().map(|pair| (pair.0 - a) * (pair.1 - b)));
@@ -100,7 +108,8 @@ impl Photo {
                     *sum += match self.depth {
                         Depth::Eight => u32::from(self.samples[at]),
                         Depth::Sixteen => {
-                            u32::from(u16::from_ne_bytes([self.samples[at], self.samples[at + 1]])) / 257
+                            u32::from(u16::from_ne_bytes([self.samples[at], self.samples[at + 1]]))
+                                / 257
                         }
                     };
                 }
@@ -165,18 +174,30 @@ impl Thumbnail {
         };
         let short = |at: usize| {
             let bytes = *exif.get(at..)?.first_chunk()?;
-            Some(if big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+            Some(if big_endian {
+                u16::from_be_bytes(bytes)
+            } else {
+                u16::from_le_bytes(bytes)
+            })
         };
         let long = |at: usize| {
             let bytes = *exif.get(at..)?.first_chunk()?;
-            let number = if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
+            let number = if big_endian {
+                u32::from_be_bytes(bytes)
+            } else {
+                u32::from_le_bytes(bytes)
+            };
             Some(number as usize)
         };
         let first = long(4)?;
         let pointer = first + 2 + 12 * usize::from(short(first)?);
         let second = long(pointer).filter(|&second| second > 0)?;
         let entries = usize::from(short(second)?);
-        let entry = |tag: u16| (0..entries).map(|index| second + 2 + 12 * index).find(|&at| short(at) == Some(tag));
+        let entry = |tag: u16| {
+            (0..entries)
+                .map(|index| second + 2 + 12 * index)
+                .find(|&at| short(at) == Some(tag))
+        };
         let number = |tag: u16| {
             let at = entry(tag)?;
             match short(at + 2)? {
@@ -213,7 +234,11 @@ impl Thumbnail {
     /// Puts another JPEG in its place; an empty one takes it out.
     fn replace(&self, exif: &mut Vec<u8>, fresh: &[u8]) {
         let put = |exif: &mut [u8], at: usize, number: u32| {
-            let bytes = if self.big_endian { number.to_be_bytes() } else { number.to_le_bytes() };
+            let bytes = if self.big_endian {
+                number.to_be_bytes()
+            } else {
+                number.to_le_bytes()
+            };
             if let Some(place) = exif.get_mut(at..at + 4) {
                 place.copy_from_slice(&bytes);
             }
@@ -228,6 +253,131 @@ impl Thumbnail {
         } else {
             exif[self.place.clone()].fill(0);
             exif[self.place.start..self.place.start + fresh.len()].copy_from_slice(fresh);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Format, Metadata};
+    use super::*;
+
+    /// A gradient; with a thumbnail of `small` bytes behind one value, then `behind`.
+    fn photo(small: &[u8], big_endian: bool, behind: &[u8]) -> Photo {
+        let short = |n: u16| {
+            if big_endian {
+                n.to_be_bytes()
+            } else {
+                n.to_le_bytes()
+            }
+        };
+        let long = |n: u32| {
+            if big_endian {
+                n.to_be_bytes()
+            } else {
+                n.to_le_bytes()
+            }
+        };
+        let entry = |tag: u16, kind: u16, value: [u8; 4]| {
+            [&short(tag)[..], &short(kind), &long(1), &value].concat()
+        };
+        let six = [short(6), [0, 0]].concat().try_into().expect("four bytes");
+        let exif = [
+            if big_endian { &b"MM\0*"[..] } else { b"II*\0" },
+            &long(8),
+            &short(1),
+            &entry(0x0112, 3, six),
+            &long(26),
+            &short(3),
+            &entry(COMPRESSION, 3, six),
+            &entry(OFFSET, 4, long(68)),
+            &entry(LENGTH, 4, long(small.len() as u32)),
+            &long(0),
+            small,
+            behind,
+        ];
+        let (width, height) = (160, 80);
+        let samples = (0..width * height).flat_map(|at| {
+            let (x, y) = (at % width, at / width);
+            [x as u8, 3 * y as u8, 90]
+        });
+        Photo {
+            width,
+            height,
+            channels: 3,
+            depth: Depth::Eight,
+            samples: samples.collect(),
+            format: Format::Jpeg,
+            metadata: Metadata {
+                exif: Some(exif.concat()),
+                ..Metadata::default()
+            },
+            notes: vec![],
+        }
+    }
+
+    fn jpeg(pixel: impl Fn(usize, usize) -> u8, size: (usize, usize)) -> Vec<u8> {
+        let rgb: Vec<u8> = (0..size.0 * size.1)
+            .flat_map(|at| [pixel(at % size.0, at / size.0); 3])
+            .collect();
+        encoded(&rgb, size, 100).expect("a JPEG")
+    }
+
+    #[test]
+    fn the_new_thumbnail_shows_the_photo() {
+        let old = jpeg(|x, y| (x * y * 37) as u8, (40, 20));
+        for (big_endian, behind) in [
+            (false, &b""[..]),
+            (true, b""),
+            (false, b"notes"),
+            (true, b"notes"),
+        ] {
+            let mut photo = photo(&old, big_endian, behind);
+            assert_eq!(photo.differs_from_thumbnail(), Some(true));
+            photo.renew_thumbnail();
+            let exif = photo.metadata.exif.clone().expect("EXIF");
+            assert!(exif.ends_with(behind));
+            let place = Thumbnail::find(&exif).expect("a thumbnail").place;
+            let fresh = jpeg::decode(&exif[place]).expect("a picture").samples;
+            assert_eq!(photo.differs_from_thumbnail(), Some(false));
+            let middle = &fresh[3 * (10 * 40 + 20)..][..3];
+            for (found, right) in middle.iter().zip([82, 127, 90]) {
+                assert!(found.abs_diff(right) < 12, "{middle:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bars_are_kept_beside_a_photo_of_another_shape() {
+        let mut photo = photo(&jpeg(|x, _| x as u8, (40, 30)), false, b"");
+        photo.renew_thumbnail();
+        let exif = photo.metadata.exif.expect("EXIF");
+        let place = Thumbnail::find(&exif).expect("a thumbnail").place;
+        let fresh = jpeg::decode(&exif[place]).expect("a picture").samples;
+        assert!(fresh[..3 * 40].iter().all(|&sample| sample < 20));
+        assert!(fresh[3 * (40 * 15 + 39)] > 120);
+    }
+
+    #[test]
+    fn what_cannot_be_renewed_is_taken_out() {
+        // No room, no JPEG, nowhere.
+        for (small, behind) in [(&b"\xFF\xD8 tiny"[..], &b"notes"[..]), (b"", b"")] {
+            let mut photo = photo(small, true, behind);
+            photo.renew_thumbnail();
+            let exif = photo.metadata.exif.expect("EXIF");
+            assert_eq!(Thumbnail::find(&exif), None);
+            assert!(!exif.windows(4).any(|window| window == b"tiny"));
+            assert!(exif.ends_with(behind));
+        }
+        let whole = photo(&jpeg(|x, _| x as u8, (8, 8)), false, b"")
+            .metadata
+            .exif
+            .expect("EXIF");
+        for length in 0..whole.len() {
+            let mut photo = photo(b"", false, b"");
+            photo.metadata.exif = Some(whole[..length].to_vec());
+            let _ = photo.differs_from_thumbnail();
+            photo.renew_thumbnail();
         }
     }
 }

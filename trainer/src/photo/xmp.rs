@@ -122,7 +122,10 @@ impl<'a> Names<'a> {
         let declared = text.split("xmlns:").skip(1).filter_map(|declaration| {
             let (prefix, value) = declaration.split_once('=')?;
             let value = value.trim_start();
-            let quote = value.chars().next().filter(|quote| "\"'".contains(*quote))?;
+            let quote = value
+                .chars()
+                .next()
+                .filter(|quote| "\"'".contains(*quote))?;
             let (uri, _) = value[1..].split_once(quote)?;
             Some((prefix.trim(), uri))
         });
@@ -168,7 +171,9 @@ impl<'a> Names<'a> {
             for quote in ['"', '\''] {
                 let declaration = format!("xmlns:{prefix}={quote}{uri}{quote}");
                 if uses == 0 {
-                    packet = packet.replace(&format!(" {declaration}"), "").replace(&declaration, "");
+                    packet = packet
+                        .replace(&format!(" {declaration}"), "")
+                        .replace(&declaration, "");
                 }
             }
         }
@@ -198,7 +203,10 @@ mod tests {
         let cleaned = clean(bytes.as_bytes()).expect("something to take out");
         assert!(cleaned.gain_map && !cleaned.video);
         let left = String::from_utf8(cleaned.packet).expect("text");
-        assert_eq!(left.replace('\n', ""), packet("", " dc:rights=\"x > y\"", "<dc:b/>"));
+        assert_eq!(
+            left.replace('\n', ""),
+            packet("", " dc:rights=\"x > y\"", "<dc:b/>")
+        );
     }
 
     #[test]
@@ -212,7 +220,10 @@ mod tests {
         let cleaned = clean(bytes.as_bytes()).expect("something to take out");
         assert!(cleaned.video && !cleaned.gain_map);
         let left = String::from_utf8(cleaned.packet).expect("text");
-        assert_eq!(left, packet(declared, " GCamera:BurstID=\"7\" xmp:Rating=\"5\"", ""));
+        assert_eq!(
+            left,
+            packet(declared, " GCamera:BurstID=\"7\" xmp:Rating=\"5\"", "")
+        );
     }
 
     #[test]
@@ -220,7 +231,11 @@ mod tests {
         assert_eq!(clean(packet("", " xmp:Rating='5'", "").as_bytes()), None);
         assert_eq!(clean(b"<hdrgm:Version"), None);
         assert_eq!(clean(&[0xFF, 0xFE]), None);
-        let cut = packet(" xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'", " hdrgm:Version='1'", "<hdrgm:X>");
+        let cut = packet(
+            " xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'",
+            " hdrgm:Version='1'",
+            "<hdrgm:X>",
+        );
         for length in 0..cut.len() {
             let _ = clean(&cut.as_bytes()[..length]);
         }

@@ -1,8 +1,8 @@
 //! What a JPEG's segments say beside its picture.
 
-use super::segments::{APP0, APP1, APP2, APP13, APP14, COMMENT, EOI, Segments};
 use super::super::metadata::{Metadata, Resolution, Unit};
 use super::super::xmp;
+use super::segments::{APP0, APP1, APP2, APP13, APP14, COMMENT, EOI, Segments};
 
 pub const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 pub const EXIF: &[u8] = b"Exif\0\0";
@@ -48,7 +48,8 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     match assembled(profile) {
         Some(icc) => metadata.icc = icc,
         None => metadata.dropped.push(
-            "its colour profile is damaged (parts are missing or misnumbered), and is left out".into(),
+            "its colour profile is damaged (parts are missing or misnumbered), and is left out"
+                .into(),
         ),
     }
 
@@ -61,7 +62,10 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
         metadata.xmp = Some(cleaned.packet);
     }
     for (holds, note) in [
-        (gain_map, "its HDR gain map is left out: the result is the ordinary picture"),
+        (
+            gain_map,
+            "its HDR gain map is left out: the result is the ordinary picture",
+        ),
         (video, "the video of this motion photo is left out"),
         (
             pictures && !gain_map && !video,
@@ -105,7 +109,11 @@ fn assembled(mut parts: Vec<&[u8]>) -> Option<Option<Vec<u8>>> {
     let numbered = parts.iter().enumerate().all(|(at, part)| {
         part.len() >= 2 && usize::from(part[0]) == at + 1 && usize::from(part[1]) == count
     });
-    let whole: Vec<u8> = parts.iter().flat_map(|part| &part[2.min(part.len())..]).copied().collect();
+    let whole: Vec<u8> = parts
+        .iter()
+        .flat_map(|part| &part[2.min(part.len())..])
+        .copied()
+        .collect();
     numbered.then_some(Some(whole))
 }
 
@@ -177,10 +185,16 @@ mod tests {
 
     #[test]
     fn exif_goes_on_in_a_second_segment() {
-        let bytes = file(&[(APP1, b"Exif\0\0II*\0one, "), (APP1, b"Exif\0\0two")], b"");
+        let bytes = file(
+            &[(APP1, b"Exif\0\0II*\0one, "), (APP1, b"Exif\0\0two")],
+            b"",
+        );
         let metadata = read_metadata(&bytes);
         assert_eq!(metadata.exif.as_deref(), Some(&b"II*\0one, two"[..]));
-        let bytes = file(&[(APP1, b"Exif\0\0II*\0one"), (APP1, b"Exif\0\0MM\0*two")], b"");
+        let bytes = file(
+            &[(APP1, b"Exif\0\0II*\0one"), (APP1, b"Exif\0\0MM\0*two")],
+            b"",
+        );
         let metadata = read_metadata(&bytes);
         assert_eq!(metadata.exif.as_deref(), Some(&b"II*\0one"[..]));
         assert_eq!(metadata.dropped, ["a second set of EXIF is left out"]);
@@ -192,19 +206,34 @@ mod tests {
         let (one, two) = (part("\x01\x02on"), part("\x02\x02e"));
         let metadata = read_metadata(&file(&[(APP2, &two), (APP2, &one)], b""));
         assert_eq!(metadata.icc.as_deref(), Some(&b"one"[..]));
-        for parts in [&[(APP2, &one[..]), (APP2, &one[..])][..], &[(APP2, &two[..])]] {
+        for parts in [
+            &[(APP2, &one[..]), (APP2, &one[..])][..],
+            &[(APP2, &two[..])],
+        ] {
             let metadata = read_metadata(&file(parts, b""));
             assert_eq!(metadata.icc, None);
-            assert!(metadata.dropped[0].contains("profile"), "{:?}", metadata.dropped);
+            assert!(
+                metadata.dropped[0].contains("profile"),
+                "{:?}",
+                metadata.dropped
+            );
         }
     }
 
     #[test]
     fn what_is_lost_is_named_and_no_longer_announced() {
         let cases: [(&[(u8, &[u8])], &[u8], &str); 5] = [
-            (&[(APP2, b"MPF\0MM\0*")], b"\xFF\xD8 the preview", "further pictures"),
+            (
+                &[(APP2, b"MPF\0MM\0*")],
+                b"\xFF\xD8 the preview",
+                "further pictures",
+            ),
             (&[(APP2, GAIN_MAP)], b"\xFF\xD8", "gain map"),
-            (&[(APP2, b"MPF\0MM\0*")], b"\xFF\xD8 ns.adobe.com/hdr-gain-map/1.0/", "gain map"),
+            (
+                &[(APP2, b"MPF\0MM\0*")],
+                b"\xFF\xD8 ns.adobe.com/hdr-gain-map/1.0/",
+                "gain map",
+            ),
             (&[], b"\0\0\0\x18ftypmp42", "video"),
             (&[], &[7; 100], "maker"),
         ];

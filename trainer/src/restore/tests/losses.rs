@@ -128,8 +128,9 @@ fn what_writing_takes_is_refused_before_the_work() {
     (photo.width, photo.height) = (1000, 1000);
     photo.samples = vec![0; 3_000_000];
     let target = |name: Option<&str>, format| Target {
-        path: name.map(PathBuf::from),
+        place: name.map_or(Place::Stdout, |name| Place::File(name.into())),
         format,
+        like: None,
     };
     let budget = (256 << 20) + 4_000_000;
     let png = target(Some("x.png"), Format::Png);
