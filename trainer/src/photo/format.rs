@@ -57,6 +57,16 @@ impl Format {
         }
     }
 
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Png => "PNG",
+            Format::Jpeg => "JPEG",
+            Format::WebP => "WebP",
+            Format::Tiff => "TIFF",
+        }
+    }
+
     /// The usual extension.
     pub fn extension(self) -> &'static str {
         match self {

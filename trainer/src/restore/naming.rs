@@ -31,6 +31,8 @@ pub enum Output {
         /// Whether the user chose the extension.
         convert: bool,
     },
+    /// A device or a pipe, which gets the input's format where its name has no extension, and stays what it is.
+    Special(PathBuf),
     /// A file in this folder, named once the format is known: what standard input gets.
     Folder(PathBuf),
 }
@@ -158,6 +160,7 @@ impl Jobs {
 enum Target<'a> {
     Beside,
     Stdout,
+    Special(&'a Path),
     File(&'a Path),
     Folder(&'a Path),
 }
@@ -179,11 +182,21 @@ impl<'a> Target<'a> {
                 _ => Err("- beside other inputs needs -o FOLDER".into()),
             };
         };
-        if path.as_os_str() == "-" {
+        if is_stdout(path) {
             return if single {
                 Ok(Target::Stdout)
             } else {
                 Err("-o - takes the result of one file: give one, or -o FOLDER".into())
+            };
+        }
+        if is_special(path) {
+            return if single || path == Path::new("/dev/null") {
+                Ok(Target::Special(path))
+            } else {
+                Err(format!(
+                    "{}: several results do not fit into one pipe or device; give -o FOLDER/",
+                    path.display()
+                ))
             };
         }
         let slash = path
@@ -224,6 +237,7 @@ impl<'a> Target<'a> {
                 convert: true,
             },
             Target::Folder(path) => Output::Folder(path.to_path_buf()),
+            Target::Special(path) => Output::Special(path.to_path_buf()),
             Target::Stdout | Target::Beside => Output::Stdout,
         }
     }
@@ -231,6 +245,7 @@ impl<'a> Target<'a> {
     fn of_file(&self, file: &Path, inside: &Path) -> Output {
         match self {
             Target::Stdout => Output::Stdout,
+            Target::Special(path) => Output::Special(path.to_path_buf()),
             Target::File(path) => Output::File {
                 path: path.to_path_buf(),
                 convert: true,
@@ -252,6 +267,18 @@ impl<'a> Target<'a> {
             }
         }
     }
+}
+
+/// Whether a path means standard output, whatever that leads to.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .iter()
+        .any(|name| path == Path::new(name))
+}
+
+/// Whether a path is there and is neither a file nor a folder: a pipe, a socket, a device.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// `NAME.restored.EXT` for `NAME.EXT`.
@@ -297,7 +324,15 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &
                 list(&path, except, files, found);
             }
         } else if Format::of_path(&path).is_some() && !is_result(&path) {
-            files.push(path);
+            // Who opens a pipe waits for its other end, maybe for ever.
+            if is_special(&path) {
+                found.notes.push(format!(
+                    "{}: a pipe or a device, left out; name it to restore what comes from it",
+                    path.display()
+                ));
+            } else {
+                files.push(path);
+            }
         }
     }
 }
@@ -392,6 +427,31 @@ mod tests {
         let jobs = jobs(&[tree.path().to_owned()], None).expect("a sensible command line");
         assert_eq!((jobs.jobs.len(), jobs.failures.len()), (3, 0));
         assert!(jobs.notes[0].contains("loop: a link"), "{:?}", jobs.notes);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn sockets_and_pipes_in_folders_are_left_out_with_a_word() {
+        let tree = tree();
+        let _socket = std::os::unix::net::UnixListener::bind(tree.path().join("s.png"));
+        let jobs = jobs(&[tree.path().to_owned()], None).expect("a sensible command line");
+        assert_eq!((jobs.jobs.len(), jobs.failures.len()), (3, 0));
+        assert!(jobs.notes[0].contains("s.png: a pipe"), "{:?}", jobs.notes);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_take_results_as_they_are() {
+        let output = |inputs: &[&str], path: &str| {
+            let inputs: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
+            jobs(&inputs, Some(Path::new(path))).map(|jobs| jobs.jobs[0].output.clone())
+        };
+        assert_eq!(output(&["a.png"], "/dev/stdout"), Ok(Output::Stdout));
+        let null = Output::Special("/dev/null".into());
+        assert_eq!(output(&["a.png"], "/dev/null"), Ok(null.clone()));
+        assert_eq!(output(&["a.png", "b.png"], "/dev/null"), Ok(null));
+        assert!(output(&["a.png", "b.png"], "/dev/stdout").is_err());
+        assert!(output(&["a.png", "b.png"], "/dev/zero").is_err());
     }
 
     #[test]
