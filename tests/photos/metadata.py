@@ -83,7 +83,7 @@ def judge_file(tagged, before, after):
     """Verdicts on what is compared as it is: pixels, the profile's bytes, a thumbnail."""
     verdicts = {}
     lossy = after.suffix == ".jpg" or before.suffix == ".jpg"
-    worst, why = judge.difference(peers.pillow_samples(after.read_bytes()), peers.pillow_samples(before.read_bytes()))
+    worst, why = judge.difference(peers.upright_samples(after.read_bytes()), peers.upright_samples(before.read_bytes()))
     fine = not why and worst <= (8 if after.suffix == ".jpg" else 4 if lossy else 0)
     verdicts["pixels"] = judge.Verdict(judge.EQUAL) if fine else judge.Verdict(judge.FAILED, why or f"differ by {worst}")
     wanted, found = (Image.open(io.BytesIO(path.read_bytes())).info.get("icc_profile") for path in (before, after))
@@ -135,12 +135,11 @@ def _resolution(found):
     """Dots per inch, from wherever a format says them; None where it says nothing."""
     if found.get("PNG-pHYs:PixelUnits") == 1:
         return tuple(found[f"PNG-pHYs:PixelsPerUnit{axis}"] * 0.0254 for axis in "XY")
-    for group in ("JFIF", "IFD0"):
+    for group, inch, centimetre in (("JFIF", 1, 2), ("IFD0", 2, 3)):
         unit = found.get(f"{group}:ResolutionUnit")
         x, y = found.get(f"{group}:XResolution"), found.get(f"{group}:YResolution")
-        if unit in (2, 3) and x:
-            # What writers put in where they know nothing.
-            scale = 2.54 if unit == 3 else 1
+        if unit in (inch, centimetre) and x:
+            scale = 2.54 if unit == centimetre else 1
             return (x * scale, y * scale)
     return None
 

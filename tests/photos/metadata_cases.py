@@ -91,8 +91,10 @@ def write(folder):
 
 
 def _sets(kind, helpers):
-    resolution = {"XResolution": "300", "YResolution": "300", "ResolutionUnit#": "2"}
-    group = "JFIF" if kind == "jpg" else "IFD0"
+    # JFIF counts its units from 1, TIFF from 2: inches, then centimetres.
+    group, inch = ("JFIF", 1) if kind == "jpg" else ("IFD0", 2)
+    resolution = {"XResolution": "300", "YResolution": "300", "ResolutionUnit#": str(inch)}
+    metric = {"XResolution": "120", "YResolution": "118", "ResolutionUnit#": str(inch + 1)}
     sets = {
         "nothing": {},
         "exif": EXIF,
@@ -102,7 +104,7 @@ def _sets(kind, helpers):
         "profile-large": {"ICC_Profile": f"<={helpers}/large.icc"},
         "profile-grey": {"ICC_Profile": f"<={helpers}/grey.icc"},
         "resolution": {f"{group}:{tag}": value for tag, value in resolution.items()},
-        "resolution-metric": {f"{group}:{tag}": value for tag, value in (resolution | {"ResolutionUnit#": "3"}).items()},
+        "resolution-metric": {f"{group}:{tag}": value for tag, value in metric.items()},
     }
     if kind == "png":
         sets["resolution"] = {"PNG-pHYs:PixelsPerUnitX": "11811", "PNG-pHYs:PixelsPerUnitY": "11811", "PNG-pHYs:PixelUnits#": "1"}
@@ -119,6 +121,8 @@ def _sets(kind, helpers):
         sets["thumbnail"] = EXIF | {"IFD1:ThumbnailImage": f"<={helpers}/thumbnail.jpg"}
         sets["everything"] |= {"Comment": "a comment of JPEG", "IFD1:ThumbnailImage": f"<={helpers}/thumbnail.jpg"}
     if kind == "webp":
+        # Its pictures have colours, whatever they are of.
+        del sets["profile-grey"]
         sets["everything"] = EXIF | GPS | XMP | {"ICC_Profile": f"<={helpers}/srgb.icc", "IFD0:Orientation#": "6"}
     return sets
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import tifffile
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 
 class Unreadable(Exception):
@@ -74,6 +74,13 @@ def _hushed():
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def upright_samples(data):
+    """The picture as Pillow shows it: turned as its metadata say, grey where it is stored so."""
+    with Image.open(io.BytesIO(data)) as image:
+        samples = np.asarray(ImageOps.exif_transpose(image))
+    return samples if samples.ndim == 3 else samples[..., None]
 
 
 def djpeg(data):
