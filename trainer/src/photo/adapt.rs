@@ -67,7 +67,7 @@ impl Photo {
         }
         if !lost.is_empty() {
             self.notes.push(format!(
-                "{} are left out: only {} holds them",
+                "{} are left out: they are kept only where {1} stays {1}",
                 lost.join(", "),
                 self.format.name()
             ));
@@ -208,7 +208,10 @@ mod tests {
             (*b"gAMA", 100_000u32.to_be_bytes().to_vec()),
         ];
         png.adapt(Format::WebP).expect("a WebP");
-        assert_eq!(png.notes, ["texts are left out: only PNG holds them"]);
+        assert_eq!(
+            png.notes,
+            ["texts are left out: they are kept only where PNG stays PNG"]
+        );
         assert!(png.metadata.icc.is_some());
     }
 

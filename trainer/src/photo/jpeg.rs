@@ -86,8 +86,12 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
         color,
     )?;
 
-    // What the encoder has no words for goes after its first segment, JFIF.
-    let (_, _, rest) = Segments::of(&file).next().unwrap_or((APP0, &[], &file));
+    // What the encoder has no words for goes after JFIF and EXIF, which readers want first.
+    let mut segments = Segments::of(&file);
+    let mut rest = segments.rest;
+    while let Some((APP0 | APP1, _, after)) = segments.next() {
+        rest = after;
+    }
     let mut out = out;
     out.write_all(&file[..file.len() - rest.len()])?;
     if let Some(xmp) = &metadata.xmp {
