@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 import judge
@@ -67,7 +68,7 @@ def run(trainer, folder):
                     verdicts.append((one.name, "file", route, judge.Verdict(judge.FAILED, f"refused: {said[one.name]}")))
                     continue
                 found = judge_tags(before[one.name], after[result.name], source == target, said[one.name])
-                found |= judge_file(one, files / one.name, result)
+                found |= judge_file(one, files / one.name, result, said[one.name])
                 verdicts += [(one.name, kind, route, verdict) for kind, verdict in found.items()]
     return verdicts
 
@@ -79,17 +80,26 @@ def listing(folder):
     return {Path(found["SourceFile"]).name: found for found in json.loads(done.stdout or "[]")}
 
 
-def judge_file(tagged, before, after):
+def judge_file(tagged, before, after, said):
     """Verdicts on what is compared as it is: pixels, the profile's bytes, a thumbnail."""
     verdicts = {}
     lossy = after.suffix == ".jpg" or before.suffix == ".jpg"
-    worst, why = judge.difference(peers.upright_samples(after.read_bytes()), peers.upright_samples(before.read_bytes()))
+    pictures = [peers.upright_samples(path.read_bytes()) for path in (after, before)]
+    if after.suffix == ".webp" and pictures[1].shape[2] == 1:
+        # WebP stores grey as colours.
+        pictures[1] = np.repeat(pictures[1], 3, axis=2)
+    worst, why = judge.difference(*pictures)
     fine = not why and worst <= (8 if after.suffix == ".jpg" else 4 if lossy else 0)
     verdicts["pixels"] = judge.Verdict(judge.EQUAL) if fine else judge.Verdict(judge.FAILED, why or f"differ by {worst}")
     wanted, found = (Image.open(io.BytesIO(path.read_bytes())).info.get("icc_profile") for path in (before, after))
     if wanted:
-        kept = wanted == found
-        verdicts["profile"] = judge.Verdict(judge.EQUAL) if kept else judge.Verdict(judge.FAILED, "the profile is another or gone")
+        fits = (wanted[16:20] == b"GRAY") == (pictures[0].shape[2] < 3)
+        if fits and wanted == found:
+            verdicts["profile"] = judge.Verdict(judge.EQUAL)
+        elif not fits and not found and any("profile" in line for line in said):
+            verdicts["profile"] = judge.Verdict(judge.REFUSED)
+        else:
+            verdicts["profile"] = judge.Verdict(judge.FAILED, "the profile is another, or gone, or for other channels")
     if tagged.outdated:
         stale = tagged.outdated in after.read_bytes()
         verdicts["thumbnail"] = judge.Verdict(judge.FAILED, "the old thumbnail is still there") if stale else judge.Verdict(judge.EQUAL)

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import tempfile
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image, ImageCms, ImageOps
+
+# Of tags that a file was given on purpose.
+warnings.filterwarnings("ignore", module="PIL")
 
 
 class Unreadable(Exception):

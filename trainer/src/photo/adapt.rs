@@ -4,10 +4,13 @@ use anyhow::Result;
 
 use super::exif::{Directory, Entry};
 use super::jpeg::{MAX_EXIF, MAX_ICC, MAX_XMP};
-use super::{Format, Photo, colour, png};
+use super::metadata::icc_fits;
+use super::{Format, Photo, colour, jpeg, png};
 
 /// Tags of the notes of a camera's maker, which only its own programs read.
 const MAKER_NOTE: u16 = 0x927C;
+/// IPTC's place in TIFF.
+const IPTC: u16 = 33723;
 
 impl Photo {
     /// Makes the metadata ready for a file of `format`; what is lost on the way is added to the notes.
@@ -22,9 +25,46 @@ impl Photo {
             self.leave_behind();
         }
         if format == Format::Jpeg {
+            self.move_iptc();
             self.fit_into_segments();
         }
+        if format == Format::WebP {
+            self.leave_grey_profile();
+        }
         Ok(())
+    }
+
+    /// TIFF has a tag for IPTC, and readers of JPEG look for it among Photoshop's resources.
+    fn move_iptc(&mut self) {
+        if self.format != Format::Tiff {
+            return;
+        }
+        let exif = self.metadata.exif.as_deref();
+        let Some(mut tags) = exif.and_then(Directory::parse) else {
+            return;
+        };
+        let Some(iptc) = tags.get(IPTC).map(|entry| entry.value.clone()) else {
+            return;
+        };
+        tags.entries.retain(|entry| entry.tag != IPTC);
+        self.metadata.exif = Some(tags.to_bytes());
+        match jpeg::iptc_segment(&iptc) {
+            Some(segment) => self.metadata.jpeg_segments.push(segment),
+            None => self
+                .notes
+                .push("its IPTC is too large for a JPEG, and is left out".into()),
+        }
+    }
+
+    /// WebP stores grey as colours, which a profile for grey says nothing about.
+    fn leave_grey_profile(&mut self) {
+        let icc = &mut self.metadata.icc;
+        if icc.take_if(|icc| !icc_fits(icc, 3)).is_some() {
+            self.notes.push(
+                "its colour profile is for grey, which WebP stores as colours, and is left out"
+                    .into(),
+            );
+        }
     }
 
     /// A profile in place of PNG's own words.
@@ -178,6 +218,43 @@ mod tests {
         assert!(large.notes[0].contains("EXIF"), "{:?}", large.notes);
         fits.adapt(Format::WebP).expect("a WebP");
         assert_eq!(fits.metadata.exif, Some(tags.to_bytes()));
+    }
+
+    #[test]
+    fn iptc_moves_to_where_readers_of_jpeg_look() {
+        let mut tags = sample();
+        tags.set(IPTC, 7, b"\x1c\x02\x5a\0\x05Paris".to_vec());
+        let mut tiff = photo(Format::Tiff);
+        tiff.metadata.exif = Some(tags.to_bytes());
+        tiff.clone().adapt(Format::Png).expect("a PNG");
+        let mut large = tiff.clone();
+        tiff.adapt(Format::Jpeg).expect("a JPEG");
+        assert_eq!(tiff.metadata.exif, Some(sample().to_bytes()));
+        // A resource of kind 0404 without a name; ten bytes.
+        let resource = b"Photoshop 3.0\08BIM\x04\x04\0\0\0\0\0\x0a\x1c\x02\x5a\0\x05Paris";
+        assert_eq!(tiff.metadata.jpeg_segments, [(0xED, resource.to_vec())]);
+        assert!(tiff.notes.is_empty(), "{:?}", tiff.notes);
+
+        tags.set(IPTC, 7, vec![1; 70_000]);
+        large.metadata.exif = Some(tags.to_bytes());
+        large.adapt(Format::Jpeg).expect("a JPEG");
+        assert!(large.metadata.jpeg_segments.is_empty());
+        assert!(large.notes[0].contains("IPTC"), "{:?}", large.notes);
+    }
+
+    #[test]
+    fn a_profile_for_grey_does_not_stand_beside_colours() {
+        let mut grey = photo(Format::Png);
+        (grey.channels, grey.samples) = (1, vec![0]);
+        let mut profile = vec![0; 132];
+        profile[16..20].copy_from_slice(b"GRAY");
+        grey.metadata.icc = Some(profile);
+        let mut tiff = grey.clone();
+        tiff.adapt(Format::Tiff).expect("a TIFF");
+        assert!(tiff.metadata.icc.is_some());
+        grey.adapt(Format::WebP).expect("a WebP");
+        assert_eq!(grey.metadata.icc, None);
+        assert!(grey.notes[0].contains("profile"), "{:?}", grey.notes);
     }
 
     #[test]

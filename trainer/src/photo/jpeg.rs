@@ -21,8 +21,8 @@ use anyhow::{Result, ensure};
 use image::codecs::jpeg::{JpegEncoder, PixelDensity, PixelDensityUnit};
 use image::{ExtendedColorType, ImageEncoder};
 
-use self::metadata::{EXIF, ICC, XMP};
-use self::segments::{APP0, APP1, Segments};
+use self::metadata::{EXIF, ICC, RESOURCES, XMP};
+use self::segments::{APP0, APP1, APP13, Segments};
 use super::Photo;
 use super::metadata::{Resolution, Unit};
 
@@ -102,6 +102,16 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     }
     out.write_all(rest)?;
     Ok(())
+}
+
+/// IPTC as one of Photoshop's resources, in a segment: marker and contents. `None` where it is too large for one.
+pub fn iptc_segment(iptc: &[u8]) -> Option<(u8, Vec<u8>)> {
+    let length = u32::try_from(iptc.len()).ok()?;
+    let mut data = [RESOURCES, b"8BIM\x04\x04\0\0", &length.to_be_bytes(), iptc].concat();
+    if iptc.len() % 2 == 1 {
+        data.push(0);
+    }
+    (data.len() <= MAX_SEGMENT).then_some((APP13, data))
 }
 
 fn write_segment(out: &mut impl Write, marker: u8, parts: &[&[u8]]) -> Result<()> {

@@ -7,6 +7,8 @@ use super::segments::{APP0, APP1, APP2, APP13, APP14, COMMENT, EOI, Segments};
 pub const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 pub const EXIF: &[u8] = b"Exif\0\0";
 pub const ICC: &[u8] = b"ICC_PROFILE\0";
+/// Photoshop's resources, IPTC among them.
+pub const RESOURCES: &[u8] = b"Photoshop 3.0\0";
 /// Further pictures behind the first one.
 const MPF: &[u8] = b"MPF\0";
 /// A gain map, as ISO 21496-1 announces it.
@@ -131,10 +133,9 @@ fn has(bytes: &[u8], what: &[u8]) -> bool {
 
 /// Photoshop's resources, IPTC among them, without the thumbnails; `None` for what is something else.
 fn without_thumbnails(data: &[u8]) -> Option<Vec<u8>> {
-    const HEAD: &[u8] = b"Photoshop 3.0\0";
     const THUMBNAILS: [u16; 2] = [1033, 1036];
-    let mut rest = data.strip_prefix(HEAD)?;
-    let mut out = HEAD.to_vec();
+    let mut rest = data.strip_prefix(RESOURCES)?;
+    let mut out = RESOURCES.to_vec();
     while rest.len() >= 12 {
         // Kind, number, a name of even length, length, data of even length.
         let number = u16::from_be_bytes([*rest.get(4)?, *rest.get(5)?]);
