@@ -14,6 +14,7 @@ import judge
 import metadata_cases
 import peers
 import program
+import rewritten
 
 # How pixels are stored, and what ExifTool derives from other tags or adds itself: not metadata of the photo.
 STRUCTURE = set(
@@ -34,8 +35,6 @@ KINDS = {
 }
 
 
-# Restores nothing that can be seen, and yet is no strength of 0, at which a result of the same format is the file itself.
-ALMOST_NOTHING = "0.000001"
 NAMES = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF", "webp": "WebP"}
 
 
@@ -55,7 +54,7 @@ def run(trainer, folder):
             for path in group:
                 by_source[Path(path).suffix[1:]].append(path)
             for source, paths in by_source.items():
-                strength = ALMOST_NOTHING if same else "0"
+                strength = rewritten.ALMOST_NOTHING if same else "0"
                 said |= program.restore(trainer, paths, out / source, "--strength", strength, "--format", target)
         for source in metadata_cases.FORMATS:
             after = listing(out / source)

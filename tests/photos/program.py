@@ -29,7 +29,6 @@ def restore(trainer, files, out, *options):
 def _run(trainer, files, out, options):
     if not files:
         return ""
-    # A line on standard input for each file would be no folder and no list; the command line holds them all.
     done = subprocess.run([trainer, "restore", *files, "-o", f"{out}/", *options], capture_output=True, text=True, errors="replace")
     if done.returncode not in (0, 1):
         raise RuntimeError(f"the program ended with {done.returncode}: {done.stderr[-2000:]}")

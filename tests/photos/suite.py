@@ -17,6 +17,7 @@ import metadata
 import other_cases
 import png_cases
 import program
+import rewritten
 import self_test
 import tiff_cases
 
@@ -42,15 +43,17 @@ def main():
         folder = arguments.keep or Path(folder)
         results = pixels(arguments.trainer, cases, folder)
         verdicts = [(case, judge.judge(case, result, said)) for case, result, said in results]
+        again = rewritten.run(arguments.trainer, cases, folder)
         tagged = [] if arguments.only else metadata.run(arguments.trainer, folder)
         failed = [f"{case.name}: {verdict.reason}" for case, verdict in verdicts if verdict.outcome == judge.FAILED]
+        failed += [f"{case.name} again: {verdict.reason}" for case, verdict in again if verdict.outcome == judge.FAILED]
         failed += [
             f"{name} to {route[1]}: {kind}: {verdict.reason}"
             for name, kind, route, verdict in tagged
             if verdict.outcome == judge.FAILED
         ]
         failed += [f"self-test: {line}" for line in self_test.run(results, verdicts)]
-    text = tables(verdicts, tagged)
+    text = tables(verdicts, again, tagged)
     for line in failed:
         print(f"FAILED {line}")
     print(text)
@@ -58,7 +61,7 @@ def main():
         before = TABLES.read_text().split(HEADING)[0] if TABLES.exists() else "# Formats\n\n"
         TABLES.write_text(before + HEADING + "\n" + text + "\n")
     print(f"suite: {time.monotonic() - started:.0f} s")
-    print(f"suite: {len(verdicts) + len(tagged) - len(failed)} passed, {len(failed)} failed")
+    print(f"suite: {len(verdicts) + len(again) + len(tagged) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 
@@ -79,15 +82,18 @@ def pixels(trainer, cases, folder):
     return results
 
 
-def tables(verdicts, tagged):
+def tables(verdicts, again, tagged):
     """All outcomes in Markdown."""
     text = (
         "Made by `tests/photos/suite --table`. Pixels are compared with those of tifffile and imagecodecs (TIFF),\n"
         "libjpeg-turbo's djpeg (JPEG), libpng (PNG) and Pillow (the others). Within tolerance: JPEG by 4 of 255, because\n"
         "decoders round the cosine transform and fill in subsampled colours each in its own way; lossy WebP by 2, for the\n"
         "filling in alone; 1 where colours were divided by alpha or made of ink; half a step of 16 bits where floats and\n"
-        "12-bit samples were rounded.\n\n" + outcomes(verdicts)
+        "12-bit samples were rounded.\n\n" + outcomes([(case.kind, verdict) for case, verdict in verdicts])
     )
+    if again:
+        text += "\n\nWritten again in the same format after almost no restoration:\n\n"
+        text += outcomes([(case.kind, verdict) for case, verdict in again])
     if tagged:
         text += "\n\nMetadata, by ExifTool's listing of a file and of its result:\n\n" + metadata.table(tagged)
     return text
@@ -96,10 +102,10 @@ def tables(verdicts, tagged):
 def outcomes(verdicts):
     """The outcomes by kind of file."""
     rows, reasons = defaultdict(Counter), defaultdict(Counter)
-    for case, verdict in verdicts:
-        rows[case.kind][verdict.outcome] += 1
+    for kind, verdict in verdicts:
+        rows[kind][verdict.outcome] += 1
         if verdict.outcome == judge.REFUSED:
-            reasons[case.kind][verdict.reason] += 1
+            reasons[kind][verdict.reason] += 1
     lines = ["| kind | files | equal | within tolerance | refused | failed |", "| --- | ---: | ---: | ---: | --- | ---: |"]
     for kind, counts in rows.items():
         why = ", ".join(f"{count}: {reason}" for reason, count in reasons[kind].items()) or "0"
