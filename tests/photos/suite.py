@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import bmp_cases
 import jpeg_cases
 import judge
 import metadata
@@ -36,7 +37,7 @@ def main():
     arguments = arguments.parse_args()
 
     started = time.monotonic()
-    modules = (tiff_cases, jpeg_cases, png_cases, other_cases)
+    modules = (tiff_cases, jpeg_cases, png_cases, bmp_cases, other_cases)
     cases = [case for module in modules for case in module.cases() if re.search(arguments.only or "", case.name)]
     print(f"suite: {len(cases)} files made in {time.monotonic() - started:.0f} s", flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,12 @@
 """TIFF: every way to lay samples out, times every way to pack them."""
 
+import io
 import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+import tifffile
+from PIL import Image
 
 import peers
 import rules
@@ -107,6 +110,8 @@ def cases():
     yield from _jpeg()
     yield from _filled_backwards()
     yield from _pages()
+    yield from _by_libraries()
+    yield from _sparing()
     yield from _uncommon()
 
 
@@ -280,6 +285,100 @@ def _pages():
             assert np.array_equal(peers.tifffile_samples(data, at), photo.samples), name
         case = Case(f"tiff-pages-{name}-{ORDERS[order]}{'-big' if big else ''}.tif", "TIFF pages", data, photo.samples, 0, note)
         yield case
+
+
+def _by_libraries():
+    """As libtiff (through Pillow) and tifffile write them: shared JPEG tables, two-dimensional fax, their own choice of strips."""
+    picture = integers(waves(), 8)
+    pillow = {
+        "jpeg": dict(compression="jpeg", quality=95),
+        "jpeg-420": dict(compression="jpeg", quality=95, tiffinfo={530: (2, 2)}),
+        "jpeg-ycbcr": dict(compression="jpeg", quality=95, mode="YCbCr"),
+        "jpeg-grey": dict(compression="jpeg", quality=95, mode="L"),
+        "jpeg-cmyk": dict(compression="jpeg", quality=95, mode="CMYK"),
+        "lzw": dict(compression="tiff_lzw", tiffinfo={317: 2}),
+        "deflate-rgba": dict(compression="tiff_adobe_deflate", mode="RGBA"),
+        "palette": dict(compression="tiff_lzw", mode="P"),
+        "fax-1": dict(compression="group3", mode="1"),
+        "fax-2": dict(compression="group3", mode="1", tiffinfo={292: 1}),
+        "fax-2-filled": dict(compression="group3", mode="1", tiffinfo={292: 5}),
+        "fax-4": dict(compression="group4", mode="1"),
+        "float": dict(compression="tiff_lzw", mode="F", tiffinfo={317: 3}),
+        "16": dict(compression="tiff_lzw", mode="I;16", tiffinfo={317: 2}),
+        "big": dict(compression="tiff_lzw", big_tiff=True),
+    }
+    for name, options in pillow.items():
+        data, mode = _by_pillow(picture, **options)
+        yield Case(f"tiff-pillow-{name}.tif", "TIFF by libtiff", data, *_as_photo(data, mode, "jpeg" in name))
+    for name, samples, options in [
+        ("plain", picture, {}),
+        ("pages", np.stack([picture] * 3), dict(photometric="rgb")),
+        ("tiles", picture, dict(tile=(16, 32), compression="zlib", predictor=True)),
+        ("planar", np.moveaxis(picture, -1, 0), dict(planarconfig="separate", photometric="rgb", compression="lzw")),
+        ("jpeg", picture, dict(compression="jpeg", compressionargs=dict(level=95))),
+        ("jpeg-ycbcr", picture, dict(photometric="ycbcr", compression="jpeg", subsampling=(2, 2), compressionargs=dict(level=95))),
+        ("webp", picture, dict(compression="webp", compressionargs=dict(lossless=True))),
+        ("zstd-16", integers(waves(), 16), dict(compression="zstd", predictor=True, bigtiff=True)),
+        ("float", waves(channels=1)[..., 0].astype(np.float32), dict(compression="zlib", predictor=3)),
+        ("mask", np.concatenate([picture, picture[..., :1]], axis=-1), dict(extrasamples=["unspecified"])),
+        ("white-is-0", picture[..., 0], dict(photometric="miniswhite")),
+        ("bits", picture[..., 0] > 128, dict(photometric="minisblack")),
+    ]:
+        out = io.BytesIO()
+        tifffile.imwrite(out, samples, **{"photometric": "rgb" if samples.ndim == 3 else "minisblack"} | options)
+        data = out.getvalue()
+        theirs = peers.tifffile_samples(data)
+        expected = rules.scaled(theirs, 1 if theirs.dtype == bool else 8 * theirs.itemsize)
+        expected = rules.inverted(expected) if name == "white-is-0" else expected[..., :3]
+        note = {"mask": MORE_CHANNELS, "pages": "pages"}.get(name)
+        tolerance = 4 if "jpeg" in name else 1 / 128 if name == "float" else 0
+        yield Case(f"tiff-tifffile-{name}.tif", "TIFF by tifffile", data, expected, tolerance, note)
+
+
+def _by_pillow(picture, mode="RGB", **options):
+    image = Image.fromarray(picture)
+    if mode == "F":
+        image = Image.fromarray(picture[..., 0].astype(np.float32) / 255)
+    elif mode == "I;16":
+        image = Image.fromarray(picture[..., 0].astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    out = io.BytesIO()
+    image.save(out, "TIFF", **options)
+    return out.getvalue(), mode
+
+
+def _as_photo(data, mode, lossy):
+    """The photo and the tolerance."""
+    theirs = peers.pillow_samples(data, {"P": "RGB", "YCbCr": "RGB", "1": "L"}.get(mode))
+    if mode == "CMYK":
+        theirs = rules.from_ink(theirs)
+    if mode == "F":
+        theirs = rules.scaled(theirs, 32)
+    return theirs, 4 if lossy else 1 / 128 if mode == "F" else 0
+
+
+def _sparing():
+    """Files that leave out what has a default, or say it in another way."""
+    rgb, grey = BY_NAME["RGB"], BY_NAME["grey"]
+    white = integers(grain(channels=1), 1)
+    bilevel = tiff.Page(white, tiff.WHITE_IS_ZERO, 1, rows=29)
+    photo = _page(rgb, 8, rows=29)
+    for name, page, missing, expected in [
+        ("no-bits", bilevel, [258], rules.inverted(rules.scaled(white, 1))),
+        ("no-samples-count", bilevel, [277], rules.inverted(rules.scaled(white, 1))),
+        ("no-compression", photo, [259], photo.samples),
+        ("no-rows-per-strip", photo, [278], photo.samples),
+        ("no-planes", photo, [284], photo.samples),
+        ("no-sizes", photo, [279], photo.samples),
+        ("bare", bilevel, [258, 259, 277, 278, 284], rules.inverted(rules.scaled(white, 1))),
+    ]:
+        for order in "<>":
+            data = tiff.write([replace(page, without=tuple(missing))], order)
+            yield Case(f"tiff-sparing-{name}-{ORDERS[order]}.tif", "TIFF with defaults", data, expected)
+    for kind, order in itertools.product((tiff.SHORT, tiff.LONG), "<>"):
+        page = _page(grey, 8, compression=tiff.LZW, offset_kind=kind)
+        yield replace(_case(grey, f"offsets-{kind}-{ORDERS[order]}", page, order), kind="TIFF with defaults")
 
 
 def _uncommon():

@@ -40,6 +40,10 @@ class Page:
     tags: list = field(default_factory=list)
     # Pages that only this one points to.
     below: list = field(default_factory=list)
+    # Tags that are not written.
+    without: tuple = ()
+    # Type of the offsets of strips and tiles, where not the usual one.
+    offset_kind: int | None = None
 
 
 def write(pages, order="<", big=False):
@@ -57,7 +61,7 @@ def write(pages, order="<", big=False):
 
 def _directory(out, page, order, big, link):
     """Appends a page; returns where its link to the next one is."""
-    offset_kind = LONG8 if big else LONG
+    offset_kind = page.offset_kind or (LONG8 if big else LONG)
     height, width, count = page.samples.shape
     offsets, sizes = [], []
     for block in _blocks(page):
@@ -97,7 +101,9 @@ def _directory(out, page, order, big, link):
         entries[tag] = (kind, values)
     if page.below:
         # Where they are is written here once they are.
-        entries[330] = (offset_kind, [0] * len(page.below))
+        entries[330] = (LONG8 if big else LONG, [0] * len(page.below))
+    for tag in page.without:
+        del entries[tag]
     return _entries(out, entries, page, order, big, link)
 
 
