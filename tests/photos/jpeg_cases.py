@@ -13,9 +13,9 @@ import rules
 from case import Case
 from pictures import WIDTH, HEIGHT, grain, integers, waves
 
-# Decoders round their cosine transforms, and fill in subsampled colours, each in its own way: the JPEG standard allows one
-# step for the first, libjpeg-turbo's own fast and accurate ways differ by up to 4.
-TOLERANCE = 4
+# Decoders may round their cosine transforms each in its own way: the JPEG standard allows one step. Ours fills in subsampled
+# colours as libjpeg-turbo does.
+TOLERANCE = 1
 
 SAMPLINGS = {"444": "1x1", "422": "2x1", "420": "2x2", "440": "1x2", "411": "4x1", "410": "4x2", "mixed": "2x2,2x1,1x2"}
 
