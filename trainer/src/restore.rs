@@ -60,15 +60,8 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
             return Outcome::Interrupted;
         }
         let count = (index + 1, jobs.jobs.len());
-        // A decoder that trips over a hostile file costs that file only.
-        let done = catch_unwind(AssertUnwindSafe(|| restore(job, engine, settings, count)));
-        let error = match done {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error,
-            Err(_) => anyhow::anyhow!(
-                "an error in the program: it cannot read this kind of file; save it as an ordinary PNG first, \
-                 and please report it"
-            ),
+        let Err(error) = guarded(|| restore(job, engine, settings, count)) else {
+            continue;
         };
         if interrupt::asked() || is_cancelled(&error) {
             return Outcome::Interrupted;
@@ -83,6 +76,16 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
     } else {
         Outcome::Done
     }
+}
+
+/// Does the work for one file. A decoder that trips over it costs that file only, and does not make it a damaged one.
+fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(anyhow::anyhow!(
+            "stopped by an error in the program, which cannot handle this kind of file; \
+             save it as an ordinary PNG first, and please report it"
+        ))
+    })
 }
 
 fn restore(

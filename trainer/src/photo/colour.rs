@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use moxcms::{
     Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace,
-    MatrixCoefficients, ToneReprCurve, TransferCharacteristics,
+    LocalizableString, MatrixCoefficients, ProfileText, ToneReprCurve, TransferCharacteristics,
 };
 
 /// Chunks of a PNG, by their types.
@@ -48,9 +48,15 @@ pub fn profile(chunks: &Chunks, channels: usize) -> Result<Option<Vec<u8>>> {
         profile = ColorProfile::new_gray_with_gamma(1.0);
         profile.gray_trc = curve;
     }
-    Ok(Some(
-        profile.encode().context("its colours fit no profile")?,
-    ))
+    // A profile must have both.
+    let text = |text: &str| {
+        let localised = LocalizableString::new("en".into(), "US".into(), text.into());
+        Some(ProfileText::Localizable(vec![localised]))
+    };
+    profile.description = text("Colours of a PNG");
+    profile.copyright = text("Public Domain");
+    let bytes = profile.encode().context("its colours fit no profile")?;
+    Ok(Some(bytes))
 }
 
 fn find<'a>(chunks: &'a Chunks, kind: &[u8; 4]) -> Option<&'a [u8]> {
@@ -114,7 +120,6 @@ fn of_gamma(gamma: Option<&[u8]>, places: Option<&[u8]>) -> Option<ColorProfile>
         profile.media_white_point = Some(at(0).to_xyyb().to_xyzd());
     }
     profile.cicp = None;
-    profile.description = None;
     if let Some(gamma) = gamma.filter(|&gamma| !near(gamma, SRGB_GAMMA)) {
         let curve = ToneReprCurve::Parametric(vec![1e5 / gamma as f32]);
         profile.red_trc = Some(curve.clone());

@@ -331,6 +331,13 @@ fn bad_files_fail_alone_and_leave_nothing() {
     }
 }
 
+#[test]
+fn a_decoder_that_trips_does_not_make_a_file_a_damaged_one() {
+    let error = guarded(|| panic!("index out of bounds")).expect_err("caught");
+    let error = error.to_string();
+    assert!(error.contains("cannot handle this kind of file") && !error.contains("damaged"));
+}
+
 /// Address space that this process ever had, in bytes.
 #[cfg(target_os = "linux")]
 fn peak() -> u64 {
