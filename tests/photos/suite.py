@@ -21,6 +21,7 @@ import program
 import rewritten
 import self_test
 import tiff_cases
+from refusals import REFUSALS
 
 # A result of the input's own format is the input itself at strength 0: to see what was decoded, another one is asked for.
 CONVERTED = {".png": "tif"}
@@ -53,6 +54,9 @@ def main():
             for name, kind, route, verdict in tagged
             if verdict.outcome == judge.FAILED
         ]
+        if not arguments.only:
+            reasons = {verdict.reason for _, verdict in verdicts}
+            failed += [f"refusals.py: nothing was refused for {one.reason!r}" for one in REFUSALS if one.reason not in reasons]
         failed += [f"self-test: {line}" for line in self_test.run(results, verdicts)]
     text = tables(verdicts, again, tagged)
     for line in failed:
