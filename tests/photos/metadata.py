@@ -121,6 +121,9 @@ def judge_tags(before, after, same_format, said):
         else:
             changes = ", ".join(f"{tag} {there[tag]!r} -> {now.get(tag)!r}" for tag in lost[:3])
             verdicts[kind] = judge.Verdict(judge.FAILED, f"{len(lost)} of {len(there)} lost without a note: {changes}")
+    warning = after.get("ExifTool:Warning")
+    if warning != before.get("ExifTool:Warning"):
+        verdicts["soundness"] = judge.Verdict(judge.FAILED, f"ExifTool warns: {warning}")
     wanted, found = _resolution(before), _resolution(after)
     if wanted:
         kept = found and all(abs(one - other) <= 0.5 for one, other in zip(wanted, found))

@@ -27,7 +27,7 @@ EXIF = {
     "ExifIFD:ISO": "400",
     "ExifIFD:FocalLength": "35",
     "ExifIFD:LensModel": "Lens 35 mm",
-    "ExifIFD:UserComment": "a comment in EXIF",
+    "ExifIFD:UserComment": "Grüße in EXIF",
 }
 GPS = {
     "GPS:GPSLatitude": "48.8583",
@@ -78,7 +78,7 @@ def write(folder):
         for name, tags in _sets(kind, helpers).items():
             file = folder / f"{name}.{kind}"
             grey = name == "profile-grey"
-            file.write_bytes(_picture(kind, grey))
+            file.write_bytes(_picture(kind, grey, ">" if name.endswith("-be") else "<"))
             script += [f"-{tag}{'' if value.startswith('<') else '='}{value}" for tag, value in tags.items()]
             script += ["-charset", "iptc=UTF8", "-overwrite_original", "-q", str(file), "-execute"]
             found.append(Tagged(file.name, thumbnail if "IFD1:ThumbnailImage" in tags else None))
@@ -116,6 +116,8 @@ def _sets(kind, helpers):
     if kind in ("jpg", "tif"):
         sets["iptc"] = IPTC
         sets["everything"] = EXIF | GPS | XMP | IPTC | {"ICC_Profile": f"<={helpers}/srgb.icc", "IFD0:Orientation#": "6"}
+    if kind == "tif":
+        sets |= {f"{name}-be": sets[name] for name in ("everything", "iptc", "orientation-6", "resolution")}
     if kind == "jpg":
         sets["comment"] = {"Comment": "a comment of JPEG"}
         sets["thumbnail"] = EXIF | {"IFD1:ThumbnailImage": f"<={helpers}/thumbnail.jpg"}
@@ -127,10 +129,10 @@ def _sets(kind, helpers):
     return sets
 
 
-def _picture(kind, grey):
+def _picture(kind, grey, order):
     picture = integers(waves(32, 24, 1 if grey else 3), 8)
     if kind == "tif":
-        return tiff.write([tiff.Page(picture, tiff.BLACK_IS_ZERO if grey else tiff.RGB, compression=tiff.LZW)])
+        return tiff.write([tiff.Page(picture, tiff.BLACK_IS_ZERO if grey else tiff.RGB, compression=tiff.LZW)], order)
     image = Image.fromarray(picture[..., 0] if grey else picture)
     return _saved(image, {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}[kind], **({"lossless": True} if kind == "webp" else {}))
 

@@ -2,15 +2,13 @@
 
 use anyhow::Result;
 
-use super::exif::{Directory, Entry};
+use super::exif::{Directory, Entry, IPTC};
 use super::jpeg::{MAX_EXIF, MAX_ICC, MAX_XMP};
 use super::metadata::icc_fits;
 use super::{Format, Photo, colour, jpeg, png};
 
 /// Tags of the notes of a camera's maker, which only its own programs read.
 const MAKER_NOTE: u16 = 0x927C;
-/// IPTC's place in TIFF.
-const IPTC: u16 = 33723;
 
 impl Photo {
     /// Makes the metadata ready for a file of `format`; what is lost on the way is added to the notes.
