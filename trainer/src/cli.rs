@@ -21,6 +21,7 @@ use dino_ir::device::DeviceChoice;
 use dino_ir::restore::Options;
 use dino_ir::weights::Dtype;
 
+use crate::photo::Format;
 use crate::restore::{Outcome, Settings, engine, naming};
 use crate::size::parse_size;
 use crate::{interrupt, restore, terminal, weights};
@@ -85,6 +86,7 @@ pub enum Command {
     after_help = "Examples:\n  \
         trainer restore photo.jpg                      writes photo.restored.jpg\n  \
         trainer restore holiday/ -o better/            every photo below holiday/\n  \
+        trainer restore scans/ -o better/ --format png every result a PNG\n  \
         trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
         trainer restore - < in.png > out.png"
 )]
@@ -95,6 +97,9 @@ pub struct RestoreArgs {
     /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
+    /// Kind of file to write: png, jpeg, webp or tiff [default: as -o ends, else as the photo is]
+    #[arg(long, value_name = "KIND", value_parser = parse_format)]
+    pub format: Option<Format>,
     /// Weights file [default: the embedded nano]
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
@@ -251,7 +256,10 @@ fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
     };
     options.validate().map_err(usage)?;
     use_threads(args.threads)?;
-    let jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
+    let mut jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
+    if let Some(format) = args.format {
+        jobs = jobs.in_format(format).map_err(UsageError)?;
+    }
     let settings = Settings {
         options,
         memory: args.memory,
@@ -313,6 +321,10 @@ fn report_usage(error: &clap::Error) -> u8 {
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     terminal::error(&format!("{line} (see trainer --help)"));
     USAGE
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::of_extension(text).ok_or_else(|| "use png, jpeg, webp or tiff".into())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {
@@ -388,6 +400,7 @@ mod tests {
             ["--device", "cuda:x"],
             ["--tile", "0"],
             ["--memory", "lots"],
+            ["--format", "gif"],
         ] {
             assert_eq!(report_usage(&parse(&bad).expect_err("refused")), USAGE);
         }

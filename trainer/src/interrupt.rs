@@ -15,11 +15,14 @@ const GRACE: Duration = Duration::from_millis(1500);
 static ASKED: AtomicBool = AtomicBool::new(false);
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Listens for Ctrl-C and SIGTERM from now on; returns the flag that they set.
+/// Listens for Ctrl-C, SIGTERM and SIGHUP from now on; returns the flag that they set. A signal that the program was started
+/// to ignore, as `nohup` does, stays ignored.
 ///
 /// # Errors
 /// When the system refuses a handler.
 pub fn listen() -> anyhow::Result<&'static AtomicBool> {
+    #[cfg(unix)]
+    let ignored = Ignored::now();
     ctrlc::set_handler(|| {
         ASKED.store(true, Ordering::SeqCst);
         std::thread::sleep(GRACE);
@@ -30,7 +33,35 @@ pub fn listen() -> anyhow::Result<&'static AtomicBool> {
         }
         std::process::exit(EXIT_CODE.into());
     })?;
+    #[cfg(unix)]
+    ignored.restore();
     Ok(&ASKED)
+}
+
+/// The signals that were ignored at a time.
+#[cfg(unix)]
+struct Ignored(Vec<core::ffi::c_int>);
+
+#[cfg(unix)]
+impl Ignored {
+    fn now() -> Self {
+        let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+        let is_ignored = |signal: &core::ffi::c_int| {
+            // SAFETY: all zeros is a valid value of this plain structure.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: without a new action the call only writes the old one to where it may.
+            let asked = unsafe { libc::sigaction(*signal, std::ptr::null(), &mut action) };
+            asked == 0 && action.sa_sigaction == libc::SIG_IGN
+        };
+        Ignored(signals.into_iter().filter(is_ignored).collect())
+    }
+
+    fn restore(&self) {
+        for &signal in &self.0 {
+            // SAFETY: to ignore a signal runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+    }
 }
 
 /// Whether the user asked to stop.

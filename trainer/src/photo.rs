@@ -1,5 +1,7 @@
 //! A photo in memory: the pixels of its file, bit for bit, and what the file says beside them.
 
+pub mod adapt;
+pub mod colour;
 pub mod cost;
 pub mod decode;
 pub mod encode;
@@ -9,7 +11,9 @@ pub mod jpeg;
 pub mod metadata;
 pub mod pixels;
 pub mod png;
+pub mod thumbnail;
 pub mod tiff;
+pub mod xmp;
 
 pub use format::Format;
 pub use metadata::Metadata;

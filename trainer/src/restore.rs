@@ -4,7 +4,7 @@ pub mod engine;
 pub mod naming;
 pub mod output;
 
-use std::fs::File;
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Cursor, IsTerminal, Read, Write};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,14 +60,8 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
             return Outcome::Interrupted;
         }
         let count = (index + 1, jobs.jobs.len());
-        // A decoder that trips over a hostile file costs that file only.
-        let done = catch_unwind(AssertUnwindSafe(|| restore(job, engine, settings, count)));
-        let error = match done {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error,
-            Err(_) => {
-                anyhow::anyhow!("damaged in a way the program cannot handle; take another file")
-            }
+        let Err(error) = guarded(|| restore(job, engine, settings, count)) else {
+            continue;
         };
         if interrupt::asked() || is_cancelled(&error) {
             return Outcome::Interrupted;
@@ -84,6 +78,16 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
     }
 }
 
+/// Does the work for one file. A decoder that trips over it costs that file only, and does not make it a damaged one.
+fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(anyhow::anyhow!(
+            "stopped by an error in the program, which cannot handle this kind of file; \
+             save it as an ordinary PNG first, and please report it"
+        ))
+    })
+}
+
 fn restore(
     job: &Job,
     engine: &dyn Engine,
@@ -91,26 +95,32 @@ fn restore(
     count: (usize, usize),
 ) -> Result<()> {
     let budget = settings.memory.unwrap_or_else(memory::default_budget);
-    if let Output::File { path, .. } = &job.output {
-        output::check(path, settings.force)?;
+    match &job.output {
+        Output::File { path, .. } => output::check(path, settings.force)?,
+        Output::Stdout => ensure!(!io::stdout().is_terminal(), ON_TERMINAL),
+        Output::Special(path) => ensure!(!is_terminal(path), ON_TERMINAL),
+        Output::Folder(_) => {}
     }
     let bytes = read(&job.input, budget / 2)?;
     let mut photo = Photo::decode(&bytes, budget)?;
-    let target = target(&job.output, &photo);
-    if let (Output::Folder(_), Some(path)) = (&job.output, &target.path) {
+    let target = target(job, &photo);
+    if let (Output::Folder(_), Place::File(path)) = (&job.output, &target.place) {
         output::check(path, settings.force)?;
     }
     check_format(&photo, target.format)?;
-    let loss = photo.loss(target.format);
-    photo.notes.extend(loss.map(String::from));
+    // Without restoration the best copy of a file is the file.
+    let copied = settings.options.strength == 0.0 && photo.format == target.format;
+    if !copied {
+        photo.adapt(target.format)?;
+        let loss = photo.loss(target.format);
+        photo.notes.extend(loss.map(String::from));
+    }
     if !settings.quiet {
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));
         }
     }
-
-    // Without restoration the best copy of a file is the file.
-    if settings.options.strength == 0.0 && photo.format == target.format {
+    if copied {
         return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
     }
     drop(bytes);
@@ -118,6 +128,7 @@ fn restore(
     if settings.options.strength > 0.0 {
         photo.samples = restored(&photo, engine, settings, budget, &name(&job.input), count)?;
     }
+    photo.renew_thumbnail();
     target.write(settings.force, |mut out| {
         photo.encode(target.format, &mut out)
     })
@@ -208,26 +219,44 @@ fn options_within(
 
 /// Where a result goes, and as what.
 struct Target {
-    /// `None`: standard output.
-    path: Option<PathBuf>,
+    place: Place,
     format: Format,
+    /// The input's permissions, which the result takes over.
+    like: Option<Permissions>,
 }
 
-fn target(output: &Output, photo: &Photo) -> Target {
-    let (path, format) = match output {
-        Output::Stdout => (None, None),
+/// Where a result goes.
+enum Place {
+    Stdout,
+    File(PathBuf),
+    /// A pipe or a device, which stays what it is.
+    Special(PathBuf),
+}
+
+fn target(job: &Job, photo: &Photo) -> Target {
+    let (place, named) = match &job.output {
+        Output::Stdout => (Place::Stdout, None),
+        Output::Special(path) => (Place::Special(path.clone()), Format::of_path(path)),
         Output::File { path, convert } => (
-            Some(path.clone()),
+            Place::File(path.clone()),
             Format::of_path(path).filter(|_| *convert),
         ),
         Output::Folder(folder) => (
-            Some(folder.join(format!("stdin.{}", photo.format.extension()))),
+            Place::File(folder.join(format!(
+                "stdin.{}",
+                job.format.unwrap_or(photo.format).extension()
+            ))),
             None,
         ),
     };
+    let like = match &job.input {
+        Input::File(path) => path.metadata().ok().filter(Metadata::is_file),
+        Input::Stdin => None,
+    };
     Target {
-        path,
-        format: format.unwrap_or(photo.format),
+        place,
+        format: job.format.or(named).unwrap_or(photo.format),
+        like: like.map(|meta| meta.permissions()),
     }
 }
 
@@ -237,18 +266,43 @@ impl Target {
         force: bool,
         write: impl FnOnce(&mut dyn WriteSeek) -> Result<()>,
     ) -> Result<()> {
-        match &self.path {
-            Some(path) => output::write(path, force, |out| write(out)),
-            None => {
-                // Half a photo on a pipe is a partial file too.
-                let mut whole = Cursor::new(Vec::new());
-                write(&mut whole)?;
+        if let Place::File(path) = &self.place {
+            return output::write_like(path, force, self.like.clone(), |out| write(out));
+        }
+        // Half a photo on a pipe is a partial file too.
+        let mut whole = Cursor::new(Vec::new());
+        write(&mut whole)?;
+        match &self.place {
+            Place::Special(path) => File::options()
+                .write(true)
+                .open(path)
+                .and_then(|mut out| out.write_all(whole.get_ref()))
+                .with_context(|| format!("{} cannot be written", path.display())),
+            _ => {
                 let mut out = io::stdout().lock();
                 out.write_all(whole.get_ref())
                     .and_then(|()| out.flush())
                     .context("standard output")
             }
         }
+    }
+}
+
+const ON_TERMINAL: &str = "a photo's bytes are nothing for a terminal; give -o FILE, or lead the output into a file or a pipe";
+
+/// Whether a device is a terminal. Pipes are not opened: that would wait for their reader.
+fn is_terminal(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        path.metadata()
+            .is_ok_and(|meta| meta.file_type().is_char_device())
+            && File::open(path).is_ok_and(|file| file.is_terminal())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
     }
 }
 
@@ -278,10 +332,9 @@ fn check_format(photo: &Photo, format: Format) -> Result<()> {
 fn check_memory(photo: &Photo, target: &Target, budget: u64) -> Result<()> {
     let samples = photo.samples.len() as u64;
     // A pipe gets a file that has grown in memory.
-    let piped = if target.path.is_none() {
-        2 * samples
-    } else {
-        0
+    let piped = match target.place {
+        Place::File(_) => 0,
+        Place::Stdout | Place::Special(_) => 2 * samples,
     };
     let held = samples + piped + cost::of_encoding(photo, target.format);
     cost::check(photo.width as u64, photo.height as u64, held, budget)
@@ -337,10 +390,11 @@ fn bar(quiet: bool, name: &str, (number, of): (usize, usize)) -> ProgressBar {
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
+    let short = terminal::clean(&short);
     bar.set_prefix(if of > 1 {
         format!("[{number}/{of}] {short}")
     } else {
-        short.into_owned()
+        short
     });
     bar
 }

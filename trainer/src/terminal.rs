@@ -12,8 +12,26 @@ pub fn error(message: &str) {
 
 /// Writes one line.
 pub fn note(message: &str) {
-    let line = message.replace(['\n', '\r'], " ");
+    let line = clean(message).replace('\n', " ");
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A text without the characters that a terminal obeys: the name of a file must not colour, move or hide what it shows.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => out.push('\n'),
+            '\r' | '\t' => out.push(' '),
+            // Those that turn the direction of writing are no controls for Unicode.
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+                out.extend(letter.escape_unicode())
+            }
+            _ if letter.is_control() => out.extend(letter.escape_default()),
+            _ => out.push(letter),
+        }
+    }
+    out
 }
 
 /// Says what is being done until it is dropped or finished, for work of which nobody knows how long it takes; with `quiet`, and where
@@ -33,7 +51,11 @@ pub fn spinner(quiet: bool, what: &'static str) -> ProgressBar {
 /// Those of standard output.
 pub fn out(message: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{message}")?;
+    if out.is_terminal() {
+        writeln!(out, "{}", clean(message))?;
+    } else {
+        writeln!(out, "{message}")?;
+    }
     out.flush()
 }
 
@@ -44,4 +66,17 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_spelt_out() {
+        let name = "a\u{1b}[31m\u{9b}2J\u{202e}gnp.\tb\rc\u{7}.png";
+        let cleaned = clean(name);
+        assert_eq!(cleaned, "a\\u{1b}[31m\\u{9b}2J\\u{202e}gnp. b c\\u{7}.png");
+        assert_eq!(clean("größe 写.png"), "größe 写.png");
+    }
 }

@@ -21,6 +21,8 @@ const NESTS: [&str; 6] = [
 
 /// In front of every name when several GPUs were used.
 const PARALLEL: &str = "module.";
+/// In front of the names inside a compiled network or part of one.
+const COMPILED: &str = "_orig_mod.";
 
 /// A tensor's values, still in the file.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ pub struct Stored<'bytes> {
 /// All tensors of a checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint<'bytes> {
-    /// By name, without the nest and `module.`.
+    /// By name, without the nest and what wrappers of PyTorch put into names.
     pub tensors: BTreeMap<String, Stored<'bytes>>,
     /// The nest that they were found in.
     pub nest: Option<String>,
@@ -59,14 +61,7 @@ impl<'bytes> Checkpoint<'bytes> {
             safetensors(bytes)?
         };
         ensure!(!checkpoint.tensors.is_empty(), "there are no tensors in it");
-        let tensors = &checkpoint.tensors;
-        if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
-            checkpoint.tensors = checkpoint
-                .tensors
-                .into_iter()
-                .map(|(name, tensor)| (name[PARALLEL.len()..].to_owned(), tensor))
-                .collect();
-        }
+        checkpoint.tensors = unwrapped(checkpoint.tensors);
         // A view with a stride of 0 can claim more than there is.
         let claimed = checkpoint.tensors.values().map(Stored::bytes);
         let claimed = claimed.fold(0usize, usize::saturating_add);
@@ -77,6 +72,21 @@ impl<'bytes> Checkpoint<'bytes> {
         );
         Ok(checkpoint)
     }
+}
+
+/// Names as they are without the wrappers around the network.
+fn unwrapped(tensors: BTreeMap<String, Stored<'_>>) -> BTreeMap<String, Stored<'_>> {
+    let mut tensors: BTreeMap<_, _> = tensors
+        .into_iter()
+        .map(|(name, tensor)| (name.replace(COMPILED, ""), tensor))
+        .collect();
+    while !tensors.is_empty() && tensors.keys().all(|name| name.starts_with(PARALLEL)) {
+        tensors = tensors
+            .into_iter()
+            .map(|(name, tensor)| (name[PARALLEL.len()..].to_owned(), tensor))
+            .collect();
+    }
+    tensors
 }
 
 fn safetensors(bytes: &[u8]) -> Result<Checkpoint<'_>> {
@@ -288,6 +298,27 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrappers_leave_the_names() {
+        let stored = Stored {
+            shape: vec![],
+            strides: vec![],
+            format: Format::F32,
+            data: &[],
+        };
+        for (wrapped, plain) in [
+            (["_orig_mod.a.w", "_orig_mod.b"], ["a.w", "b"]),
+            (["module._orig_mod.a", "module._orig_mod.b"], ["a", "b"]),
+            (["_orig_mod.module.a", "_orig_mod.module.b"], ["a", "b"]),
+            (["a._orig_mod.w", "b"], ["a.w", "b"]),
+            (["module.a", "b"], ["b", "module.a"]),
+        ] {
+            let tensors = wrapped.map(|name| (name.to_owned(), stored.clone()));
+            let names: Vec<String> = unwrapped(tensors.into()).into_keys().collect();
+            assert_eq!(names, plain);
+        }
+    }
 
     #[test]
     fn views_are_gathered_by_their_strides() {

@@ -13,7 +13,7 @@ const PROGRAM: u64 = 256 << 20;
 pub fn of_decoding(format: Format, file: &[u8], channels: usize, decoded: u64) -> u64 {
     match format {
         Format::Png => 0,
-        Format::Jpeg => file.len() as u64 + jpeg::coefficient_bytes(file),
+        Format::Jpeg => jpeg::decoding_bytes(file, decoded),
         // Without loss all photos have four channels and tables; with loss planes, and alpha's own photo.
         Format::WebP if channels == 4 => decoded / 4 * 7,
         Format::WebP => decoded / 3 * 5,

@@ -3,7 +3,6 @@
 use std::io::Cursor;
 
 use anyhow::{Context, Result, bail, ensure};
-use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::tiff::TiffDecoder;
 use image::codecs::webp::WebPDecoder;
@@ -46,10 +45,12 @@ impl Photo {
         photo.metadata.icc = photo.metadata.icc.or(icc).filter(|icc| !icc.is_empty());
         photo.complete_resolution();
         photo.check_profile(bytes);
+        if photo.differs_from_thumbnail() == Some(true) {
+            photo.notes.push(
+                "the thumbnail in it shows another picture: if it was not edited, look at the result".into(),
+            );
+        }
         photo.notes.extend(match format {
-            Format::Jpeg if jpeg::components(bytes) == Some(4) => {
-                vec!["CMYK, converted to RGB".into()]
-            }
             Format::Tiff => tiff::notes(bytes),
             _ => vec![],
         });
@@ -88,12 +89,11 @@ impl Photo {
 /// Decoders fill in what is missing from some formats; a photo with a grey lower half is no result.
 fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
     let complete = match format {
-        Format::Jpeg => jpeg::is_complete(bytes),
         Format::WebP => bytes.get(4..8).is_some_and(|size| {
             let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
             bytes.len() as u64 >= u64::from(size) + 8
         }),
-        Format::Png | Format::Tiff => true,
+        Format::Png | Format::Jpeg | Format::Tiff => true,
     };
     ensure!(
         complete,
@@ -118,6 +118,9 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
             None,
         ));
     }
+    if format == Format::Jpeg {
+        return Ok((jpeg_pixels(bytes, budget)?, None));
+    }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(budget);
     let reader = Cursor::new(bytes);
@@ -132,7 +135,6 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
             );
             Box::new(decoder)
         }
-        Format::Jpeg => Box::new(JpegDecoder::new(reader)?),
         Format::WebP => {
             let decoder = WebPDecoder::new(reader)?;
             ensure!(
@@ -141,7 +143,7 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
             );
             Box::new(decoder)
         }
-        Format::Tiff => Box::new(TiffDecoder::new(reader)?),
+        Format::Tiff | Format::Jpeg => Box::new(TiffDecoder::new(reader)?),
     };
     let (width, height) = decoder.dimensions();
     ensure!(
@@ -174,6 +176,32 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         photo(format, (width, height), (channels, depth), samples),
         icc.flatten(),
     ))
+}
+
+fn jpeg_pixels(bytes: &[u8], budget: u64) -> Result<Photo> {
+    let frame = jpeg::Frame::read(bytes)?;
+    let size = (frame.width as u32, frame.height as u32);
+    let channels = if frame.components.len() == 1 { 1 } else { 3 };
+    let total = u64::from(size.0) * u64::from(size.1) * channels as u64;
+    check_size(
+        Format::Jpeg,
+        (size.0, size.1, channels),
+        total,
+        bytes,
+        budget,
+    )?;
+    let decoded = jpeg::decode(bytes)?;
+    let mut photo = photo(
+        Format::Jpeg,
+        size,
+        (channels, Depth::Eight),
+        decoded.samples,
+    );
+    photo.notes = decoded.notes;
+    if frame.components.len() == 4 {
+        photo.notes.push("CMYK, converted to RGB".into());
+    }
+    Ok(photo)
 }
 
 fn zeroed(bytes: u64) -> Result<Vec<u8>> {

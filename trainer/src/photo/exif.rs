@@ -7,6 +7,11 @@ const CHILDREN: [u16; 3] = [0x8769, 0x8825, 0xA005];
 const LONG8: u16 = 16;
 const IFD8: u16 = 18;
 
+/// The type of bytes that only their tag says something about.
+const UNDEFINED: u16 = 7;
+/// IPTC's place in TIFF.
+pub const IPTC: u16 = 33723;
+
 /// Values larger than this in sum are no metadata of a photo.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -258,6 +263,8 @@ impl Reader<'_> {
         let value = self.bytes.get(from..from.checked_add(bytes)?)?;
         self.left = self.left.checked_sub(value.len())?;
         let mut value = value.to_vec();
+        // IPTC is bytes, though most writers call them 32-bit numbers.
+        let kind = if tag == IPTC { UNDEFINED } else { kind };
         if self.big_endian {
             swap_bytes(kind, &mut value);
         }
@@ -327,6 +334,17 @@ pub(crate) mod tests {
         let bytes = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         let directory = Directory::parse(bytes).expect("a directory");
         assert_eq!(directory.get(0x0112).and_then(Entry::number), Some(6));
+    }
+
+    #[test]
+    fn iptc_is_bytes_in_either_order() {
+        // Two 32-bit numbers, as it is usually called: the bytes of a record, and of the next.
+        let record = b"\x1c\x02\x5a\0\x03Rio";
+        let mut bytes = b"MM\0*\0\0\0\x08\0\x01\x83\xbb\0\x04\0\0\0\x02\0\0\0\x1a\0\0\0\0".to_vec();
+        bytes.extend(record);
+        let directory = Directory::parse(&bytes).expect("a directory");
+        let iptc = directory.get(IPTC).expect("IPTC");
+        assert_eq!((iptc.kind, iptc.value.as_slice()), (UNDEFINED, &record[..]));
     }
 
     #[test]

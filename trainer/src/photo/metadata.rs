@@ -21,10 +21,12 @@ pub struct Metadata {
     pub xmp: Option<Vec<u8>>,
     /// Pixels per length.
     pub resolution: Option<Resolution>,
-    /// PNG chunks about colour, text and time.
+    /// PNG chunks about colour, text and time, and those that may be copied unread.
     pub png_chunks: Vec<([u8; 4], Vec<u8>)>,
-    /// JPEG segments: XMP, IPTC, comments; marker and contents.
+    /// JPEG segments: IPTC, comments, those of makers; marker and contents.
     pub jpeg_segments: Vec<(u8, Vec<u8>)>,
+    /// What the file has and no result will have, in words for the user.
+    pub dropped: Vec<String>,
     /// TIFF's word for its alpha: 1 premultiplied, 2 not.
     pub tiff_alpha: Option<u16>,
 }

@@ -8,8 +8,13 @@ use super::metadata::{Resolution, Unit};
 use super::{Depth, Format, Metadata, Photo};
 
 /// Chunks that stay true of restored pixels, whatever the colour type becomes.
-const KEPT: [&[u8; 4]; 8] = [
-    b"gAMA", b"cHRM", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt", b"tIME",
+const KEPT: [&[u8; 4]; 10] = [
+    b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tEXt", b"zTXt", b"iTXt", b"tIME",
+];
+/// Chunks about the pixels as they were stored, or read elsewhere.
+const OWN: [&[u8; 4]; 11] = [
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"iCCP",
+    b"iDOT",
 ];
 
 /// The keyword of XMP among PNG's texts.
@@ -22,13 +27,22 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
         match &kind {
             b"pHYs" => metadata.resolution = physical(data),
             b"eXIf" => metadata.exif = Some(data.to_vec()),
-            _ if KEPT.contains(&&kind) => {
+            _ if OWN.contains(&&kind) => {}
+            // A small fourth letter says that a chunk stays true whatever becomes of the picture.
+            _ if KEPT.contains(&&kind) || kind[3].is_ascii_lowercase() => {
                 if kind == *b"iTXt" {
                     metadata.xmp = metadata.xmp.or_else(|| xmp_text(data));
                 }
                 metadata.png_chunks.push((kind, data.to_vec()));
             }
-            _ => {}
+            b"caBX" => metadata.dropped.push(
+                "its content credentials, which vouch for the picture as it was, are left out"
+                    .into(),
+            ),
+            _ => metadata.dropped.push(format!(
+                "its chunk {} may not outlive a change of the picture, and is left out",
+                kind.escape_ascii()
+            )),
         }
     }
     metadata
@@ -126,9 +140,93 @@ fn physical(data: &[u8]) -> Option<Resolution> {
     })
 }
 
-/// The XMP packet of an uncompressed iTXt chunk.
+/// Whether a text chunk is an XMP packet.
+pub fn is_xmp(data: &[u8]) -> bool {
+    data.strip_prefix(XMP.as_bytes())
+        .is_some_and(|rest| rest.first() == Some(&0))
+}
+
+/// The XMP packet of an iTXt chunk.
 fn xmp_text(data: &[u8]) -> Option<Vec<u8>> {
-    let data = data.strip_prefix(XMP.as_bytes())?.strip_prefix(b"\0\0\0")?;
+    let [0, compressed, 0, rest @ ..] = data.strip_prefix(XMP.as_bytes())? else {
+        return None;
+    };
     // Language and translated keyword, each ended by a zero, stand before the text.
-    data.splitn(3, |&byte| byte == 0).nth(2).map(<[u8]>::to_vec)
+    let text = rest.splitn(3, |&byte| byte == 0).nth(2)?;
+    match compressed {
+        0 => Some(text.to_vec()),
+        _ => unpacked(data),
+    }
+}
+
+/// The text of a compressed iTXt chunk, unpacked by the decoder of a file that is made of it.
+fn unpacked(data: &[u8]) -> Option<Vec<u8>> {
+    let mut file = Vec::new();
+    let mut writer = png::Encoder::new(&mut file, 1, 1).write_header().ok()?;
+    writer.write_chunk(png::chunk::iTXt, data).ok()?;
+    writer.write_image_data(&[0]).ok()?;
+    writer.finish().ok()?;
+    let reader = png::Decoder::new(std::io::Cursor::new(&file))
+        .read_info()
+        .ok()?;
+    let text = reader.info().utf8_text.first()?.get_text().ok()?;
+    Some(text.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = png::Encoder::new(&mut bytes, 1, 1)
+            .write_header()
+            .expect("a header");
+        for (kind, data) in chunks {
+            writer
+                .write_chunk(png::chunk::ChunkType(**kind), data)
+                .expect("a chunk");
+        }
+        writer.write_image_data(&[0]).expect("a pixel");
+        writer.finish().expect("an end");
+        bytes
+    }
+
+    #[test]
+    fn what_stays_true_is_kept_and_the_rest_is_named() {
+        let metadata = read_metadata(&file(&[
+            (b"cICP", &[9, 16, 0, 1]),
+            (b"mDCV", &[0; 24]),
+            (b"cLLI", &[0; 8]),
+            (b"sBIT", &[8]),
+            (b"abCd", b"safe to copy"),
+            (b"abCD", b"not safe to copy"),
+            (b"caBX", b"signed"),
+        ]));
+        let kinds: Vec<[u8; 4]> = metadata.png_chunks.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [*b"cICP", *b"mDCV", *b"cLLI", *b"abCd"]);
+        assert_eq!(metadata.dropped.len(), 2);
+        assert!(
+            metadata.dropped[0].contains("abCD"),
+            "{:?}",
+            metadata.dropped
+        );
+    }
+
+    #[test]
+    fn packed_xmp_is_unpacked() {
+        let mut chunk = png::text_metadata::ITXtChunk::new(XMP, "<x:xmpmeta/>");
+        chunk.compressed = true;
+        let mut bytes = Vec::new();
+        let mut writer = png::Encoder::new(&mut bytes, 1, 1)
+            .write_header()
+            .expect("a header");
+        writer.write_text_chunk(&chunk).expect("a chunk");
+        writer.write_image_data(&[0]).expect("a pixel");
+        writer.finish().expect("an end");
+        assert_eq!(
+            read_metadata(&bytes).xmp.as_deref(),
+            Some(&b"<x:xmpmeta/>"[..])
+        );
+    }
 }

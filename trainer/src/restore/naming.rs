@@ -31,6 +31,8 @@ pub enum Output {
         /// Whether the user chose the extension.
         convert: bool,
     },
+    /// A device or a pipe, which gets the input's format where its name has no extension, and stays what it is.
+    Special(PathBuf),
     /// A file in this folder, named once the format is known: what standard input gets.
     Folder(PathBuf),
 }
@@ -42,6 +44,8 @@ pub struct Job {
     pub input: Input,
     /// To where.
     pub output: Output,
+    /// As what; `None`: as the output's name says where the user chose it, else as the input is.
+    pub format: Option<Format>,
 }
 
 /// What a command line asks for.
@@ -68,6 +72,7 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
             found.jobs.push(Job {
                 input: Input::Stdin,
                 output: target.of_stdin(),
+                format: None,
             });
         } else if input.is_dir() {
             let mut files = Vec::new();
@@ -102,7 +107,17 @@ impl Jobs {
         inside: &Path,
     ) {
         let output = target.of_file(&file, inside);
-        if let Output::File { path, .. } = &output
+        let job = Job {
+            input: Input::File(file),
+            output,
+            format: None,
+        };
+        self.add(job, taken);
+    }
+
+    /// Adds a job unless its result is that of an earlier one.
+    fn add(&mut self, job: Job, taken: &mut HashSet<PathBuf>) {
+        if let (Input::File(file), Output::File { path, .. }) = (&job.input, &job.output)
             && !taken.insert(path.clone())
         {
             self.failures.push(format!(
@@ -112,10 +127,32 @@ impl Jobs {
             ));
             return;
         }
-        self.jobs.push(Job {
-            input: Input::File(file),
-            output,
-        });
+        self.jobs.push(job);
+    }
+
+    /// The same jobs with results of one format, and named so.
+    ///
+    /// # Errors
+    /// A result that the user named otherwise, as a message for the user.
+    pub fn in_format(mut self, format: Format) -> Result<Self, String> {
+        let mut taken = HashSet::new();
+        for mut job in std::mem::take(&mut self.jobs) {
+            job.format = Some(format);
+            if let Output::File { path, convert } = &mut job.output
+                && Format::of_path(path) != Some(format)
+            {
+                if *convert {
+                    return Err(format!(
+                        "{}: --format {} asks for another kind of file; leave it out, or end -o with .{1}",
+                        path.display(),
+                        format.extension()
+                    ));
+                }
+                path.set_extension(format.extension());
+            }
+            self.add(job, &mut taken);
+        }
+        Ok(self)
     }
 }
 
@@ -123,6 +160,7 @@ impl Jobs {
 enum Target<'a> {
     Beside,
     Stdout,
+    Special(&'a Path),
     File(&'a Path),
     Folder(&'a Path),
 }
@@ -144,11 +182,21 @@ impl<'a> Target<'a> {
                 _ => Err("- beside other inputs needs -o FOLDER".into()),
             };
         };
-        if path.as_os_str() == "-" {
+        if is_stdout(path) {
             return if single {
                 Ok(Target::Stdout)
             } else {
                 Err("-o - takes the result of one file: give one, or -o FOLDER".into())
+            };
+        }
+        if is_special(path) {
+            return if single || path == Path::new("/dev/null") {
+                Ok(Target::Special(path))
+            } else {
+                Err(format!(
+                    "{}: several results do not fit into one pipe or device; give -o FOLDER/",
+                    path.display()
+                ))
             };
         }
         let slash = path
@@ -189,6 +237,7 @@ impl<'a> Target<'a> {
                 convert: true,
             },
             Target::Folder(path) => Output::Folder(path.to_path_buf()),
+            Target::Special(path) => Output::Special(path.to_path_buf()),
             Target::Stdout | Target::Beside => Output::Stdout,
         }
     }
@@ -196,6 +245,7 @@ impl<'a> Target<'a> {
     fn of_file(&self, file: &Path, inside: &Path) -> Output {
         match self {
             Target::Stdout => Output::Stdout,
+            Target::Special(path) => Output::Special(path.to_path_buf()),
             Target::File(path) => Output::File {
                 path: path.to_path_buf(),
                 convert: true,
@@ -217,6 +267,18 @@ impl<'a> Target<'a> {
             }
         }
     }
+}
+
+/// Whether a path means standard output, whatever that leads to.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .iter()
+        .any(|name| path == Path::new(name))
+}
+
+/// Whether a path is there and is neither a file nor a folder: a pipe, a socket, a device.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// `NAME.restored.EXT` for `NAME.EXT`.
@@ -262,7 +324,15 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &
                 list(&path, except, files, found);
             }
         } else if Format::of_path(&path).is_some() && !is_result(&path) {
-            files.push(path);
+            // Who opens a pipe waits for its other end, maybe for ever.
+            if is_special(&path) {
+                found.notes.push(format!(
+                    "{}: a pipe or a device, left out; name it to restore what comes from it",
+                    path.display()
+                ));
+            } else {
+                files.push(path);
+            }
         }
     }
 }
@@ -359,11 +429,73 @@ mod tests {
         assert!(jobs.notes[0].contains("loop: a link"), "{:?}", jobs.notes);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn sockets_and_pipes_in_folders_are_left_out_with_a_word() {
+        let tree = tree();
+        let _socket = std::os::unix::net::UnixListener::bind(tree.path().join("s.png"));
+        let jobs = jobs(&[tree.path().to_owned()], None).expect("a sensible command line");
+        assert_eq!((jobs.jobs.len(), jobs.failures.len()), (3, 0));
+        assert!(jobs.notes[0].contains("s.png: a pipe"), "{:?}", jobs.notes);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_take_results_as_they_are() {
+        let output = |inputs: &[&str], path: &str| {
+            let inputs: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
+            jobs(&inputs, Some(Path::new(path))).map(|jobs| jobs.jobs[0].output.clone())
+        };
+        assert_eq!(output(&["a.png"], "/dev/stdout"), Ok(Output::Stdout));
+        let null = Output::Special("/dev/null".into());
+        assert_eq!(output(&["a.png"], "/dev/null"), Ok(null.clone()));
+        assert_eq!(output(&["a.png", "b.png"], "/dev/null"), Ok(null));
+        assert!(output(&["a.png", "b.png"], "/dev/stdout").is_err());
+        assert!(output(&["a.png", "b.png"], "/dev/zero").is_err());
+    }
+
     #[test]
     fn the_same_result_twice_is_a_failure() {
         let inputs = [PathBuf::from("one/a.png"), PathBuf::from("two/a.png")];
         let jobs = jobs(&inputs, Some(Path::new("out"))).expect("a sensible command line");
         assert_eq!((jobs.jobs.len(), jobs.failures.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_format_names_the_results() {
+        let tree = tree();
+        fs::write(tree.path().join("a.webp"), b"x").expect("a file");
+        let inputs = [tree.path().to_owned()];
+        let jobs = jobs(&inputs, Some(Path::new("out")))
+            .expect("a sensible command line")
+            .in_format(Format::Png)
+            .expect("names that the user did not choose");
+        let results: Vec<_> = jobs.jobs.iter().map(|job| &job.output).collect();
+        let file = |name: &str| Output::File {
+            path: Path::new("out").join(name),
+            convert: false,
+        };
+        assert_eq!(
+            results,
+            [&file("a.png"), &file("b.png"), &file("sub/c.png")]
+        );
+        assert!(jobs.jobs.iter().all(|job| job.format == Some(Format::Png)));
+        assert!(
+            jobs.failures[0].contains("a.webp: its result out/a.png"),
+            "{:?}",
+            jobs.failures
+        );
+    }
+
+    #[test]
+    fn a_format_and_a_name_of_another_are_refused() {
+        let inputs = [PathBuf::from("a.png")];
+        let named = || jobs(&inputs, Some(Path::new("b.jpg"))).expect("a sensible command line");
+        assert!(named().in_format(Format::Jpeg).is_ok());
+        let error = named()
+            .in_format(Format::Png)
+            .expect_err("two kinds of file");
+        assert!(error.starts_with("b.jpg: --format png"), "{error}");
     }
 
     #[test]

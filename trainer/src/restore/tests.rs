@@ -180,8 +180,12 @@ fn what_only_one_format_knows_survives_in_it() {
     );
 
     let mut jpeg = photo(Format::Jpeg, 3, Depth::Eight);
-    let xmp = b"http://ns.adobe.com/xap/1.0/\0<x/>".to_vec();
-    jpeg.metadata.jpeg_segments = vec![(0xE1, xmp), (0xFE, b"a comment".to_vec())];
+    jpeg.metadata.xmp = Some(b"<x/>".to_vec());
+    jpeg.metadata.jpeg_segments = vec![
+        (0xED, b"Photoshop 3.0\0".to_vec()),
+        (0xE5, b"a maker's".to_vec()),
+        (0xFE, b"a comment".to_vec()),
+    ];
     let result = restored_one("x.jpg", encoded(&jpeg)).metadata;
     assert_eq!(result.jpeg_segments, jpeg.metadata.jpeg_segments);
     assert_eq!(result.xmp.as_deref(), Some(&b"<x/>"[..]));
@@ -325,6 +329,13 @@ fn bad_files_fail_alone_and_leave_nothing() {
             let _ = Photo::decode(&whole[..length], 1 << 30);
         }
     }
+}
+
+#[test]
+fn a_decoder_that_trips_does_not_make_a_file_a_damaged_one() {
+    let error = guarded(|| panic!("index out of bounds")).expect_err("caught");
+    let error = error.to_string();
+    assert!(error.contains("cannot handle this kind of file") && !error.contains("damaged"));
 }
 
 /// Address space that this process ever had, in bytes.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::photo::exif::Directory;
-use crate::photo::jpeg::coefficient_bytes;
+use crate::photo::jpeg::decoding_bytes;
 
 /// Restores one file to another name.
 fn converted(from: &str, bytes: Vec<u8>, to: &str) -> Photo {
@@ -86,7 +86,7 @@ fn a_profile_that_unpacks_to_all_memory_is_left_out() {
 }
 
 #[test]
-fn coefficients_of_a_jpeg_are_counted() {
+fn planes_and_coefficients_of_a_jpeg_are_counted() {
     use jpeg_encoder::SamplingFactor::{F_1_1, F_2_2};
     let file = |sampling, progressive| {
         let mut bytes = Vec::new();
@@ -98,10 +98,14 @@ fn coefficients_of_a_jpeg_are_counted() {
             .expect("a file");
         bytes
     };
-    assert_eq!(coefficient_bytes(&file(F_1_1, false)), 0);
-    assert_eq!(coefficient_bytes(&file(F_1_1, true)), 2 * 3 * 64 * 40);
+    let decoded = 3 * 64 * 40;
+    assert_eq!(decoding_bytes(&file(F_1_1, false), decoded), decoded);
+    assert_eq!(decoding_bytes(&file(F_1_1, true), decoded), 2 * decoded);
     // Padded to 48 rows.
-    assert_eq!(coefficient_bytes(&file(F_2_2, true)), 3 * 64 * 48);
+    assert_eq!(
+        decoding_bytes(&file(F_2_2, true), decoded),
+        3 * 64 * 48 * 3 / 2 - decoded
+    );
 
     // As much as the photo and its restored copy take, and not the coefficients.
     let mut bytes = Vec::new();
@@ -124,8 +128,9 @@ fn what_writing_takes_is_refused_before_the_work() {
     (photo.width, photo.height) = (1000, 1000);
     photo.samples = vec![0; 3_000_000];
     let target = |name: Option<&str>, format| Target {
-        path: name.map(PathBuf::from),
+        place: name.map_or(Place::Stdout, |name| Place::File(name.into())),
         format,
+        like: None,
     };
     let budget = (256 << 20) + 4_000_000;
     let png = target(Some("x.png"), Format::Png);
