@@ -4,11 +4,13 @@
 //! hands out tiles and takes results, for callers that run the network in their own way.
 
 mod dihedral;
+mod hidden;
 mod options;
 mod part;
 mod restoration;
 mod stream;
 mod survey;
+mod toning;
 
 use std::ops::ControlFlow;
 
@@ -140,6 +142,8 @@ impl<N: Network> Restorer<N> {
 
     /// Restores `source` into `sink`, rows from top to bottom, each once. The result is not clamped:
     /// that is for the caller when it quantises. With strength 0 the pixels are copied as they are.
+    /// A photo that is not in colour stays as it is toned: where red, green and blue are equal in every visible pixel,
+    /// they are in the result, bit by bit.
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::InvalidImage`] and [`Error::OutOfMemory`] before anything is
@@ -161,7 +165,7 @@ impl<N: Network> Restorer<N> {
             1 => Survey::none(plan.clone()),
             _ => self.survey(&plan, options),
         };
-        let restoration = Restoration::of_part(plan.area(), plan, survey, options)?;
+        let restoration = Restoration::of_part(plan.area(), plan, survey, options, source)?;
         self.finish(restoration, source, sink, progress)
     }
 

@@ -19,8 +19,13 @@ pub struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(photo: Photo, restoration: Restoration) -> Self {
-        Self { photo, restoration }
+    /// Of a photo, by the restoration that `begin` makes when it has looked at it.
+    pub(crate) fn new(
+        photo: Photo,
+        begin: impl FnOnce(&Window<'_>) -> dino_ir::Result<Restoration>,
+    ) -> Result<Self, JsError> {
+        let restoration = Self::looking(&photo, begin)??;
+        Ok(Self { photo, restoration })
     }
 
     /// What `look` makes of the photo; an error if the page did not give the pixels.

@@ -143,11 +143,11 @@ impl Restorer {
         floats(output.into_data_async().await)
     }
 
-    /// Begins a photo. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
+    /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
     /// multiplied in; `tile` the side of a tile in pixels.
     ///
     /// # Errors
-    /// A message, if the photo has no pixels or the tile is too small.
+    /// A message, if the photo has no pixels or cannot be read, or the tile is too small.
     pub fn begin(
         &self,
         width: usize,
@@ -162,10 +162,10 @@ impl Restorer {
             ..Options::default()
         };
         let plan = plan(&self.network, width, height, &options)?;
-        Ok(Job::new(
-            Photo::new(width, height, read),
-            Restoration::new(plan, &options, self.network.surveys())?,
-        ))
+        let photo = Photo::new(width, height, read);
+        Job::new(photo, |window| {
+            Restoration::new(plan, &options, self.network.surveys(), window)
+        })
     }
 
     fn tensor(&self, height: usize, width: usize, planar: Vec<f32>) -> Tensor<4> {

@@ -37,7 +37,7 @@ impl<N: Network> Restorer<N> {
         }
         let plan = self.plan(part.width, part.height, options)?;
         let survey = self.survey(&whole, options);
-        let restoration = Restoration::of_part(part, plan, survey, options)?;
+        let restoration = Restoration::of_part(part, plan, survey, options, source)?;
         self.finish(restoration, source, &mut sink, progress)
     }
 

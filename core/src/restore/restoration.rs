@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::dihedral::Dihedral;
 use super::part::Part;
 use super::survey::Survey;
-use super::{Area, Options, Source, TilePlan, broken};
+use super::toning::Toning;
+use super::{Area, Options, Source, TilePlan, broken, hidden};
 use crate::blend::Band;
 use crate::tile::{Tile, reflect};
 use crate::{Error, Result};
@@ -65,6 +66,8 @@ pub struct Restoration {
     strength: f32,
     passes: usize,
     survey: Survey,
+    /// The colour of a photo that is grey or toned.
+    toning: Option<Toning>,
     done: usize,
     replaced: u64,
     /// Rows above this were handed out.
@@ -76,25 +79,30 @@ pub struct Restoration {
 /// The tile being restored.
 struct Current {
     tile: Tile,
-    /// `[3, height, width]`, as the source gave it.
+    /// `[3, height, width]`, as the source gave it, hidden pixels filled.
     input: Vec<f32>,
     /// The mean of the passes so far, each weighted by 1 / passes.
     mean: Vec<f32>,
 }
 
 impl Restoration {
-    /// Begins; `surveys` as [`Network::surveys`](super::Network::surveys). A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the
-    /// network.
+    /// Begins; `surveys` as [`Network::surveys`](super::Network::surveys). All of `source` is read once, to tell whether
+    /// it is in colour. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the network.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] as [`Options::validate`].
-    pub fn new(plan: TilePlan, options: &Options, surveys: bool) -> Result<Self> {
+    pub fn new(
+        plan: TilePlan,
+        options: &Options,
+        surveys: bool,
+        source: &dyn Source,
+    ) -> Result<Self> {
         let survey = if surveys && plan.len() > 1 {
             Survey::new(plan.clone(), options.passes())
         } else {
             Survey::none(plan.clone())
         };
-        Self::of_part(plan.area(), plan, survey, options)
+        Self::of_part(plan.area(), plan, survey, options, source)
     }
 
     /// Of a part of an image, for which there is a plan of its own, by a survey of the image in other tiles. Rows and
@@ -104,8 +112,11 @@ impl Restoration {
         plan: TilePlan,
         survey: Survey,
         options: &Options,
+        source: &dyn Source,
     ) -> Result<Self> {
         options.validate()?;
+        // Before there is a band: the two need not be held at once.
+        let toning = Toning::of(source);
         let band = Band::new(&plan);
         let strength = options.strength;
         Ok(Self {
@@ -114,6 +125,7 @@ impl Restoration {
             strength,
             passes: options.passes(),
             survey,
+            toning,
             done: 0,
             replaced: 0,
             finished: 0,
@@ -240,9 +252,12 @@ impl Restoration {
             return Ok(None);
         }
 
-        let Some(current) = self.current.take() else {
+        let Some(mut current) = self.current.take() else {
             return Ok(None);
         };
+        if let Some(toning) = &self.toning {
+            toning.apply(&mut current.mean);
+        }
         let tile = current.tile;
         self.band
             .add(&self.plan, &tile, &current.mixed(self.strength));
@@ -321,7 +336,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
     }
 }
 
-/// `area` as `[3, height, width]`, reflected at the right and bottom border.
+/// `area` as `[3, height, width]`, hidden pixels filled, reflected at the right and bottom border.
 fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
     let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
         let at: Vec<_> = (start..start + count)
@@ -347,6 +362,7 @@ fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
         },
         &mut rgb,
     );
+    hidden::fill(&mut rgb, width);
 
     let mut planar = Vec::with_capacity(area.height * area.width * 3);
     for channel in 0..3 {
@@ -401,7 +417,8 @@ mod tests {
             self_ensemble: true,
             ..Options::default()
         };
-        let mut restoration = Restoration::new(plan, &options, false).expect("good options");
+        let mut restoration =
+            Restoration::new(plan, &options, false, &image).expect("good options");
         let total = restoration.progress().total;
         let ahead: Vec<_> = (0..total)
             .map(|run| restoration.read_ahead(run, &image))

@@ -16,7 +16,8 @@ pub trait Source {
     fn height(&self) -> usize;
 
     /// Fills `rgb`, `[area.height, area.width, 3]`, interleaved RGB, sRGB-encoded, nominally 0..=1.
-    /// `area` is inside the image and not empty.
+    /// `area` is inside the image and not empty. A pixel that is hidden, with an alpha of 0, is given as three times NaN:
+    /// the network sees the colours around it instead, and the sink, which has the photo's alpha, keeps what is there.
     fn read(&self, area: Area, rgb: &mut [f32]);
 }
 

@@ -530,6 +530,7 @@ fn non_finite_input_stays_where_it_is() {
         restorer.plan(16, 8, &options).expect("a plan"),
         &options,
         false,
+        &Holes,
     )
     .expect("begun");
     let input = restoration.next_tile(&Holes).expect("a tile");

@@ -5,7 +5,7 @@ use dino_ir::restore::{Area, Sink, Source};
 
 use super::{Depth, Photo};
 
-/// Grey is read as three equal channels; alpha is not read.
+/// Grey is read as three equal channels; what alpha hides has no colours.
 impl Source for Photo {
     fn width(&self) -> usize {
         self.width
@@ -23,6 +23,10 @@ impl Source for Photo {
             let from = (y * self.width + area.x) * pixel;
             let samples = &self.samples[from..from + area.width * pixel];
             for (to, from) in to.chunks_exact_mut(3).zip(samples.chunks_exact(pixel)) {
+                if self.has_alpha() && is_hidden(from, self.depth) {
+                    to.fill(f32::NAN);
+                    continue;
+                }
                 for (channel, to) in to.iter_mut().enumerate() {
                     let at = if self.channels < 3 {
                         0
@@ -41,7 +45,15 @@ impl Source for Photo {
     }
 }
 
-/// Collects restored rows as samples like those of the photo they come from. Alpha is the photo's.
+/// Whether the last sample of a pixel is 0.
+fn is_hidden(pixel: &[u8], depth: Depth) -> bool {
+    pixel[pixel.len() - depth.bytes()..]
+        .iter()
+        .all(|byte| *byte == 0)
+}
+
+/// Collects restored rows as samples like those of the photo they come from. Alpha, and all of the pixels that it hides, are
+/// the photo's.
 #[derive(Debug)]
 pub struct Restored {
     samples: Vec<u8>,
@@ -78,17 +90,15 @@ impl Sink for Restored {
             .ok_or_else(|| {
                 dino_ir::Error::InvalidImage(format!("rows past the end, from row {y} on"))
             })?;
+        let colours = if self.channels < 3 { 1 } else { 3 };
+        let has_alpha = self.channels > colours;
         for (to, rgb) in samples.chunks_exact_mut(pixel).zip(rows.chunks_exact(3)) {
-            if self.channels < 3 {
-                put(
-                    self.depth,
-                    &mut to[..bytes],
-                    (rgb[0] + rgb[1] + rgb[2]) / 3.0,
-                );
-            } else {
-                for (to, value) in to.chunks_exact_mut(bytes).zip(rgb) {
-                    put(self.depth, to, *value);
-                }
+            if has_alpha && is_hidden(to, self.depth) {
+                continue;
+            }
+            // The three of a grey photo are equal.
+            for (to, value) in to.chunks_exact_mut(bytes).zip(&rgb[..colours]) {
+                put(self.depth, to, *value);
             }
         }
         Ok(())

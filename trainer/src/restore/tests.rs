@@ -13,6 +13,7 @@ use crate::photo::exif::tests::sample;
 use crate::photo::metadata::{Resolution, Unit};
 use crate::photo::{Depth, Metadata};
 
+mod colour;
 mod losses;
 mod tiff;
 
