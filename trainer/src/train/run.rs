@@ -12,17 +12,17 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::pace::{Forecast, Pace, Plan};
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
 use crate::checkpoint::{BEST, Checkpoint, LAST, State, holds_run, write_atomically};
-use crate::config::TrainConfig;
+use crate::config::{CheckpointKind, TrainConfig};
 use crate::ema::Ema;
-use crate::log::{Entry, Log};
-use crate::optimizer::Optimizer;
+use crate::log::{ByClock, Entry, Log};
+use crate::optimizer::{Optimizer, OptimizerRecord};
 use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
 use crate::replicas::{Descent, Replicas};
-use crate::schedule::learning_rate;
 
 /// How long samples are waited for before a look at whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -38,6 +38,9 @@ pub(super) struct Run<'a, M> {
     optimizer: Optimizer,
     ema: Ema,
     pub(super) state: State,
+    pace: Pace,
+    /// Whether it came to its end: all steps are done, or the time is.
+    ended: bool,
     log: Log,
     bar: ProgressBar,
     checkpoint: Option<PathBuf>,
@@ -120,7 +123,10 @@ impl<'a, M: Trainee> Run<'a, M> {
             Entry::Validation { step, psnr, .. } => Some((*step, *psnr)),
             _ => None,
         });
-        let bar = progress_bar(config.total_steps(), state.step, options.quiet);
+        let bar = match options.time {
+            None => progress_bar(config.total_steps(), state.step, options.quiet),
+            Some(time) => progress_bar(time.length.as_secs(), 0, options.quiet),
+        };
         let devices = [std::slice::from_ref(&device), &options.others].concat();
         let devices: Vec<Device> = devices.iter().map(|d| config.autodiff(d)).collect();
         Ok(Self {
@@ -134,6 +140,8 @@ impl<'a, M: Trainee> Run<'a, M> {
             checkpoint_step: checkpoint.as_ref().map(|_| state.step),
             checkpoint: options.resume.clone(),
             state,
+            pace: Pace::new(options.time, config),
+            ended: false,
             log,
             bar,
             checkpoint_time: Instant::now(),
@@ -142,17 +150,36 @@ impl<'a, M: Trainee> Run<'a, M> {
         })
     }
 
-    /// All steps that are left, until the last or until stopped.
+    pub(super) fn forecast(&self) -> Forecast {
+        self.pace.forecast()
+    }
+
+    /// All steps that are left, until the last, until the time is over or until stopped.
     pub(super) fn steps(
         &mut self,
         batches: Receiver<Result<Batch>>,
         validation: &[Batch],
     ) -> Result<()> {
         let pause = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).min(1e9));
+        if let Some(time) = self.options.time {
+            // Whether the folder can be written, and how long it takes, must be known before the end.
+            self.save()?;
+            if self.pace.next(self.config, self.state.step).is_none() {
+                bail!(
+                    "the time is over before the first step: {:.1} s were given and {:.1} s are gone. Give --minutes more",
+                    time.length.as_secs_f64(),
+                    time.started.elapsed().as_secs_f64()
+                );
+            }
+        }
         // A stop may have come between a step and its validation.
         self.validate_if_due(validation)?;
-        while self.state.step < self.config.total_steps() {
+        loop {
             let started = Instant::now();
+            let Some(plan) = self.pace.next(self.config, self.state.step) else {
+                self.ended = true;
+                break;
+            };
             let Some(batch) = self.next_batch(&batches)? else {
                 break;
             };
@@ -165,8 +192,9 @@ impl<'a, M: Trainee> Run<'a, M> {
                     return Err(error.context(format!("step {}", self.state.step + 1)));
                 }
             };
-            let numbers = self.step(&batch)?;
-            self.note(&numbers, batch.count, started.elapsed().as_secs_f64())?;
+            let numbers = self.step(&batch, plan)?;
+            self.pace.stepped(started.elapsed());
+            self.note(&numbers, plan, batch.count, started.elapsed().as_secs_f64())?;
             self.validate_if_due(validation)?;
             if self.checkpoint_time.elapsed() >= pause {
                 self.save()?;
@@ -196,13 +224,8 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     /// One optimiser step. The weights change only if all numbers are finite.
-    fn step(&mut self, batch: &Batch) -> Result<StepNumbers> {
+    fn step(&mut self, batch: &Batch, plan: Plan) -> Result<StepNumbers> {
         let step = self.state.step;
-        let position = self
-            .config
-            .position(step)
-            .context("there are no more steps")?;
-        let lr = learning_rate(position.stage, position.step);
         let Descent {
             loss,
             errors,
@@ -225,10 +248,9 @@ impl<'a, M: Trainee> Run<'a, M> {
         let scale = self.optimizer.clip_factor(norm);
         self.model = self
             .optimizer
-            .step(self.model.clone(), gradients, scale, lr);
+            .step(self.model.clone(), gradients, scale, plan.lr);
         self.state.step += 1;
-        let progress = self.state.step as f64 / self.config.total_steps() as f64;
-        self.model = self.model.clone().after_step(statistics, progress);
+        self.model = self.model.clone().after_step(statistics, plan.progress);
         self.ema.update(&self.model, self.state.step);
         let psnr = errors
             .iter()
@@ -242,7 +264,13 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     /// Adds a step to the log's sums and the progress bar.
-    fn note(&mut self, numbers: &StepNumbers, samples: usize, seconds: f64) -> Result<()> {
+    fn note(
+        &mut self,
+        numbers: &StepNumbers,
+        plan: Plan,
+        samples: usize,
+        seconds: f64,
+    ) -> Result<()> {
         self.state.seconds += seconds;
         let interval = &mut self.state.interval;
         interval.steps += 1;
@@ -251,24 +279,41 @@ impl<'a, M: Trainee> Run<'a, M> {
         interval.psnr += numbers.psnr;
         interval.grad_norm += numbers.grad_norm;
         interval.seconds += seconds;
+        interval.lr += plan.lr;
         let steps = interval.steps as f64;
         let samples_per_s = interval.samples as f64 / interval.seconds.max(1e-9);
-        self.bar.set_message(format!(
+        let message = format!(
             "loss {:.4}  {:.2} dB  {samples_per_s:.1} samples/s",
             interval.loss / steps,
             interval.psnr / steps
-        ));
-        self.bar.set_position(self.state.step);
+        );
+        let by_clock = match self.options.time {
+            None => {
+                self.bar.set_message(message);
+                self.bar.set_position(self.state.step);
+                None
+            }
+            Some(time) => {
+                self.bar
+                    .set_message(format!("step {}  {message}", self.state.step));
+                self.bar.set_position(time.started.elapsed().as_secs());
+                Some(ByClock {
+                    share: plan.progress,
+                    stage: plan.stage,
+                    mean_lr: interval.lr / steps,
+                })
+            }
+        };
         if self.state.step.is_multiple_of(self.config.log_every) {
-            let position = self.config.position(self.state.step - 1);
             self.log.append(&Entry::Train {
                 step: self.state.step,
                 loss: interval.loss / steps,
                 psnr: interval.psnr / steps,
-                lr: position.map_or(0.0, |position| learning_rate(position.stage, position.step)),
+                lr: plan.lr,
                 samples_per_s,
                 grad_norm: interval.grad_norm / steps,
                 seconds: self.state.seconds,
+                by_clock,
             })?;
             self.state.interval = Default::default();
         }
@@ -278,7 +323,7 @@ impl<'a, M: Trainee> Run<'a, M> {
     fn validate_if_due(&mut self, batches: &[Batch]) -> Result<()> {
         let (every, step) = (self.config.validation.every, self.state.step);
         let due = every > 0 && step > 0 && step.is_multiple_of(every);
-        if due && self.validation_psnr().is_none() {
+        if due && self.validation_psnr().is_none() && self.pace.has_time_to_validate() {
             self.validate(batches)
         } else {
             Ok(())
@@ -291,15 +336,16 @@ impl<'a, M: Trainee> Run<'a, M> {
         (step == self.state.step).then_some(psnr)
     }
 
-    /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped.
+    /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped or out of time.
     fn validate(&mut self, batches: &[Batch]) -> Result<()> {
         if batches.is_empty() {
             return Ok(());
         }
+        let started = Instant::now();
         let model = self.ema.apply(self.model.valid());
         let mut scores = Scores::default();
         for batch in batches {
-            if self.stopped() {
+            if self.stopped() || self.pace.is_over() {
                 return Ok(());
             }
             let degraded = batch.tensor(&batch.degraded, &self.device);
@@ -333,6 +379,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             seconds: self.state.seconds,
         })?;
         self.validated = Some((self.state.step, psnr));
+        self.pace.validated(started.elapsed());
         write_curves(&self.log.entries()?, &self.options.out.join(CURVES))?;
         if self.state.best_psnr.is_none_or(|best| psnr > best) {
             self.state.best_psnr = Some(psnr);
@@ -342,8 +389,12 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     fn snapshot(&self) -> Checkpoint {
-        let record = self.optimizer.record();
+        let record = match self.config.checkpoints {
+            CheckpointKind::Exact => self.optimizer.record(),
+            CheckpointKind::Small => OptimizerRecord::default(),
+        };
         Checkpoint {
+            kind: self.config.checkpoints,
             state: State {
                 optimizer_steps: record.steps,
                 ..self.state.clone()
@@ -356,9 +407,11 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     fn save(&mut self) -> Result<()> {
+        let started = Instant::now();
         self.checkpoint = Some(self.snapshot().save_last(&self.options.out)?);
         self.checkpoint_step = Some(self.state.step);
         self.checkpoint_time = Instant::now();
+        self.pace.saved(started.elapsed());
         Ok(())
     }
 
@@ -368,7 +421,7 @@ impl<'a, M: Trainee> Run<'a, M> {
         Ok(Outcome {
             validation_psnr: self.validation_psnr(),
             averaged: self.ema.apply(self.model.valid()),
-            stopped: self.state.step < self.config.total_steps(),
+            stopped: !self.ended,
             model: self.model,
             step: self.state.step,
             seconds: self.state.seconds,

@@ -1,5 +1,6 @@
 //! The loop on a model of two convolutions and synthetic samples.
 
+mod clock;
 mod resume;
 
 use std::fs;
@@ -186,6 +187,7 @@ fn options<'a>(out: &Path, resume: Option<&Path>, stop: &'a AtomicBool) -> RunOp
         resume: resume.map(Path::to_owned),
         stop,
         others: Vec::new(),
+        time: None,
         quiet: true,
     }
 }
