@@ -248,7 +248,9 @@ fn train(config: &DinoIrConfig, device: &Device, options: &BenchOptions<'_>) -> 
         let start = Instant::now();
         // Waits for the device, to read the loss.
         let descent = replicas.descend(&model, &batch)?;
-        model = optimizer.step(model, descent.gradients, 1.0, 2e-4);
+        let measured = Tensor::from_floats([descent.loss as f32], device);
+        let update = optimizer.step(model, &descent.gradients, measured, 2e-4);
+        model = update.model;
         device.sync().context("the device")?;
         if step > 0 {
             times.push(milliseconds(start, Instant::now()));

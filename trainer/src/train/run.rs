@@ -232,11 +232,13 @@ impl<'a, M: Trainee> Run<'a, M> {
             statistics,
             gradients,
         } = self.replicas.descend(&self.model, batch)?;
-        let squares = gradients
-            .values()
-            .map(|gradient| gradient.clone().square().sum());
-        let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
-        let norm = f64::from(norm.into_data().try_to_vec::<f32>().context("not f32")?[0]);
+        let measured = [&[loss as f32], errors.as_slice()].concat();
+        let measured = Tensor::from_floats(measured.as_slice(), &self.device);
+        let update = self
+            .optimizer
+            .step(self.model.clone(), &gradients, measured, plan.lr);
+        let norm = update.norm.into_data();
+        let norm = f64::from(norm.try_to_vec::<f32>().context("not f32")?[0]);
         if !loss.is_finite() || !norm.is_finite() || errors.iter().any(|error| !error.is_finite()) {
             bail!(
                 "step {}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
@@ -245,13 +247,14 @@ impl<'a, M: Trainee> Run<'a, M> {
                 self.last_good()
             );
         }
-        let scale = self.optimizer.clip_factor(norm);
-        self.model = self
-            .optimizer
-            .step(self.model.clone(), gradients, scale, plan.lr);
         self.state.step += 1;
-        self.model = self.model.clone().after_step(statistics, plan.progress);
-        self.ema.update(&self.model, self.state.step);
+        self.model = update.model.after_step(statistics, plan.progress);
+        self.ema.update(
+            &self.model,
+            &self.optimizer,
+            self.state.step,
+            &update.finite,
+        );
         let psnr = errors
             .iter()
             .map(|&error| psnr(f64::from(error)))
