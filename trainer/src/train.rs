@@ -4,6 +4,7 @@ mod batch;
 mod clock;
 mod model;
 mod pace;
+mod reader;
 mod run;
 mod scores;
 #[cfg(test)]
@@ -86,6 +87,7 @@ pub fn train<M: Trainee, S: BatchSource>(
             .context("cannot make the validation samples")?,
     };
     validation.iter().try_for_each(Batch::check)?;
+    let replicas = run.replicas();
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(config.prefetch);
         let first = run.state.step;
@@ -100,7 +102,10 @@ pub fn train<M: Trainee, S: BatchSource>(
                     count: stage.batch,
                     patch: stage.patch,
                 };
-                let batch = source.batch(request);
+                let batch = source.batch(request).and_then(|batch| {
+                    batch.check()?;
+                    Ok(replicas.load::<M>(batch))
+                });
                 let failed = batch.is_err();
                 // A closed channel means that the loop has ended.
                 if sender.send(batch).is_err() || failed {

@@ -1,9 +1,10 @@
 //! A run in progress: steps, validations, checkpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::pace::{Forecast, Pace, Plan};
+use super::reader::Reader;
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
 use crate::checkpoint::{BEST, Checkpoint, LAST, State, holds_run, write_atomically};
@@ -22,10 +24,14 @@ use crate::log::{ByClock, Entry, Log};
 use crate::optimizer::{Optimizer, OptimizerRecord};
 use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
-use crate::replicas::{Descent, Replicas};
+use crate::replicas::{Descent, LoadedBatch, Replicas};
 
 /// How long samples are waited for before a look at whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Steps that the device may be behind. Their numbers are looked at that much later: a GPU that is waited for in every step
+/// is idle while the next one is prepared.
+const BEHIND: usize = 2;
 
 /// A run in progress.
 pub(super) struct Run<'a, M> {
@@ -34,11 +40,14 @@ pub(super) struct Run<'a, M> {
     /// Always present; taken only while the optimiser replaces it.
     model: M,
     device: Device,
-    replicas: Replicas,
+    replicas: Arc<Replicas>,
     optimizer: Optimizer,
     ema: Ema,
     pub(super) state: State,
     pace: Pace,
+    reader: Reader,
+    /// Steps whose numbers have not been looked at.
+    pending: VecDeque<Pending>,
     /// Whether it came to its end: all steps are done, or the time is.
     ended: bool,
     log: Log,
@@ -51,11 +60,16 @@ pub(super) struct Run<'a, M> {
     input_psnr: Option<BTreeMap<String, f64>>,
 }
 
-/// The numbers of one step, on the host.
-struct StepNumbers {
-    loss: f64,
-    psnr: f64,
-    grad_norm: f64,
+/// A step that the device may still be computing.
+struct Pending {
+    /// Its number, counted from 1.
+    step: u64,
+    plan: Plan,
+    samples: usize,
+    /// How long the loop took for it.
+    seconds: f64,
+    /// The files of its batch.
+    names: Vec<String>,
 }
 
 impl<'a, M: Trainee> Run<'a, M> {
@@ -134,13 +148,15 @@ impl<'a, M: Trainee> Run<'a, M> {
             options,
             model,
             device,
-            replicas: Replicas::new(&devices, config.replicas, config.accumulate)?,
+            replicas: Arc::new(Replicas::new(&devices, config.replicas, config.accumulate)?),
             optimizer,
             ema,
             checkpoint_step: checkpoint.as_ref().map(|_| state.step),
             checkpoint: options.resume.clone(),
             state,
             pace: Pace::new(options.time, config),
+            reader: Reader::start(),
+            pending: VecDeque::new(),
             ended: false,
             log,
             bar,
@@ -150,6 +166,10 @@ impl<'a, M: Trainee> Run<'a, M> {
         })
     }
 
+    pub(super) fn replicas(&self) -> Arc<Replicas> {
+        Arc::clone(&self.replicas)
+    }
+
     pub(super) fn forecast(&self) -> Forecast {
         self.pace.forecast()
     }
@@ -157,7 +177,7 @@ impl<'a, M: Trainee> Run<'a, M> {
     /// All steps that are left, until the last, until the time is over or until stopped.
     pub(super) fn steps(
         &mut self,
-        batches: Receiver<Result<Batch>>,
+        batches: Receiver<Result<LoadedBatch>>,
         validation: &[Batch],
     ) -> Result<()> {
         let pause = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).min(1e9));
@@ -183,7 +203,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             let Some(batch) = self.next_batch(&batches)? else {
                 break;
             };
-            let batch = match batch.and_then(|batch| batch.check().map(|()| batch)) {
+            let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => {
                     // The weights are good: a broken photo must not cost the minutes since the
@@ -192,9 +212,12 @@ impl<'a, M: Trainee> Run<'a, M> {
                     return Err(error.context(format!("step {}", self.state.step + 1)));
                 }
             };
-            let numbers = self.step(&batch, plan)?;
+            self.step(batch, plan)?;
+            self.settle(BEHIND)?;
+            if let Some(step) = self.pending.back_mut() {
+                step.seconds = started.elapsed().as_secs_f64();
+            }
             self.pace.stepped(started.elapsed());
-            self.note(&numbers, plan, batch.count, started.elapsed().as_secs_f64())?;
             self.validate_if_due(validation)?;
             if self.checkpoint_time.elapsed() >= pause {
                 self.save()?;
@@ -207,7 +230,10 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     /// The samples of the next step; `None` when stopped, however long they would take.
-    fn next_batch(&self, batches: &Receiver<Result<Batch>>) -> Result<Option<Result<Batch>>> {
+    fn next_batch(
+        &self,
+        batches: &Receiver<Result<LoadedBatch>>,
+    ) -> Result<Option<Result<LoadedBatch>>> {
         loop {
             let received = batches.recv_timeout(PATIENCE);
             if self.stopped() {
@@ -223,30 +249,19 @@ impl<'a, M: Trainee> Run<'a, M> {
         }
     }
 
-    /// One optimiser step. The weights change only if all numbers are finite.
-    fn step(&mut self, batch: &Batch, plan: Plan) -> Result<StepNumbers> {
-        let step = self.state.step;
+    /// Starts one optimiser step. The device changes the weights only if all numbers are finite.
+    fn step(&mut self, batch: LoadedBatch, plan: Plan) -> Result<()> {
         let Descent {
             loss,
             errors,
             statistics,
             gradients,
-        } = self.replicas.descend(&self.model, batch)?;
-        let measured = [&[loss as f32], errors.as_slice()].concat();
-        let measured = Tensor::from_floats(measured.as_slice(), &self.device);
+        } = self.replicas.descend(&self.model, &batch)?;
+        let measured = Tensor::cat(vec![loss, errors], 0);
+        let model = self.model.clone();
         let update = self
             .optimizer
-            .step(self.model.clone(), &gradients, measured, plan.lr);
-        let norm = update.norm.into_data();
-        let norm = f64::from(norm.try_to_vec::<f32>().context("not f32")?[0]);
-        if !loss.is_finite() || !norm.is_finite() || errors.iter().any(|error| !error.is_finite()) {
-            bail!(
-                "step {}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
-                step + 1,
-                batch.names.join(", "),
-                self.last_good()
-            );
-        }
+            .step(model, &gradients, measured.clone(), plan.lr);
         self.state.step += 1;
         self.model = update.model.after_step(statistics, plan.progress);
         self.ema.update(
@@ -255,32 +270,56 @@ impl<'a, M: Trainee> Run<'a, M> {
             self.state.step,
             &update.finite,
         );
-        let psnr = errors
-            .iter()
-            .map(|&error| psnr(f64::from(error)))
-            .sum::<f64>();
-        Ok(StepNumbers {
-            loss,
-            psnr: psnr / errors.len() as f64,
-            grad_norm: norm,
-        })
+        self.reader
+            .read(Tensor::cat(vec![update.norm, measured], 0))?;
+        self.pending.push_back(Pending {
+            step: self.state.step,
+            plan,
+            samples: batch.count,
+            seconds: 0.0,
+            names: batch.names,
+        });
+        Ok(())
     }
 
-    /// Adds a step to the log's sums and the progress bar.
-    fn note(
-        &mut self,
-        numbers: &StepNumbers,
-        plan: Plan,
-        samples: usize,
-        seconds: f64,
-    ) -> Result<()> {
+    /// Looks at the numbers of all steps but the last few.
+    fn settle(&mut self, behind: usize) -> Result<()> {
+        while self.pending.len() > behind {
+            let numbers = self.reader.next()?;
+            if let Some(step) = self.pending.pop_front() {
+                self.note(&step, &numbers)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a step's gradient norm, loss and errors to the log's sums and the progress bar.
+    fn note(&mut self, pending: &Pending, numbers: &[f32]) -> Result<()> {
+        let &Pending {
+            step,
+            plan,
+            samples,
+            seconds,
+            ..
+        } = pending;
+        let [norm, loss, errors @ ..] = numbers else {
+            bail!("step {step}: there are no numbers");
+        };
+        if numbers.iter().any(|number| !number.is_finite()) {
+            bail!(
+                "step {step}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
+                pending.names.join(", "),
+                self.last_good()
+            );
+        }
+        let sum: f64 = errors.iter().map(|&error| psnr(f64::from(error))).sum();
         self.state.seconds += seconds;
         let interval = &mut self.state.interval;
         interval.steps += 1;
         interval.samples += samples as u64;
-        interval.loss += numbers.loss;
-        interval.psnr += numbers.psnr;
-        interval.grad_norm += numbers.grad_norm;
+        interval.loss += f64::from(*loss);
+        interval.psnr += sum / errors.len() as f64;
+        interval.grad_norm += f64::from(*norm);
         interval.seconds += seconds;
         interval.lr += plan.lr;
         let steps = interval.steps as f64;
@@ -293,7 +332,7 @@ impl<'a, M: Trainee> Run<'a, M> {
         let by_clock = match self.options.time {
             None => {
                 self.bar.set_message(message);
-                self.bar.set_position(self.state.step);
+                self.bar.set_position(step);
                 None
             }
             Some(time) => {
@@ -307,9 +346,9 @@ impl<'a, M: Trainee> Run<'a, M> {
                 })
             }
         };
-        if self.state.step.is_multiple_of(self.config.log_every) {
+        if step.is_multiple_of(self.config.log_every) {
             self.log.append(&Entry::Train {
-                step: self.state.step,
+                step,
                 loss: interval.loss / steps,
                 psnr: interval.psnr / steps,
                 lr: plan.lr,
@@ -344,6 +383,7 @@ impl<'a, M: Trainee> Run<'a, M> {
         if batches.is_empty() {
             return Ok(());
         }
+        self.settle(0)?;
         let started = Instant::now();
         let model = self.ema.apply(self.model.valid());
         let mut scores = Scores::default();
@@ -410,6 +450,8 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     fn save(&mut self) -> Result<()> {
+        // Only what is known to be good.
+        self.settle(0)?;
         let started = Instant::now();
         self.checkpoint = Some(self.snapshot().save_last(&self.options.out)?);
         self.checkpoint_step = Some(self.state.step);
