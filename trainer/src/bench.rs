@@ -243,12 +243,13 @@ fn train(config: &DinoIrConfig, device: &Device, options: &BenchOptions<'_>) -> 
         names: vec![String::new(); BATCH],
         tasks: vec![String::new(); BATCH],
     };
+    let batch = replicas.load::<DinoIrTrainee>(batch);
     let mut times = Vec::new();
     for step in 0..=options.train {
         let start = Instant::now();
-        // Waits for the device, to read the loss.
         let descent = replicas.descend(&model, &batch)?;
-        model = optimizer.step(model, descent.gradients, 1.0, 2e-4);
+        let update = optimizer.step(model, &descent.gradients, descent.loss, 2e-4);
+        model = update.model;
         device.sync().context("the device")?;
         if step > 0 {
             times.push(milliseconds(start, Instant::now()));

@@ -1,7 +1,7 @@
 //! Checkpoints: one safetensors file holds all that a run needs to continue exactly.
 //!
 //! Tensors are named `weights.*` (shaped), `ema.*`, `moment1.*` and `moment2.*` (flat); the JSON
-//! [`State`] is in the file's metadata. One file, because a rename replaces it in one go: at any
+//! [`State`] is in the file's metadata. They are f32; in a small one averages and frozen weights are f16. One file, because a rename replaces it in one go: at any
 //! moment a reader finds a whole checkpoint or none.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, TensorData};
+use half::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use crate::config::CheckpointKind;
 use crate::interrupt;
 use crate::optimizer::OptimizerRecord;
 use crate::parameters::NamedTensors;
@@ -61,6 +63,9 @@ pub struct Interval {
     pub grad_norm: f64,
     /// Seconds they took.
     pub seconds: f64,
+    /// Sum of their learning rates.
+    #[serde(default)]
+    pub lr: f64,
 }
 
 /// Everything in a checkpoint that is no tensor.
@@ -100,6 +105,8 @@ impl State {
 /// A run at one step.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
+    /// How it is written.
+    pub kind: CheckpointKind,
     /// Step, times, settings.
     pub state: State,
     /// Every float parameter.
@@ -203,20 +210,31 @@ impl Checkpoint {
             ("moment1", &self.first),
             ("moment2", &self.second),
         ];
-        let mut views = Vec::new();
-        for (group, tensors) in groups {
-            for (name, data) in tensors {
+        let mut tensors = Vec::new();
+        for (group, named) in groups {
+            for (name, data) in named {
+                let short = match self.kind {
+                    CheckpointKind::Exact => false,
+                    CheckpointKind::Small => group == "ema" || !self.ema.contains_key(name),
+                };
                 let name = format!("{group}.{name}");
                 ensure!(
                     data.dtype() == DType::F32,
                     "tensor `{name}` is {:?}, not f32",
                     data.dtype()
                 );
-                let shape = data.shape().iter().copied().collect();
-                let view = TensorView::new(Dtype::F32, shape, data.as_bytes())
-                    .with_context(|| format!("tensor `{name}`"))?;
-                views.push((name, view));
+                let halves = if short { halves(data) } else { None };
+                tensors.push((name, data, halves));
             }
+        }
+        let mut views = Vec::new();
+        for (name, data, halves) in &tensors {
+            let shape = data.shape().iter().copied().collect();
+            let view = match halves {
+                Some(bytes) => TensorView::new(Dtype::F16, shape, bytes),
+                None => TensorView::new(Dtype::F32, shape, data.as_bytes()),
+            };
+            views.push((name, view.with_context(|| format!("tensor `{name}`"))?));
         }
         let state = serde_json::to_string(&self.state)?;
         let metadata = HashMap::from([(STATE_KEY.to_owned(), state)]);
@@ -238,6 +256,7 @@ impl Checkpoint {
         );
 
         let mut checkpoint = Self {
+            kind: CheckpointKind::Exact,
             state,
             weights: NamedTensors::new(),
             ema: NamedTensors::new(),
@@ -245,16 +264,18 @@ impl Checkpoint {
             second: NamedTensors::new(),
         };
         for (full_name, view) in SafeTensors::deserialize(bytes)?.tensors() {
-            ensure!(
-                view.dtype() == Dtype::F32,
-                "tensor `{full_name}` is {:?}, not f32",
-                view.dtype()
-            );
-            let values: Vec<f32> = view
-                .data()
-                .chunks_exact(4)
-                .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-                .collect();
+            let values: Vec<f32> = match view.dtype() {
+                Dtype::F32 => {
+                    let floats = view.data().as_chunks().0.iter();
+                    floats.map(|&bytes| f32::from_le_bytes(bytes)).collect()
+                }
+                Dtype::F16 => {
+                    let halves = view.data().as_chunks().0.iter();
+                    let halves = halves.map(|&bytes| f16::from_le_bytes(bytes));
+                    halves.map(f32::from).collect()
+                }
+                other => bail!("tensor `{full_name}` is {other:?}, not f32 or f16"),
+            };
             let bad = values.iter().any(|value| !value.is_finite());
             ensure!(!bad, "tensor `{full_name}` has NaN or infinite values");
             let data = TensorData::new(values, view.shape().to_vec());
@@ -292,6 +313,20 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// Values in 16 bit; `None` where one is too large.
+fn halves(data: &TensorData) -> Option<Vec<u8>> {
+    let floats = data.as_bytes().as_chunks().0.iter();
+    let mut bytes = Vec::with_capacity(2 * data.num_elements());
+    for &float in floats {
+        let half = f16::from_f32(f32::from_le_bytes(float));
+        if !half.is_finite() {
+            return None;
+        }
+        bytes.extend(half.to_le_bytes());
+    }
+    Some(bytes)
 }
 
 /// Replaces `path` by `bytes` in one go, unbroken by Ctrl-C; makes its folder if there is none.

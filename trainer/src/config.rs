@@ -23,10 +23,10 @@ pub struct Stage {
     pub patch: usize,
     /// Learning rate at the start (after warm-up).
     pub lr: f64,
-    /// Learning rate that `cosine` ends at and `step` never goes under.
+    /// Learning rate that `cosine`, `decay` and runs by the clock end at, and `step` never goes under.
     #[serde(default)]
     pub lr_end: f64,
-    /// `constant`, `cosine` or `step`.
+    /// `constant`, `cosine`, `step` or `decay`.
     #[serde(default)]
     pub schedule: Schedule,
     /// Steps in which the learning rate rises linearly from near 0.
@@ -38,6 +38,9 @@ pub struct Stage {
     /// `step` schedule: the factor of a drop.
     #[serde(default = "Stage::default_drop_factor")]
     pub drop_factor: f64,
+    /// `decay` schedule and runs by the clock: the last share in which the learning rate falls.
+    #[serde(default = "Stage::default_decay")]
+    pub decay: f64,
 }
 
 impl Stage {
@@ -48,6 +51,22 @@ impl Stage {
     fn default_drop_factor() -> f64 {
         0.5
     }
+
+    fn default_decay() -> f64 {
+        0.25
+    }
+}
+
+/// How much of a run its checkpoints keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckpointKind {
+    /// All of it: the run goes on as if it had not been interrupted.
+    #[default]
+    Exact,
+    /// No moments, and 16 bit for averages and frozen parameters: half the size. A run that goes on starts its moments
+    /// anew.
+    Small,
 }
 
 /// When and on how much the EMA weights are validated.
@@ -128,6 +147,9 @@ pub struct TrainConfig {
     /// Minutes between checkpoints; one more is written at the end, and on Ctrl-C if the step ends in time.
     #[serde(default = "default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
+    /// `exact` or `small`.
+    #[serde(default)]
+    pub checkpoints: CheckpointKind,
     /// Steps between lines of the log.
     #[serde(default = "default_log_every")]
     pub log_every: u64,
@@ -176,6 +198,8 @@ fn default_one() -> usize {
 pub struct StagePosition<'a> {
     /// The stage.
     pub stage: &'a Stage,
+    /// Its number, counted from 0.
+    pub index: usize,
     /// Steps done before in this stage.
     pub step: u64,
 }
@@ -229,13 +253,28 @@ impl TrainConfig {
     /// The stage of a step, `None` after the last one.
     pub fn position(&self, step: u64) -> Option<StagePosition<'_>> {
         let mut rest = step;
-        for stage in &self.stages {
+        for (index, stage) in self.stages.iter().enumerate() {
             if rest < stage.steps {
-                return Some(StagePosition { stage, step: rest });
+                return Some(StagePosition {
+                    stage,
+                    index,
+                    step: rest,
+                });
             }
             rest -= stage.steps;
         }
         None
+    }
+
+    /// The stage of a run by the clock when `share` of its time is gone: the stages divide it as they divide the steps.
+    pub fn stage_at(&self, share: f64) -> usize {
+        let total = self.total_steps() as f64;
+        let mut done = 0;
+        let passed = self.stages.iter().take_while(|stage| {
+            done += stage.steps;
+            done as f64 <= share * total
+        });
+        passed.count().min(self.stages.len() - 1)
     }
 
     fn validate(&self) -> Result<()> {
@@ -261,6 +300,10 @@ impl TrainConfig {
             ensure!(
                 positive(stage.drop_factor) && stage.drop_factor <= 1.0,
                 "{at}.drop_factor must be above 0 and at most 1"
+            );
+            ensure!(
+                positive(stage.decay) && stage.decay <= 1.0,
+                "{at}.decay must be above 0 and at most 1"
             );
         }
         let optimizer = &self.optimizer;
@@ -425,5 +468,11 @@ mod tests {
         let position = config.position(10).expect("second stage");
         assert_eq!((position.stage.patch, position.step), (128, 0));
         assert!(config.position(15).is_none());
+        let stages = [0.0, 0.66, 0.67, 1.0].map(|share| config.stage_at(share));
+        assert_eq!(
+            stages,
+            [0, 0, 1, 1],
+            "two thirds of the steps are the first's"
+        );
     }
 }

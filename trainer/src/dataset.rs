@@ -4,6 +4,7 @@ pub mod check;
 mod held_out;
 pub mod layout;
 mod overlap;
+pub mod pack;
 mod photo;
 mod side_by_side;
 
@@ -12,7 +13,7 @@ pub(crate) use held_out::stem_hash;
 pub use layout::{PairFiles, find_images, find_pairs};
 pub use photo::Photo;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use held_out::divide;
 use layout::Half;
 use rayon::prelude::*;
@@ -25,6 +26,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
+    /// Photos and pairs in one file that `trainer data pack` made; they come before those of the folders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pack: Option<PathBuf>,
     /// Folders of clean photos, searched recursively, or lists of them; of folders of pairs, the truths.
     pub clean: Vec<PathBuf>,
     /// Folders of rainy photos with their truth, in any layout of [`find_pairs`].
@@ -54,6 +58,7 @@ pub struct DataConfig {
 impl Default for DataConfig {
     fn default() -> Self {
         Self {
+            pack: None,
             clean: Vec::new(),
             rain_pairs: Vec::new(),
             haze_pairs: Vec::new(),
@@ -150,10 +155,17 @@ impl Dataset {
     /// Reads and decodes everything in parallel. An unreadable photo, an input without a truth, a pair of unequal
     /// size or an empty folder is an error that names it.
     pub fn load(config: &DataConfig) -> Result<Self> {
-        let mut clean = load_clean(&config.clean, &config.reserve)?;
-        let mut rain = load_pairs(&config.rain_pairs)?;
-        let mut haze = load_pairs(&config.haze_pairs)?;
-        let mut pairs = load_pairs(&config.pairs)?;
+        let packed = config.pack.as_deref().map(pack::read).transpose()?;
+        let pack::Unpacked {
+            mut clean,
+            mut rain,
+            mut haze,
+            mut pairs,
+        } = packed.unwrap_or_default();
+        clean.extend(load_clean(&config.clean, &config.reserve)?);
+        rain.extend(load_pairs(&config.rain_pairs)?);
+        haze.extend(load_pairs(&config.haze_pairs)?);
+        pairs.extend(load_pairs(&config.pairs)?);
         if !config.exclude.is_empty() {
             let tested = overlap::Scenes::of_folders(&config.exclude)?;
             clean.retain(|photo| !tested.contain(photo));
@@ -163,7 +175,7 @@ impl Dataset {
         }
         if clean.is_empty() && rain.is_empty() && haze.is_empty() && pairs.is_empty() {
             bail!(
-                "there are no photos to train on: the configuration names no folder, or all of it is excluded"
+                "there are no photos to train on: the configuration names no folder and no pack, or all of it is excluded"
             );
         }
         Ok(divide(clean, [rain, haze, pairs], config.validation))
@@ -187,6 +199,14 @@ impl Dataset {
 
 /// Clean photos; of a folder of pairs, the truths. Without those that are kept for measuring.
 fn load_clean(folders: &[PathBuf], reserve: &[PathBuf]) -> Result<Vec<Arc<Photo>>> {
+    clean_files(folders, reserve)?
+        .into_par_iter()
+        .map(|(pair, name)| Ok(Arc::new(Photo::load(&pair.clean, name)?.truth(&pair))))
+        .collect()
+}
+
+/// The files of clean photos, and how the photos are called.
+fn clean_files(folders: &[PathBuf], reserve: &[PathBuf]) -> Result<Vec<(PairFiles, String)>> {
     let mut files = Vec::new();
     for folder in folders {
         for pair in layout::truths(folder)? {
@@ -199,17 +219,19 @@ fn load_clean(folders: &[PathBuf], reserve: &[PathBuf]) -> Result<Vec<Arc<Photo>
             files.push((pair, name));
         }
     }
-    files
-        .into_par_iter()
-        .map(|(pair, name)| Ok(Arc::new(Photo::load(&pair.clean, name)?.truth(&pair))))
-        .collect()
+    Ok(files)
 }
 
-fn load_pairs(folders: &[PathBuf]) -> Result<Vec<Pair>> {
+fn pair_files(folders: &[PathBuf]) -> Result<Vec<PairFiles>> {
     let mut files = Vec::new();
     for folder in folders {
         files.extend(find_pairs(folder)?);
     }
+    Ok(files)
+}
+
+fn load_pairs(folders: &[PathBuf]) -> Result<Vec<Pair>> {
+    let files = pair_files(folders)?;
     // A truth that several pairs share is read once.
     let truths: BTreeMap<(&PathBuf, Option<Half>), &PairFiles> = files
         .iter()
@@ -232,20 +254,24 @@ fn load_pairs(folders: &[PathBuf]) -> Result<Vec<Pair>> {
                 Some(half) => degraded.half(half),
                 None => degraded,
             });
-            if (degraded.width, degraded.height) != (clean.width, clean.height) {
-                bail!(
-                    "{} is {} x {}, but its truth {} is {} x {}",
-                    pair.degraded.display(),
-                    degraded.width,
-                    degraded.height,
-                    pair.clean.display(),
-                    clean.width,
-                    clean.height
-                );
-            }
+            ensure_same_size(pair, &degraded, &clean)?;
             Ok(Pair { degraded, clean })
         })
         .collect()
+}
+
+fn ensure_same_size(files: &PairFiles, degraded: &Photo, clean: &Photo) -> Result<()> {
+    ensure!(
+        (degraded.width, degraded.height) == (clean.width, clean.height),
+        "{} is {} x {}, but its truth {} is {} x {}",
+        files.degraded.display(),
+        degraded.width,
+        degraded.height,
+        files.clean.display(),
+        clean.width,
+        clean.height
+    );
+    Ok(())
 }
 
 #[cfg(test)]

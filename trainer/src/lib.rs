@@ -14,6 +14,7 @@ pub mod devices;
 pub mod ema;
 pub mod eval;
 pub mod features;
+pub mod flat;
 pub mod import;
 pub mod interrupt;
 pub mod log;

@@ -33,6 +33,9 @@ pub enum Entry {
         grad_norm: f64,
         /// Seconds of training so far, over all sessions.
         seconds: f64,
+        /// Of a run by the clock: nothing else says with what its steps were made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_clock: Option<ByClock>,
     },
     /// A validation of the averaged weights.
     Validation {
@@ -47,6 +50,17 @@ pub enum Entry {
         /// Seconds of training so far, over all sessions.
         seconds: f64,
     },
+}
+
+/// What the steps since the line before were made with, in a run by the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ByClock {
+    /// Share of the time that was gone at the last step.
+    pub share: f64,
+    /// Stage of the last step, counted from 0.
+    pub stage: usize,
+    /// Mean learning rate.
+    pub mean_lr: f64,
 }
 
 impl Entry {

@@ -1,17 +1,21 @@
-//! Adam, AdamW and Muon over named flat parameters.
+//! Adam, AdamW and Muon over buffers of many parameters.
 //!
-//! Burn's own Adam keys its moments by parameter id, which is new in every process. Keeping them by
-//! name makes a checkpoint plain named tensors and a resumed run equal to an uninterrupted one.
+//! Burn's own Adam keeps its moments by parameter id, which is new in every process, and works on one parameter after the
+//! other. Here parameters, gradients and moments of a group lie in one buffer each, and the model's parameters are looks
+//! into it. A checkpoint has them by name, so a resumed run equals an uninterrupted one.
+
+mod group;
+mod newton_schulz;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use burn::module::Module;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdjustLrFn, MuonConfig, Optimizer as _};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use self::group::Group;
+use crate::flat::Layout;
 use crate::parameters::{FlatTensors, NamedTensors, map_flat};
 
 /// How a gradient becomes an update.
@@ -83,11 +87,25 @@ pub struct OptimizerRecord {
     pub second: NamedTensors,
 }
 
-/// The optimiser with the moments of each parameter that ever had a gradient.
+/// What a step did.
+#[derive(Debug)]
+pub struct Update<M> {
+    /// With new parameters.
+    pub model: M,
+    /// Global gradient norm before clipping, `[1]`.
+    pub norm: Tensor<1>,
+    /// Whether all was finite, `[1]`. If not, parameters and moments are as before.
+    pub finite: Tensor<1, Bool>,
+}
+
+/// The optimiser with parameters and moments of all that had a gradient in the last step, and the moments of what had
+/// one before.
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
-    moments: BTreeMap<String, Moments>,
+    groups: Vec<Group>,
+    /// Of parameters that are in no group.
+    resting: BTreeMap<String, Moments>,
 }
 
 impl Optimizer {
@@ -95,136 +113,123 @@ impl Optimizer {
     pub fn new(config: &OptimizerConfig) -> Self {
         Self {
             config: config.clone(),
-            moments: BTreeMap::new(),
+            groups: Vec::new(),
+            resting: BTreeMap::new(),
         }
     }
 
-    /// The factor that brings a gradient of norm `norm` under the configured limit.
-    pub fn clip_factor(&self, norm: f64) -> f64 {
-        match self.config.clip_norm {
-            limit if limit > 0.0 => (limit / (norm + 1e-6)).min(1.0),
-            _ => 1.0,
-        }
-    }
-
-    /// One update. `gradients` are scaled by `scale` first; parameters without a gradient keep
-    /// their value.
+    /// One update of `model`, which is the one of the step before; nothing else may have changed its trained parameters. Parameters
+    /// without a gradient keep their value; all do if a value of `measured` `[values]` or of a gradient is not finite. That is
+    /// decided where they are computed: nothing is waited for.
     pub fn step<M: Module>(
         &mut self,
         model: M,
-        mut gradients: FlatTensors,
-        scale: f64,
+        gradients: &FlatTensors,
+        measured: Tensor<1>,
         lr: f64,
-    ) -> M {
-        let OptimizerConfig {
-            kind, weight_decay, ..
-        } = self.config;
-        map_flat(model, |name, shape, mut parameter| {
-            let mut gradient = gradients.remove(name)?;
-            if scale != 1.0 {
-                gradient = gradient.mul_scalar(scale);
+    ) -> Update<M> {
+        let device = measured.device();
+        if !self.fits(gradients) {
+            self.regroup(&model, gradients, &device);
+        }
+        let gradients: Vec<Tensor<1>> = self
+            .groups
+            .iter()
+            .map(|group| group.layout().gather(gradients, &device))
+            .collect();
+        let squares = gradients.iter().map(|buffer| buffer.clone().square().sum());
+        let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
+        // Of numbers only NaN and infinity do not become zero.
+        let finite = ((norm.clone() + measured.sum()) * 0.0).equal_elem(0.0);
+        let scale = match self.config.clip_norm {
+            limit if limit > 0.0 => Some(
+                norm.clone()
+                    .add_scalar(1e-6)
+                    .recip()
+                    .mul_scalar(limit)
+                    .clamp_max(1.0),
+            ),
+            _ => None,
+        };
+        for (group, gradient) in self.groups.iter_mut().zip(gradients) {
+            let gradient = match &scale {
+                Some(scale) => gradient * scale.clone(),
+                None => gradient,
+            };
+            group.update(&self.config, gradient, lr, &finite);
+        }
+        let buffers = self.buffers();
+        let mut views: FlatTensors = buffers
+            .flat_map(|(layout, buffer)| layout.views(buffer))
+            .collect();
+        Update {
+            model: map_flat(model, |name, _, _| views.remove(name)),
+            norm,
+            finite,
+        }
+    }
+
+    /// The parameters that are trained.
+    pub fn buffers(&self) -> impl Iterator<Item = (&Layout, &Tensor<1>)> {
+        self.groups.iter().map(Group::parameters)
+    }
+
+    /// Whether the groups hold just what has a gradient.
+    fn fits(&self, gradients: &FlatTensors) -> bool {
+        let parts = || self.groups.iter().flat_map(|group| group.layout().parts());
+        parts().count() == gradients.len() && parts().all(|part| gradients.contains_key(&part.name))
+    }
+
+    /// Groups of what has a gradient now: those of one rule that were updated equally often.
+    fn regroup<M: Module>(&mut self, model: &M, gradients: &FlatTensors, device: &Device) {
+        for group in self.groups.drain(..) {
+            self.resting.extend(group.into_moments());
+        }
+        let mut members: BTreeMap<(bool, u64), Vec<(String, Vec<usize>)>> = BTreeMap::new();
+        let mut values = FlatTensors::new();
+        let _ = map_flat(model.clone(), |name, shape, value| {
+            if gradients.contains_key(name) {
+                let is_matrix = self.config.kind == OptimizerKind::Muon && matrix(shape).is_some();
+                let steps = self.resting.get(name).map_or(0, |moments| moments.steps);
+                let group = members.entry((is_matrix, steps)).or_default();
+                group.push((name.to_owned(), shape.to_vec()));
+                values.insert(name.to_owned(), value);
             }
-            if weight_decay > 0.0 {
-                match kind {
-                    OptimizerKind::Adam => {
-                        gradient = gradient + parameter.clone().mul_scalar(weight_decay);
-                    }
-                    OptimizerKind::AdamW | OptimizerKind::Muon => {
-                        parameter = parameter.mul_scalar(1.0 - lr * weight_decay);
-                    }
+            None
+        });
+        for ((is_matrix, steps), members) in members {
+            let layout = Layout::new(members);
+            let (mut first, mut second) = (FlatTensors::new(), FlatTensors::new());
+            for part in layout.parts() {
+                if let Some(moments) = self.resting.remove(&part.name) {
+                    first.insert(part.name.clone(), moments.first);
+                    second.extend(moments.second.map(|second| (part.name.clone(), second)));
                 }
             }
-            let previous = self.moments.remove(name).unwrap_or_else(|| Moments {
-                steps: 0,
-                first: gradient.zeros_like(),
-                second: None,
-            });
-            let matrix = matrix(shape).filter(|_| kind == OptimizerKind::Muon);
-            let (parameter, moments) = match matrix {
-                Some(shape) => self.muon(previous, shape, parameter, gradient, lr),
-                None => self.adam(previous, parameter, gradient, lr),
+            let parameters = layout.gather(&values, device);
+            let first = layout.gather(&first, device);
+            let group = match is_matrix {
+                true => Group::muon(layout, steps, parameters, first),
+                false => {
+                    let second = layout.gather(&second, device);
+                    Group::adam(layout, steps, parameters, first, second)
+                }
             };
-            self.moments.insert(name.to_owned(), moments);
-            Some(parameter)
-        })
-    }
-
-    fn muon(
-        &self,
-        previous: Moments,
-        shape: [usize; 2],
-        parameter: Tensor<1>,
-        gradient: Tensor<1>,
-        lr: f64,
-    ) -> (Tensor<1>, Moments) {
-        let momentum = self.config.momentum;
-        let first = previous.first.mul_scalar(momentum) + gradient.clone();
-        // Nesterov's look ahead; burn's Muon does the rest, without momentum of its own.
-        let ahead = first.clone().mul_scalar(momentum) + gradient;
-        let muon = MuonConfig::new()
-            .with_momentum(MomentumConfig {
-                momentum: 0.0,
-                dampening: 0.0,
-                nesterov: false,
-            })
-            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-            .build();
-        let (parameter, _) = muon.step(lr, parameter.reshape(shape), ahead.reshape(shape), None);
-        let moments = Moments {
-            steps: previous.steps + 1,
-            first,
-            second: None,
-        };
-        (parameter.reshape([shape[0] * shape[1]]), moments)
-    }
-
-    fn adam(
-        &self,
-        previous: Moments,
-        parameter: Tensor<1>,
-        gradient: Tensor<1>,
-        lr: f64,
-    ) -> (Tensor<1>, Moments) {
-        let OptimizerConfig {
-            beta1,
-            beta2,
-            epsilon,
-            ..
-        } = self.config;
-        let steps = previous.steps + 1;
-        let first = previous.first.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
-        let second = previous.second.unwrap_or_else(|| gradient.zeros_like());
-        let second = second.mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2);
-
-        let correction1 = 1.0 - beta1.powf(steps as f64);
-        let correction2 = (1.0 - beta2.powf(steps as f64)).sqrt();
-        let denominator = second
-            .clone()
-            .sqrt()
-            .div_scalar(correction2)
-            .add_scalar(epsilon);
-        let delta = (first.clone() / denominator).mul_scalar(lr / correction1);
-        let moments = Moments {
-            steps,
-            first,
-            second: Some(second),
-        };
-        (parameter - delta, moments)
+            self.groups.push(group);
+        }
     }
 
     /// Copies the moments to the host.
     pub fn record(&self) -> OptimizerRecord {
         let mut record = OptimizerRecord::default();
-        for (name, moments) in &self.moments {
+        for (name, moments) in &self.resting {
             record.steps.insert(name.clone(), moments.steps);
-            record
-                .first
-                .insert(name.clone(), moments.first.clone().into_data());
-            if let Some(second) = &moments.second {
-                record
-                    .second
-                    .insert(name.clone(), second.clone().into_data());
-            }
+            let data = |tensor: &Tensor<1>| (name.clone(), tensor.clone().into_data());
+            record.first.extend([data(&moments.first)]);
+            record.second.extend(moments.second.as_ref().map(data));
+        }
+        for group in &self.groups {
+            group.record(&mut record);
         }
         record
     }
@@ -234,7 +239,8 @@ impl Optimizer {
     /// # Errors
     /// If moments of a parameter are missing.
     pub fn load(&mut self, record: &OptimizerRecord, device: &Device) -> Result<()> {
-        self.moments.clear();
+        self.groups.clear();
+        self.resting.clear();
         for (name, &steps) in &record.steps {
             let tensor = |data: &TensorData| Tensor::from_data(data.clone(), device);
             let second = record.second.get(name).map(tensor);
@@ -244,14 +250,12 @@ impl Optimizer {
             if second.is_none() && self.config.kind != OptimizerKind::Muon {
                 bail!("`{name}` was trained with muon, and cannot be continued without it");
             }
-            self.moments.insert(
-                name.clone(),
-                Moments {
-                    steps,
-                    first,
-                    second,
-                },
-            );
+            let moments = Moments {
+                steps,
+                first,
+                second,
+            };
+            self.resting.insert(name.clone(), moments);
         }
         Ok(())
     }
@@ -271,136 +275,4 @@ fn matrix(shape: &[usize]) -> Option<[usize; 2]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::module::{Initializer, Param};
-
-    use super::*;
-
-    #[derive(Module, Debug)]
-    struct Layer {
-        weight: Param<Tensor<2>>,
-        bias: Param<Tensor<1>>,
-    }
-
-    const SHAPE: [usize; 2] = [12, 8];
-
-    fn layer() -> Layer {
-        let device = Device::flex();
-        device.seed(3);
-        Layer {
-            weight: Initializer::Normal {
-                mean: 0.0,
-                std: 1.0,
-            }
-            .init(SHAPE, &device),
-            bias: Initializer::Ones.init([SHAPE[0]], &device),
-        }
-    }
-
-    /// Gradients that are twenty times as long in some directions as in others.
-    fn gradients() -> FlatTensors {
-        let weight: Vec<f32> = (0..SHAPE[0] * SHAPE[1])
-            .map(|at| {
-                let (row, column) = (at / SHAPE[1], at % SHAPE[1]);
-                let size = if column < SHAPE[1] / 2 { 1.0 } else { 0.05 };
-                let noise =
-                    ((row as f64 * 12.9898 + column as f64 * 78.233).sin() * 43758.5453).fract();
-                (size * noise) as f32
-            })
-            .collect();
-        let bias = vec![0.25; SHAPE[0]];
-        let flat = |values: &[f32]| Tensor::from_floats(values, &Device::flex());
-        [
-            ("weight".to_owned(), flat(&weight)),
-            ("bias".to_owned(), flat(&bias)),
-        ]
-        .into()
-    }
-
-    fn config(kind: OptimizerKind) -> OptimizerConfig {
-        OptimizerConfig {
-            kind,
-            weight_decay: 0.1,
-            ..OptimizerConfig::default()
-        }
-    }
-
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_to_vec().expect("f32")
-    }
-
-    #[test]
-    fn muon_moves_a_matrix_equally_far_in_all_directions() {
-        let (lr, before) = (1e-2, layer());
-        let after =
-            Optimizer::new(&config(OptimizerKind::Muon)).step(before.clone(), gradients(), 1.0, lr);
-        let decayed = before.weight.val().mul_scalar(1.0 - lr * 0.1);
-        // In units of the longest step for this shape, rows longer than columns.
-        let unit = lr * 0.2 * (SHAPE[0] as f64).sqrt();
-        let update = (decayed - after.weight.val()).div_scalar(unit);
-        let gradient = gradients().remove("weight").expect("there is one");
-        let along = (update.clone() * gradient.reshape(SHAPE))
-            .sum()
-            .into_scalar::<f32>();
-        assert!(along > 0.0, "downhill");
-        let products = values(update.clone().transpose().matmul(update));
-        for (at, product) in products.iter().enumerate() {
-            let (row, column) = (at / SHAPE[1], at % SHAPE[1]);
-            // Five Newton-Schulz steps leave singular values in 0.7..1.2.
-            let range = if row == column { 0.4..1.5 } else { -0.4..0.4 };
-            assert!(range.contains(product), "{row} {column}: {product}");
-        }
-    }
-
-    #[test]
-    fn muon_leaves_what_is_no_matrix_to_adamw() {
-        let step = |kind| Optimizer::new(&config(kind)).step(layer(), gradients(), 0.5, 1e-2);
-        let (muon, adamw) = (step(OptimizerKind::Muon), step(OptimizerKind::AdamW));
-        assert_eq!(values(muon.bias.val()), values(adamw.bias.val()));
-        assert_ne!(values(muon.weight.val()), values(adamw.weight.val()));
-        for (shape, expected) in [
-            (&[48, 16, 1, 1][..], Some([48, 16])),
-            (&[32, 16, 3, 3], Some([32, 144])),
-            (&[48, 1, 3, 3], None),
-            (&[3, 32, 3, 3], None),
-            (&[64], None),
-            (&[2, 1, 1], None),
-        ] {
-            assert_eq!(matrix(shape), expected, "{shape:?}");
-        }
-    }
-
-    #[test]
-    fn a_loaded_record_goes_on_as_before() {
-        for kind in [
-            OptimizerKind::Adam,
-            OptimizerKind::AdamW,
-            OptimizerKind::Muon,
-        ] {
-            let mut whole = Optimizer::new(&config(kind));
-            let model = whole.step(layer(), gradients(), 1.0, 1e-2);
-            let mut resumed = Optimizer::new(&config(kind));
-            resumed
-                .load(&whole.record(), &Device::flex())
-                .expect("its own record");
-            let [one, other] = [whole, resumed]
-                .map(|mut optimizer| optimizer.step(model.clone(), gradients(), 1.0, 1e-2));
-            assert_eq!(
-                values(one.weight.val()),
-                values(other.weight.val()),
-                "{kind:?}"
-            );
-            assert_eq!(values(one.bias.val()), values(other.bias.val()), "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn a_record_without_squares_is_refused_by_adam() {
-        let mut muon = Optimizer::new(&config(OptimizerKind::Muon));
-        muon.step(layer(), gradients(), 1.0, 1e-2);
-        let error = Optimizer::new(&config(OptimizerKind::AdamW))
-            .load(&muon.record(), &Device::flex())
-            .expect_err("there are no squares");
-        assert!(error.to_string().contains("muon"), "{error}");
-    }
-}
+mod tests;

@@ -191,6 +191,7 @@ mod tests {
                 samples_per_s: 1.0,
                 grad_norm: 1.0,
                 seconds: step as f64,
+                by_clock: None,
             });
             if step.is_multiple_of(50) {
                 let psnr = 20.0 + step as f64 * 0.01;

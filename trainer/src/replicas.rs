@@ -5,6 +5,8 @@
 //! between threads leaves the threads waiting for each other; splitting the batch does not. Between
 //! devices go the weights, before each step, and the gradients after it, which the first one sums.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, ensure};
 use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -12,13 +14,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::parameters::{FlatTensors, flat_gradients};
 use crate::train::{Batch, Trainee};
 
-/// Which way is down.
+/// Which way is down. The device may still be computing it.
 #[derive(Debug)]
 pub struct Descent {
-    /// The loss, a mean over the batch.
-    pub loss: f64,
-    /// Mean squared error of each group of samples, in the batch's order.
-    pub errors: Vec<f32>,
+    /// The loss, a mean over the batch: `[1]`.
+    pub loss: Tensor<1>,
+    /// Mean squared error of each group of samples, in the batch's order: `[groups]`.
+    pub errors: Tensor<1>,
     /// For [`Trainee::after_step`].
     pub statistics: Option<Tensor<1>>,
     /// By parameter name.
@@ -29,8 +31,8 @@ impl Descent {
     /// This part's share of a batch and `other`'s together, on this one's device.
     fn and(mut self, other: Self, device: &Device) -> Self {
         let device = &device.clone().without_autodiff();
-        self.loss += other.loss;
-        self.errors.extend(other.errors);
+        self.loss = self.loss + other.loss.to_device(device);
+        self.errors = Tensor::cat(vec![self.errors, other.errors.to_device(device)], 0);
         self.statistics = match (self.statistics, other.statistics) {
             (Some(one), Some(other)) => Some(one + other.to_device(device)),
             _ => None,
@@ -45,6 +47,26 @@ impl Descent {
         }
         self
     }
+}
+
+/// A batch on the devices that compute it.
+#[derive(Debug)]
+pub struct LoadedBatch {
+    /// What each replica computes, one piece after the other.
+    shares: Vec<Vec<Piece>>,
+    /// Samples.
+    pub count: usize,
+    /// The file that each sample comes from.
+    pub names: Vec<String>,
+}
+
+/// Samples that are computed together.
+#[derive(Debug)]
+struct Piece {
+    degraded: Tensor<4>,
+    clean: Tensor<4>,
+    /// Of the batch.
+    share: f64,
 }
 
 /// Where and in how many parts batches are computed.
@@ -86,28 +108,52 @@ impl Replicas {
         })
     }
 
+    /// Copies a batch to the devices, divided as [`Replicas::descend`] wants it. Ahead of the step, in another thread: a step
+    /// need not wait for it.
+    pub fn load<M: Trainee>(&self, batch: Batch) -> LoadedBatch {
+        let parts = self.pools.len().min(batch.count / M::GROUP).max(1);
+        let parts = split::<M>(0..batch.count, parts).into_iter().enumerate();
+        let share = |(i, part): (usize, Range<usize>)| {
+            let device = &self.devices[i % self.devices.len()];
+            let pieces = self.accumulate.min(part.len() / M::GROUP).max(1);
+            let piece = |range: Range<usize>| {
+                let share = range.len() as f64 / batch.count as f64;
+                let [degraded, clean] = batch.tensors(range, device);
+                Piece {
+                    degraded,
+                    clean,
+                    share,
+                }
+            };
+            split::<M>(part, pieces).into_iter().map(piece).collect()
+        };
+        LoadedBatch {
+            shares: parts.map(share).collect(),
+            count: batch.count,
+            names: batch.names,
+        }
+    }
+
     /// Loss and gradients of the whole batch, on the first device. The parts are summed in their
     /// order, so that a run can be repeated bit for bit with the same replicas.
     ///
     /// # Errors
     /// If every parameter is frozen.
-    pub fn descend<M: Trainee>(&self, model: &M, batch: &Batch) -> Result<Descent> {
+    pub fn descend<M: Trainee>(&self, model: &M, batch: &LoadedBatch) -> Result<Descent> {
         let first = &self.devices[0];
-        let groups = batch.count / M::GROUP;
-        let parts = self.pools.len().min(groups);
-        if parts < 2 {
-            return self.share(model, batch, batch.count, first);
+        if let [share] = batch.shares.as_slice() {
+            return descend_share(model, share, first);
         }
         let found: Vec<Result<Descent>> = std::thread::scope(|scope| {
-            let pieces = split::<M>(batch, parts).into_iter().enumerate();
-            let tasks: Vec<_> = pieces
-                .map(|(i, part)| {
+            let shares = batch.shares.iter().enumerate();
+            let tasks: Vec<_> = shares
+                .map(|(i, share)| {
                     let device = &self.devices[i % self.devices.len()];
                     // Leaves of its own: graphs that share a leaf would wait for each other.
                     let copy = model.clone().fork(device);
                     let pool = &self.pools[i];
-                    let share = move || self.share(&copy, &part, batch.count, device);
-                    scope.spawn(move || pool.install(share))
+                    let descend = move || descend_share(&copy, share, device);
+                    scope.spawn(move || pool.install(descend))
                 })
                 .collect();
             let join = |task: std::thread::ScopedJoinHandle<'_, Result<Descent>>| {
@@ -118,35 +164,13 @@ impl Replicas {
         });
         sum(found, first)
     }
-
-    /// What `part` contributes to a batch of `total` samples.
-    fn share<M: Trainee>(
-        &self,
-        model: &M,
-        part: &Batch,
-        total: usize,
-        device: &Device,
-    ) -> Result<Descent> {
-        let descend = |part: &Batch| {
-            let share = part.count as f64 / total as f64;
-            descend(model, part, share, device)
-        };
-        let pieces = self.accumulate.min(part.count / M::GROUP);
-        if pieces < 2 {
-            return descend(part);
-        }
-        // One by one: the activations of a piece are gone before the next.
-        sum(split::<M>(part, pieces).iter().map(descend), device)
-    }
 }
 
 /// Pieces of nearly equal size, groups whole.
-fn split<M: Trainee>(batch: &Batch, pieces: usize) -> Vec<Batch> {
-    let groups = batch.count / M::GROUP;
-    let bound = |piece: usize| piece * groups / pieces * M::GROUP;
-    (0..pieces)
-        .map(|i| batch.part(bound(i), bound(i + 1) - bound(i)))
-        .collect()
+fn split<M: Trainee>(samples: Range<usize>, pieces: usize) -> Vec<Range<usize>> {
+    let groups = samples.len() / M::GROUP;
+    let bound = |piece: usize| samples.start + piece * groups / pieces * M::GROUP;
+    (0..pieces).map(|i| bound(i)..bound(i + 1)).collect()
 }
 
 fn sum(parts: impl IntoIterator<Item = Result<Descent>>, device: &Device) -> Result<Descent> {
@@ -155,32 +179,28 @@ fn sum(parts: impl IntoIterator<Item = Result<Descent>>, device: &Device) -> Res
     sum.context("a batch has a part")?
 }
 
-/// One part's contribution: its loss counts `share`.
-fn descend<M: Trainee>(model: &M, batch: &Batch, share: f64, device: &Device) -> Result<Descent> {
-    let clean = batch.tensor(&batch.clean, device);
-    let degraded = batch.tensor(&batch.degraded, device);
-    let output = model.loss(degraded, clean);
+/// One replica's contribution. Piece by piece: the activations of one are gone before the next.
+fn descend_share<M: Trainee>(model: &M, share: &[Piece], device: &Device) -> Result<Descent> {
+    sum(share.iter().map(|piece| descend(model, piece)), device)
+}
+
+/// One piece's contribution: its loss counts its share.
+fn descend<M: Trainee>(model: &M, piece: &Piece) -> Result<Descent> {
+    let output = model.loss(piece.degraded.clone(), piece.clean.clone());
     ensure!(
         output.loss.is_tracked(),
         "nothing to train: every parameter is frozen"
     );
-    let loss = match share {
+    let loss = match piece.share {
         1.0 => output.loss,
         share => output.loss * share,
     };
     let mut gradients = loss.backward();
     let gradients = flat_gradients(model, &mut gradients);
-    let errors = output
-        .errors
-        .into_data()
-        .try_to_vec::<f32>()
-        .context("the result is not f32")?;
-    let loss = loss.inner().into_data();
-    let loss = loss.try_to_vec::<f32>().context("the loss is not f32")?;
     Ok(Descent {
-        loss: f64::from(loss[0]),
-        errors,
-        statistics: output.statistics.map(|mean| mean * share),
+        loss: loss.inner(),
+        errors: output.errors,
+        statistics: output.statistics.map(|mean| mean * piece.share),
         gradients,
     })
 }

@@ -240,6 +240,7 @@ fn finished(
         resume: holds_run(folder).then(|| folder.to_owned()),
         stop,
         others: Vec::new(),
+        time: None,
         quiet,
     };
     let outcome = train(trainee, &Photos::load(config)?, config, &run)?;

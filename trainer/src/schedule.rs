@@ -15,7 +15,12 @@ pub enum Schedule {
     Cosine,
     /// `lr` times `drop_factor` after every `drop_every` steps, never under `lr_end`.
     Step,
+    /// `lr`, then straight down to `lr_end` over the last share `decay` of the steps.
+    Decay,
 }
+
+/// Share of a run by the clock in which the learning rate rises from near 0.
+const WARM_UP: f64 = 0.05;
 
 /// The learning rate at `step` of `stage`, counted from 0. The first `warmup` steps rise linearly.
 pub fn learning_rate(stage: &Stage, step: u64) -> f64 {
@@ -34,7 +39,27 @@ pub fn learning_rate(stage: &Stage, step: u64) -> f64 {
             let drops = (step - stage.warmup) / stage.drop_every.max(1);
             (stage.lr * stage.drop_factor.powf(drops as f64)).max(stage.lr_end)
         }
+        Schedule::Decay => decayed(stage, step as f64 / stage.steps as f64),
     }
+}
+
+/// The learning rate of a run by the clock when `share` of its time is gone, 0..=1: it rises, stays, and in the last
+/// share `decay` falls, whatever the stage's `schedule` and `warmup` are, which count steps.
+pub fn timed_learning_rate(stage: &Stage, share: f64) -> f64 {
+    if share < WARM_UP {
+        // Not from 0: the first step is to count.
+        return stage.lr * (share / WARM_UP).max(0.01);
+    }
+    decayed(stage, share)
+}
+
+/// `lr` until the last share `decay`, in which it falls to `lr_end`.
+fn decayed(stage: &Stage, share: f64) -> f64 {
+    let left = (1.0 - share).max(0.0);
+    if left >= stage.decay {
+        return stage.lr;
+    }
+    stage.lr_end + (stage.lr - stage.lr_end) * left / stage.decay
 }
 
 #[cfg(test)]
@@ -52,6 +77,7 @@ mod tests {
             warmup: 10,
             drop_every: 20,
             drop_factor: 0.5,
+            decay: 0.25,
         }
     }
 
@@ -71,5 +97,25 @@ mod tests {
         assert_eq!(learning_rate(&step, 29), 1.0);
         assert_eq!(learning_rate(&step, 30), 0.5);
         assert_eq!(learning_rate(&step, 109), 0.1);
+
+        let decay = Stage {
+            steps: 200,
+            ..stage(Schedule::Decay)
+        };
+        assert_eq!(learning_rate(&decay, 10), 1.0);
+        assert_eq!(learning_rate(&decay, 150), 1.0);
+        assert!((learning_rate(&decay, 175) - 0.55).abs() < 1e-12);
+        assert!((learning_rate(&decay, 199) - 0.118).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_clock_warms_up_stays_and_anneals() {
+        let stage = stage(Schedule::Constant);
+        let at = |share| timed_learning_rate(&stage, share);
+        assert!(at(0.0) > 0.0);
+        assert!((at(0.025) - 0.5).abs() < 1e-12);
+        assert_eq!((at(0.05), at(0.75)), (1.0, 1.0));
+        assert!((at(0.875) - 0.55).abs() < 1e-12);
+        assert!((at(1.0) - 0.1).abs() < 1e-12);
     }
 }

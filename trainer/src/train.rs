@@ -1,7 +1,10 @@
 //! The training loop, for any model and any source of samples.
 
 mod batch;
+mod clock;
 mod model;
+mod pace;
+mod reader;
 mod run;
 mod scores;
 #[cfg(test)]
@@ -15,6 +18,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 
 pub use batch::{Batch, BatchRequest, BatchSource};
+pub use clock::TimeLimit;
 pub use model::{StepOutput, Trainee, squared_errors};
 
 use crate::config::TrainConfig;
@@ -33,6 +37,8 @@ pub struct RunOptions<'a> {
     pub stop: &'a AtomicBool,
     /// Devices (without autodiff) that share each batch with the model's own; usually none.
     pub others: Vec<Device>,
+    /// Ends the run, annealed, by the clock instead of after its steps.
+    pub time: Option<TimeLimit>,
     /// No progress bar even on a terminal.
     pub quiet: bool,
 }
@@ -52,7 +58,7 @@ pub struct Outcome<M> {
     pub seconds: f64,
     /// The last checkpoint.
     pub checkpoint: PathBuf,
-    /// Whether `stop` ended it before its last step.
+    /// Whether `stop` ended it before its end.
     pub stopped: bool,
 }
 
@@ -65,6 +71,7 @@ pub struct Outcome<M> {
 ///   batch and the last good checkpoint.
 /// - A sample or a checkpoint that cannot be read, a folder that cannot be written.
 /// - A checkpoint of another model or seed.
+/// - A time limit that is over before the first step.
 pub fn train<M: Trainee, S: BatchSource>(
     model: M,
     source: &S,
@@ -80,21 +87,25 @@ pub fn train<M: Trainee, S: BatchSource>(
             .context("cannot make the validation samples")?,
     };
     validation.iter().try_for_each(Batch::check)?;
+    let replicas = run.replicas();
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(config.prefetch);
         let first = run.state.step;
+        let forecast = run.forecast();
         scope.spawn(move || {
             for step in first.. {
-                let Some(position) = config.position(step) else {
+                let Some(stage) = forecast.stage(config, step) else {
                     break;
                 };
-                let stage = position.stage;
                 let request = BatchRequest {
                     step,
                     count: stage.batch,
                     patch: stage.patch,
                 };
-                let batch = source.batch(request);
+                let batch = source.batch(request).and_then(|batch| {
+                    batch.check()?;
+                    Ok(replicas.load::<M>(batch))
+                });
                 let failed = batch.is_err();
                 // A closed channel means that the loop has ended.
                 if sender.send(batch).is_err() || failed {

@@ -226,6 +226,7 @@ mod tests {
         let sizes = sizes.expect("a baseline");
         let net = BaselineTrainee::new(&sizes, 1, &Device::flex());
         let mut checkpoint = Checkpoint {
+            kind: Default::default(),
             state: State::new(&config.text),
             weights: named_tensors(&net),
             ema: NamedTensors::new(),

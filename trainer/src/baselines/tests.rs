@@ -97,6 +97,7 @@ fn baselines_are_trained_by_the_same_loop() {
         resume: None,
         stop: &stop,
         others: Vec::new(),
+        time: None,
         quiet: true,
     };
     let request = BatchRequest {

@@ -1,19 +1,25 @@
-//! `trainer data check`.
+//! `trainer data`: looks at datasets, and packs them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::FAILED;
+use crate::dataset::DataConfig;
 use crate::dataset::check::check;
-use crate::terminal;
+use crate::dataset::layout::{Layout, survey};
+use crate::dataset::pack::pack;
+use crate::size::show_size;
+use crate::{interrupt, terminal};
 
 /// Commands on datasets.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  trainer data check datasets/DID-MDN-training")]
+#[command(after_help = "Examples:\n  \
+        trainer data check datasets/DID-MDN-training\n  \
+        trainer data pack --out train.pack photos rain=datasets/Rain100L")]
 pub struct DataArgs {
     /// What to do
     #[command(subcommand)]
@@ -25,6 +31,8 @@ pub struct DataArgs {
 pub enum DataCommand {
     /// Say which layout a dataset has, and what is missing, broken or twice in it
     Check(CheckArgs),
+    /// Put a training set into one file, for machines that have no datasets
+    Pack(PackArgs),
 }
 
 /// Arguments of `data check`.
@@ -50,12 +58,93 @@ pub struct CheckArgs {
     pub quiet: bool,
 }
 
-/// Checks, and prints what was found.
+/// Arguments of `data pack`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The photos are kept as they are. A folder is for what its layout says: clean photos, rainy/ + norain/, \
+        hazy/ + gt/; before any other say what it is: clean=DIR, rain=DIR, haze=DIR or pairs=DIR. Training reads the file \
+        with [data] pack = \"FILE\", and draws the samples that it would draw from the folders.\n\n\
+        Examples:\n  \
+        trainer data pack --out train.pack photos datasets/SOTS/outdoor rain=datasets/Rain100L\n  \
+        trainer data pack --out train.pack photos --exclude datasets/BSD68"
+)]
+pub struct PackArgs {
+    /// Folders of photos or pairs, in the order in which training would read them
+    #[arg(value_name = "[ROLE=]FOLDER", required = true)]
+    pub folders: Vec<String>,
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Test set: photos of its scenes are left out
+    #[arg(long, value_name = "DIR")]
+    pub exclude: Vec<PathBuf>,
+    /// Folder of which a quarter is kept for measuring: left out, as `[data] reserve` does
+    #[arg(long, value_name = "DIR")]
+    pub reserve: Vec<PathBuf>,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
+}
+
+/// Does what was asked for.
 ///
 /// # Errors
-/// As [`check`].
+/// As [`check`] or [`pack`].
 pub fn run(args: &DataArgs) -> Result<ExitCode> {
-    let DataCommand::Check(args) = &args.command;
+    match &args.command {
+        DataCommand::Check(args) => run_check(args),
+        DataCommand::Pack(args) => run_pack(args),
+    }
+}
+
+/// Packs, and says what is in the file.
+fn run_pack(args: &PackArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
+    let mut data = DataConfig {
+        exclude: args.exclude.clone(),
+        reserve: args.reserve.clone(),
+        ..DataConfig::default()
+    };
+    for folder in &args.folders {
+        let (list, folder) = match folder.split_once('=') {
+            Some(("clean", folder)) => (&mut data.clean, Path::new(folder)),
+            Some(("rain", folder)) => (&mut data.rain_pairs, Path::new(folder)),
+            Some(("haze", folder)) => (&mut data.haze_pairs, Path::new(folder)),
+            Some(("pairs", folder)) => (&mut data.pairs, Path::new(folder)),
+            _ => {
+                let folder = Path::new(folder);
+                let list = match survey(folder)?.layout {
+                    Layout::Flat => &mut data.clean,
+                    Layout::Folders("rainy", _) => &mut data.rain_pairs,
+                    Layout::Folders("hazy" | "synthetic", _) => &mut data.haze_pairs,
+                    layout => bail!(
+                        "{}: {layout}; say what they show: rain={0}, haze={0} or pairs={0}",
+                        folder.display()
+                    ),
+                };
+                (list, folder)
+            }
+        };
+        list.push(folder.to_owned());
+    }
+    let spinner = terminal::spinner(args.quiet, "packing");
+    let packed = pack(&data, &args.out)?;
+    spinner.finish_and_clear();
+    if !args.quiet {
+        let [rain, haze, pairs] = packed.pairs;
+        terminal::note(&format!(
+            "{}: {} clean photos, {rain} rain pairs, {haze} haze pairs, {pairs} other pairs, {} left out; {}",
+            args.out.display(),
+            packed.clean,
+            packed.excluded,
+            show_size(packed.bytes as u64)
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks, and prints what was found.
+fn run_check(args: &CheckArgs) -> Result<ExitCode> {
     let spinner = terminal::spinner(args.quiet, "checking");
     let sets = check(&args.folder, &args.dedupe)?;
     spinner.finish_and_clear();

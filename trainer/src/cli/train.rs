@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use burn::module::Module;
@@ -15,7 +16,7 @@ use crate::baselines::{self, BaselineConfig, BaselineTrainee};
 use crate::checkpoint::write_atomically;
 use crate::config::TrainConfig;
 use crate::devices::{self, Devices};
-use crate::train::{RunOptions, Trainee, train};
+use crate::train::{RunOptions, TimeLimit, Trainee, train};
 use crate::trainee::{DinoIrTrainee, Photos};
 use crate::{interrupt, terminal, weights};
 
@@ -30,11 +31,23 @@ pub(super) const WEIGHTS: &str = "weights.safetensors";
         checkpoint before.\n\nExamples:\n  \
         trainer train --config trainer/configs/nano.toml --out runs/nano\n  \
         trainer train --config trainer/configs/nano.toml --set stage.0.steps=100 --set seed=2\n  \
-        trainer train --config trainer/configs/nano.toml --resume runs/nano"
+        trainer train --config trainer/configs/nano.toml --resume runs/nano\n  \
+        trainer train --config trainer/configs/nano.toml --minutes 10 --out runs/ten-minutes"
 )]
 pub struct TrainArgs {
     #[command(flatten)]
     run: RunArgs,
+}
+
+/// A time that a run can be given.
+fn parse_minutes(text: &str) -> Result<f64, String> {
+    /// Nineteen years.
+    const LONGEST: f64 = 1e7;
+    let minutes: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    match minutes > 0.0 && minutes <= LONGEST {
+        true => Ok(minutes),
+        false => Err(format!("must be more than 0 and at most {LONGEST} minutes")),
+    }
 }
 
 /// Arguments of every run that trains.
@@ -52,6 +65,12 @@ pub struct RunArgs {
     /// Continues the run in this folder
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
+    /// Ends the run after this time, with everything written; its steps are as many as that allows
+    #[arg(long, value_name = "M", value_parser = parse_minutes)]
+    pub minutes: Option<f64>,
+    /// When the command began.
+    #[arg(skip = Instant::now())]
+    pub started: Instant,
     /// Where to compute: auto, cpu, wgpu, cuda, cuda:N, or several: cuda:0,1
     #[arg(long, default_value = "auto", value_parser = parse_with::<Devices>)]
     pub device: Devices,
@@ -101,6 +120,10 @@ impl RunArgs {
             resume: self.resume.clone(),
             stop,
             others: self.device.open_others()?,
+            time: self.minutes.map(|minutes| TimeLimit {
+                started: self.started,
+                length: Duration::from_secs_f64(60.0 * minutes),
+            }),
             quiet: self.quiet,
         })
     }
@@ -159,4 +182,17 @@ fn finish<M: Trainee>(
         terminal::note(&format!("weights: {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_needs_some_time() {
+        assert_eq!(parse_minutes("0.5"), Ok(0.5));
+        for wrong in ["0", "-1", "nan", "inf", "1e300", "ten"] {
+            assert!(parse_minutes(wrong).is_err(), "{wrong}");
+        }
+    }
 }

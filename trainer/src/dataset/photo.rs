@@ -1,8 +1,9 @@
 //! A decoded photo.
 
+use std::io::Cursor;
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use dino_ir::restore::Area;
 
 use super::layout::{Half, PairFiles};
@@ -28,11 +29,22 @@ impl Photo {
     /// be thousands more to load.
     pub fn load(path: &Path, name: String) -> Result<Self> {
         ensure!(!interrupt::asked(), dino_ir::Error::Cancelled);
-        let decoded = decode(path)?.into_rgb8();
+        Self::of(decode(path)?, name).with_context(|| path.display().to_string())
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are no picture.
+    pub(super) fn from_bytes(bytes: &[u8], name: String) -> Result<Self> {
+        let reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+        Self::of(reader.decode()?, name)
+    }
+
+    fn of(decoded: image::DynamicImage, name: String) -> Result<Self> {
+        let decoded = decoded.into_rgb8();
         let (width, height) = (decoded.width() as usize, decoded.height() as usize);
-        if width == 0 || height == 0 {
-            bail!("{} has no pixels", path.display());
-        }
+        ensure!(width > 0 && height > 0, "has no pixels");
         Ok(Self {
             name,
             width,
@@ -56,7 +68,7 @@ impl Photo {
     }
 
     /// What lies in the area, which must be inside.
-    fn crop(self, area: Area) -> Self {
+    pub(super) fn crop(self, area: Area) -> Self {
         let columns = 3 * area.x..3 * (area.x + area.width);
         let rows = self.samples.chunks_exact(3 * self.width);
         Self {

@@ -42,6 +42,7 @@ fn options<'a>(out: &Path, resume: bool, stop: &'a AtomicBool) -> RunOptions<'a>
         resume: resume.then(|| out.to_owned()),
         stop,
         others: Vec::new(),
+        time: None,
         quiet: true,
     }
 }

@@ -1,7 +1,10 @@
 //! Batches of samples, and where they come from.
 
+use std::ops::Range;
+
 use anyhow::{Result, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use crate::sample::Sample;
 
@@ -36,8 +39,15 @@ pub struct Batch {
 impl Batch {
     /// Drawn samples of one patch size.
     pub(crate) fn of(samples: &[Sample], patch: usize) -> Self {
-        let concatenated =
-            |values: fn(&Sample) -> &Vec<f32>| samples.iter().flat_map(values).copied().collect();
+        let length = 3 * patch * patch;
+        let concatenated = |values: fn(&Sample) -> &Vec<f32>| {
+            let mut together = vec![0.0; samples.len() * length];
+            let places = together.par_chunks_exact_mut(length);
+            places
+                .zip(samples)
+                .for_each(|(place, sample)| place.copy_from_slice(values(sample)));
+            together
+        };
         Self {
             degraded: concatenated(|sample| &sample.degraded),
             clean: concatenated(|sample| &sample.clean),
@@ -66,18 +76,15 @@ impl Batch {
         Ok(())
     }
 
-    /// Samples `first..first + count`.
-    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+    /// Inputs and targets of the samples `range`, each `[samples, 3, patch, patch]`.
+    pub(crate) fn tensors(&self, range: Range<usize>, device: &Device) -> [Tensor<4>; 2] {
         let length = 3 * self.patch * self.patch;
-        let values = first * length..(first + count) * length;
-        Self {
-            degraded: self.degraded[values.clone()].to_vec(),
-            clean: self.clean[values].to_vec(),
-            count,
-            patch: self.patch,
-            names: self.names[first..first + count].to_vec(),
-            tasks: self.tasks[first..first + count].to_vec(),
-        }
+        let shape = [range.len(), 3, self.patch, self.patch];
+        let values = range.start * length..range.end * length;
+        [&self.degraded, &self.clean].map(|all| {
+            let data = TensorData::new(all[values.clone()].to_vec(), shape);
+            Tensor::from_data(data, device)
+        })
     }
 
     /// Inputs or targets `[count, 3, patch, patch]`.

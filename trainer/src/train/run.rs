@@ -1,9 +1,10 @@
 //! A run in progress: steps, validations, checkpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -12,20 +13,25 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::pace::{Forecast, Pace, Plan};
+use super::reader::Reader;
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
 use crate::checkpoint::{BEST, Checkpoint, LAST, State, holds_run, write_atomically};
-use crate::config::TrainConfig;
+use crate::config::{CheckpointKind, TrainConfig};
 use crate::ema::Ema;
-use crate::log::{Entry, Log};
-use crate::optimizer::Optimizer;
+use crate::log::{ByClock, Entry, Log};
+use crate::optimizer::{Optimizer, OptimizerRecord};
 use crate::parameters::{freeze, load_tensors, named_tensors};
 use crate::plot::{CURVES, write_curves};
-use crate::replicas::{Descent, Replicas};
-use crate::schedule::learning_rate;
+use crate::replicas::{Descent, LoadedBatch, Replicas};
 
 /// How long samples are waited for before a look at whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Steps that the device may be behind. Their numbers are looked at that much later: a GPU that is waited for in every step
+/// is idle while the next one is prepared.
+const BEHIND: usize = 2;
 
 /// A run in progress.
 pub(super) struct Run<'a, M> {
@@ -34,10 +40,16 @@ pub(super) struct Run<'a, M> {
     /// Always present; taken only while the optimiser replaces it.
     model: M,
     device: Device,
-    replicas: Replicas,
+    replicas: Arc<Replicas>,
     optimizer: Optimizer,
     ema: Ema,
     pub(super) state: State,
+    pace: Pace,
+    reader: Reader,
+    /// Steps whose numbers have not been looked at.
+    pending: VecDeque<Pending>,
+    /// Whether it came to its end: all steps are done, or the time is.
+    ended: bool,
     log: Log,
     bar: ProgressBar,
     checkpoint: Option<PathBuf>,
@@ -48,11 +60,16 @@ pub(super) struct Run<'a, M> {
     input_psnr: Option<BTreeMap<String, f64>>,
 }
 
-/// The numbers of one step, on the host.
-struct StepNumbers {
-    loss: f64,
-    psnr: f64,
-    grad_norm: f64,
+/// A step that the device may still be computing.
+struct Pending {
+    /// Its number, counted from 1.
+    step: u64,
+    plan: Plan,
+    samples: usize,
+    /// How long the loop took for it.
+    seconds: f64,
+    /// The files of its batch.
+    names: Vec<String>,
 }
 
 impl<'a, M: Trainee> Run<'a, M> {
@@ -120,7 +137,10 @@ impl<'a, M: Trainee> Run<'a, M> {
             Entry::Validation { step, psnr, .. } => Some((*step, *psnr)),
             _ => None,
         });
-        let bar = progress_bar(config.total_steps(), state.step, options.quiet);
+        let bar = match options.time {
+            None => progress_bar(config.total_steps(), state.step, options.quiet),
+            Some(time) => progress_bar(time.length.as_secs(), 0, options.quiet),
+        };
         let devices = [std::slice::from_ref(&device), &options.others].concat();
         let devices: Vec<Device> = devices.iter().map(|d| config.autodiff(d)).collect();
         Ok(Self {
@@ -128,12 +148,16 @@ impl<'a, M: Trainee> Run<'a, M> {
             options,
             model,
             device,
-            replicas: Replicas::new(&devices, config.replicas, config.accumulate)?,
+            replicas: Arc::new(Replicas::new(&devices, config.replicas, config.accumulate)?),
             optimizer,
             ema,
             checkpoint_step: checkpoint.as_ref().map(|_| state.step),
             checkpoint: options.resume.clone(),
             state,
+            pace: Pace::new(options.time, config),
+            reader: Reader::start(),
+            pending: VecDeque::new(),
+            ended: false,
             log,
             bar,
             checkpoint_time: Instant::now(),
@@ -142,21 +166,44 @@ impl<'a, M: Trainee> Run<'a, M> {
         })
     }
 
-    /// All steps that are left, until the last or until stopped.
+    pub(super) fn replicas(&self) -> Arc<Replicas> {
+        Arc::clone(&self.replicas)
+    }
+
+    pub(super) fn forecast(&self) -> Forecast {
+        self.pace.forecast()
+    }
+
+    /// All steps that are left, until the last, until the time is over or until stopped.
     pub(super) fn steps(
         &mut self,
-        batches: Receiver<Result<Batch>>,
+        batches: Receiver<Result<LoadedBatch>>,
         validation: &[Batch],
     ) -> Result<()> {
         let pause = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).min(1e9));
+        if let Some(time) = self.options.time {
+            // Whether the folder can be written, and how long it takes, must be known before the end.
+            self.save()?;
+            if self.pace.next(self.config, self.state.step).is_none() {
+                bail!(
+                    "the time is over before the first step: {:.1} s were given and {:.1} s are gone. Give --minutes more",
+                    time.length.as_secs_f64(),
+                    time.started.elapsed().as_secs_f64()
+                );
+            }
+        }
         // A stop may have come between a step and its validation.
         self.validate_if_due(validation)?;
-        while self.state.step < self.config.total_steps() {
+        loop {
             let started = Instant::now();
+            let Some(plan) = self.pace.next(self.config, self.state.step) else {
+                self.ended = true;
+                break;
+            };
             let Some(batch) = self.next_batch(&batches)? else {
                 break;
             };
-            let batch = match batch.and_then(|batch| batch.check().map(|()| batch)) {
+            let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => {
                     // The weights are good: a broken photo must not cost the minutes since the
@@ -165,8 +212,12 @@ impl<'a, M: Trainee> Run<'a, M> {
                     return Err(error.context(format!("step {}", self.state.step + 1)));
                 }
             };
-            let numbers = self.step(&batch)?;
-            self.note(&numbers, batch.count, started.elapsed().as_secs_f64())?;
+            self.step(batch, plan)?;
+            self.settle(BEHIND)?;
+            if let Some(step) = self.pending.back_mut() {
+                step.seconds = started.elapsed().as_secs_f64();
+            }
+            self.pace.stepped(started.elapsed());
             self.validate_if_due(validation)?;
             if self.checkpoint_time.elapsed() >= pause {
                 self.save()?;
@@ -179,7 +230,10 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     /// The samples of the next step; `None` when stopped, however long they would take.
-    fn next_batch(&self, batches: &Receiver<Result<Batch>>) -> Result<Option<Result<Batch>>> {
+    fn next_batch(
+        &self,
+        batches: &Receiver<Result<LoadedBatch>>,
+    ) -> Result<Option<Result<LoadedBatch>>> {
         loop {
             let received = batches.recv_timeout(PATIENCE);
             if self.stopped() {
@@ -195,80 +249,113 @@ impl<'a, M: Trainee> Run<'a, M> {
         }
     }
 
-    /// One optimiser step. The weights change only if all numbers are finite.
-    fn step(&mut self, batch: &Batch) -> Result<StepNumbers> {
-        let step = self.state.step;
-        let position = self
-            .config
-            .position(step)
-            .context("there are no more steps")?;
-        let lr = learning_rate(position.stage, position.step);
+    /// Starts one optimiser step. The device changes the weights only if all numbers are finite.
+    fn step(&mut self, batch: LoadedBatch, plan: Plan) -> Result<()> {
         let Descent {
             loss,
             errors,
             statistics,
             gradients,
-        } = self.replicas.descend(&self.model, batch)?;
-        let squares = gradients
-            .values()
-            .map(|gradient| gradient.clone().square().sum());
-        let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
-        let norm = f64::from(norm.into_data().try_to_vec::<f32>().context("not f32")?[0]);
-        if !loss.is_finite() || !norm.is_finite() || errors.iter().any(|error| !error.is_finite()) {
+        } = self.replicas.descend(&self.model, &batch)?;
+        let measured = Tensor::cat(vec![loss, errors], 0);
+        let model = self.model.clone();
+        let update = self
+            .optimizer
+            .step(model, &gradients, measured.clone(), plan.lr);
+        self.state.step += 1;
+        self.model = update.model.after_step(statistics, plan.progress);
+        self.ema.update(
+            &self.model,
+            &self.optimizer,
+            self.state.step,
+            &update.finite,
+        );
+        self.reader
+            .read(Tensor::cat(vec![update.norm, measured], 0))?;
+        self.pending.push_back(Pending {
+            step: self.state.step,
+            plan,
+            samples: batch.count,
+            seconds: 0.0,
+            names: batch.names,
+        });
+        Ok(())
+    }
+
+    /// Looks at the numbers of all steps but the last few.
+    fn settle(&mut self, behind: usize) -> Result<()> {
+        while self.pending.len() > behind {
+            let numbers = self.reader.next()?;
+            if let Some(step) = self.pending.pop_front() {
+                self.note(&step, &numbers)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a step's gradient norm, loss and errors to the log's sums and the progress bar.
+    fn note(&mut self, pending: &Pending, numbers: &[f32]) -> Result<()> {
+        let &Pending {
+            step,
+            plan,
+            samples,
+            seconds,
+            ..
+        } = pending;
+        let [norm, loss, errors @ ..] = numbers else {
+            bail!("step {step}: there are no numbers");
+        };
+        if numbers.iter().any(|number| !number.is_finite()) {
             bail!(
-                "step {}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
-                step + 1,
-                batch.names.join(", "),
+                "step {step}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
+                pending.names.join(", "),
                 self.last_good()
             );
         }
-        let scale = self.optimizer.clip_factor(norm);
-        self.model = self
-            .optimizer
-            .step(self.model.clone(), gradients, scale, lr);
-        self.state.step += 1;
-        let progress = self.state.step as f64 / self.config.total_steps() as f64;
-        self.model = self.model.clone().after_step(statistics, progress);
-        self.ema.update(&self.model, self.state.step);
-        let psnr = errors
-            .iter()
-            .map(|&error| psnr(f64::from(error)))
-            .sum::<f64>();
-        Ok(StepNumbers {
-            loss,
-            psnr: psnr / errors.len() as f64,
-            grad_norm: norm,
-        })
-    }
-
-    /// Adds a step to the log's sums and the progress bar.
-    fn note(&mut self, numbers: &StepNumbers, samples: usize, seconds: f64) -> Result<()> {
+        let sum: f64 = errors.iter().map(|&error| psnr(f64::from(error))).sum();
         self.state.seconds += seconds;
         let interval = &mut self.state.interval;
         interval.steps += 1;
         interval.samples += samples as u64;
-        interval.loss += numbers.loss;
-        interval.psnr += numbers.psnr;
-        interval.grad_norm += numbers.grad_norm;
+        interval.loss += f64::from(*loss);
+        interval.psnr += sum / errors.len() as f64;
+        interval.grad_norm += f64::from(*norm);
         interval.seconds += seconds;
+        interval.lr += plan.lr;
         let steps = interval.steps as f64;
         let samples_per_s = interval.samples as f64 / interval.seconds.max(1e-9);
-        self.bar.set_message(format!(
+        let message = format!(
             "loss {:.4}  {:.2} dB  {samples_per_s:.1} samples/s",
             interval.loss / steps,
             interval.psnr / steps
-        ));
-        self.bar.set_position(self.state.step);
-        if self.state.step.is_multiple_of(self.config.log_every) {
-            let position = self.config.position(self.state.step - 1);
+        );
+        let by_clock = match self.options.time {
+            None => {
+                self.bar.set_message(message);
+                self.bar.set_position(step);
+                None
+            }
+            Some(time) => {
+                self.bar
+                    .set_message(format!("step {}  {message}", self.state.step));
+                self.bar.set_position(time.started.elapsed().as_secs());
+                Some(ByClock {
+                    share: plan.progress,
+                    stage: plan.stage,
+                    mean_lr: interval.lr / steps,
+                })
+            }
+        };
+        if step.is_multiple_of(self.config.log_every) {
             self.log.append(&Entry::Train {
-                step: self.state.step,
+                step,
                 loss: interval.loss / steps,
                 psnr: interval.psnr / steps,
-                lr: position.map_or(0.0, |position| learning_rate(position.stage, position.step)),
+                lr: plan.lr,
                 samples_per_s,
                 grad_norm: interval.grad_norm / steps,
                 seconds: self.state.seconds,
+                by_clock,
             })?;
             self.state.interval = Default::default();
         }
@@ -278,7 +365,7 @@ impl<'a, M: Trainee> Run<'a, M> {
     fn validate_if_due(&mut self, batches: &[Batch]) -> Result<()> {
         let (every, step) = (self.config.validation.every, self.state.step);
         let due = every > 0 && step > 0 && step.is_multiple_of(every);
-        if due && self.validation_psnr().is_none() {
+        if due && self.validation_psnr().is_none() && self.pace.has_time_to_validate() {
             self.validate(batches)
         } else {
             Ok(())
@@ -291,15 +378,17 @@ impl<'a, M: Trainee> Run<'a, M> {
         (step == self.state.step).then_some(psnr)
     }
 
-    /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped.
+    /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped or out of time.
     fn validate(&mut self, batches: &[Batch]) -> Result<()> {
         if batches.is_empty() {
             return Ok(());
         }
+        self.settle(0)?;
+        let started = Instant::now();
         let model = self.ema.apply(self.model.valid());
         let mut scores = Scores::default();
         for batch in batches {
-            if self.stopped() {
+            if self.stopped() || self.pace.is_over() {
                 return Ok(());
             }
             let degraded = batch.tensor(&batch.degraded, &self.device);
@@ -333,6 +422,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             seconds: self.state.seconds,
         })?;
         self.validated = Some((self.state.step, psnr));
+        self.pace.validated(started.elapsed());
         write_curves(&self.log.entries()?, &self.options.out.join(CURVES))?;
         if self.state.best_psnr.is_none_or(|best| psnr > best) {
             self.state.best_psnr = Some(psnr);
@@ -342,8 +432,12 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     fn snapshot(&self) -> Checkpoint {
-        let record = self.optimizer.record();
+        let record = match self.config.checkpoints {
+            CheckpointKind::Exact => self.optimizer.record(),
+            CheckpointKind::Small => OptimizerRecord::default(),
+        };
         Checkpoint {
+            kind: self.config.checkpoints,
             state: State {
                 optimizer_steps: record.steps,
                 ..self.state.clone()
@@ -356,9 +450,13 @@ impl<'a, M: Trainee> Run<'a, M> {
     }
 
     fn save(&mut self) -> Result<()> {
+        // Only what is known to be good.
+        self.settle(0)?;
+        let started = Instant::now();
         self.checkpoint = Some(self.snapshot().save_last(&self.options.out)?);
         self.checkpoint_step = Some(self.state.step);
         self.checkpoint_time = Instant::now();
+        self.pace.saved(started.elapsed());
         Ok(())
     }
 
@@ -368,7 +466,7 @@ impl<'a, M: Trainee> Run<'a, M> {
         Ok(Outcome {
             validation_psnr: self.validation_psnr(),
             averaged: self.ema.apply(self.model.valid()),
-            stopped: self.state.step < self.config.total_steps(),
+            stopped: !self.ended,
             model: self.model,
             step: self.state.step,
             seconds: self.state.seconds,

@@ -1,5 +1,6 @@
 //! The loop on a model of two convolutions and synthetic samples.
 
+mod clock;
 mod resume;
 
 use std::fs;
@@ -186,6 +187,7 @@ fn options<'a>(out: &Path, resume: Option<&Path>, stop: &'a AtomicBool) -> RunOp
         resume: resume.map(Path::to_owned),
         stop,
         others: Vec::new(),
+        time: None,
         quiet: true,
     }
 }
@@ -243,13 +245,13 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
         count: 5,
         patch: 16,
     };
-    let batch = source.batch(request).expect("synthetic");
     let model = Tiny::new(&device()).train();
     let descend = |devices, replicas, accumulate| {
         let devices = vec![Device::flex(); devices];
         let replicas = crate::replicas::Replicas::new(&devices, replicas, accumulate);
-        let found = replicas.expect("threads").descend(&model, &batch);
-        found.expect("not frozen")
+        let replicas = replicas.expect("threads");
+        let batch = replicas.load::<Tiny>(source.batch(request).expect("synthetic"));
+        replicas.descend(&model, &batch).expect("not frozen")
     };
     let whole = descend(1, 1, 1);
     // Side by side, on two devices, on two in two parts each, one after the other, and more parts
@@ -270,9 +272,11 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
 
 /// Of the same batch, summed in another order.
 fn assert_alike(whole: &Descent, parts: &Descent) {
-    assert!((whole.loss - parts.loss).abs() < 1e-6);
-    assert_eq!(whole.errors.len(), 5);
-    for (one, other) in whole.errors.iter().zip(&parts.errors) {
+    let values = |tensor: &Tensor<1>| tensor.to_data().try_to_vec::<f32>().expect("f32");
+    assert!((values(&whole.loss)[0] - values(&parts.loss)[0]).abs() < 1e-6);
+    let [errors, others] = [&whole.errors, &parts.errors].map(values);
+    assert_eq!((errors.len(), others.len()), (5, 5));
+    for (one, other) in errors.iter().zip(&others) {
         assert!((one - other).abs() < 1e-6);
     }
     assert!(!whole.gradients.is_empty());

@@ -52,6 +52,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
         samples_per_s: 9.0,
         grad_norm: 9.0,
         seconds: 9.0,
+        by_clock: None,
     })
     .expect("a line");
     let path = halves.join(LOG);
