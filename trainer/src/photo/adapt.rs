@@ -65,12 +65,11 @@ impl Photo {
         }
     }
 
-    /// A profile in place of PNG's own words.
+    /// A profile in place of PNG's own words, of which cICP is truer than a profile beside it.
     fn convert_colour(&mut self) -> Result<()> {
         let chunks = &self.metadata.png_chunks;
         if self.metadata.icc.is_none() || colour::has_code_points(chunks) {
-            self.metadata.icc =
-                colour::profile(chunks, self.channels)?.or(self.metadata.icc.take());
+            self.metadata.icc = colour::profile(chunks, self.channels)?;
         }
         Ok(())
     }
@@ -297,5 +296,10 @@ mod tests {
         assert!(png.clone().adapt(Format::Tiff).is_err());
         png.adapt(Format::Png).expect("a PNG");
         assert_eq!(png.metadata.png_chunks.len(), 1);
+        // Its sRGB is truer than a profile.
+        png.metadata.png_chunks = vec![(*b"cICP", vec![1, 13, 0, 1])];
+        png.metadata.icc = Some(vec![0; 128]);
+        png.adapt(Format::WebP).expect("a WebP");
+        assert_eq!(png.metadata.icc, None);
     }
 }
