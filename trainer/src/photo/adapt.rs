@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::exif::{Directory, Entry, IPTC};
 use super::jpeg::{MAX_EXIF, MAX_ICC, MAX_XMP};
 use super::metadata::icc_fits;
-use super::{Format, Photo, colour, jpeg, png};
+use super::{Format, Photo, colour, jpeg, png, xmp};
 
 /// Tags of the notes of a camera's maker, which only its own programs read.
 const MAKER_NOTE: u16 = 0x927C;
@@ -18,6 +18,9 @@ impl Photo {
     pub fn adapt(&mut self, format: Format) -> Result<()> {
         let dropped = std::mem::take(&mut self.metadata.dropped);
         self.notes.extend(dropped);
+        if let Some(cleaned) = self.metadata.xmp.as_deref().and_then(xmp::clean) {
+            self.metadata.xmp = Some(cleaned.packet);
+        }
         if format != self.format {
             self.convert_colour()?;
             self.leave_behind();
@@ -65,12 +68,11 @@ impl Photo {
         }
     }
 
-    /// A profile in place of PNG's own words.
+    /// A profile in place of PNG's own words, of which cICP is truer than a profile beside it.
     fn convert_colour(&mut self) -> Result<()> {
         let chunks = &self.metadata.png_chunks;
         if self.metadata.icc.is_none() || colour::has_code_points(chunks) {
-            self.metadata.icc =
-                colour::profile(chunks, self.channels)?.or(self.metadata.icc.take());
+            self.metadata.icc = colour::profile(chunks, self.channels)?;
         }
         Ok(())
     }
@@ -291,11 +293,30 @@ mod tests {
     }
 
     #[test]
+    fn xmp_holds_no_picture_of_the_past() {
+        let packet = |thumbnail: &str| {
+            format!("<a xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmp:Rating='5'>{thumbnail}</a>")
+                .into_bytes()
+        };
+        for format in [Format::Png, Format::WebP, Format::Tiff] {
+            let mut photo = photo(format);
+            photo.metadata.xmp = Some(packet("<xmp:Thumbnails>old</xmp:Thumbnails>"));
+            photo.adapt(format).expect("the same format");
+            assert_eq!(photo.metadata.xmp, Some(packet("")));
+        }
+    }
+
+    #[test]
     fn colours_of_high_dynamic_range_stay_in_png() {
         let mut png = photo(Format::Png);
         png.metadata.png_chunks = vec![(*b"cICP", vec![9, 16, 0, 1])];
         assert!(png.clone().adapt(Format::Tiff).is_err());
         png.adapt(Format::Png).expect("a PNG");
         assert_eq!(png.metadata.png_chunks.len(), 1);
+        // Its sRGB is truer than a profile.
+        png.metadata.png_chunks = vec![(*b"cICP", vec![1, 13, 0, 1])];
+        png.metadata.icc = Some(vec![0; 128]);
+        png.adapt(Format::WebP).expect("a WebP");
+        assert_eq!(png.metadata.icc, None);
     }
 }

@@ -13,7 +13,7 @@ type Chunks = [([u8; 4], Vec<u8>)];
 const SRGB_GAMMA: u32 = 45455;
 const SRGB_PLACES: [u32; 8] = [31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000];
 
-/// Whether the chunk cICP says more than a profile does, which it then takes the place of.
+/// Whether there is a chunk cICP, which takes the place of a profile.
 pub fn has_code_points(chunks: &Chunks) -> bool {
     find(chunks, b"cICP").is_some()
 }

@@ -68,10 +68,13 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     if let Some(resolution) = &metadata.resolution {
         encoder.set_pixel_density(to_density(resolution));
     }
-    if let Some(exif) = &metadata.exif {
+    // What is too large for a segment was made to fit before, or is left out.
+    let exif = metadata.exif.as_ref();
+    if let Some(exif) = exif.filter(|exif| exif.len() <= MAX_EXIF) {
         encoder.set_exif_metadata(exif.clone())?;
     }
-    if let Some(icc) = &metadata.icc {
+    let icc = metadata.icc.as_ref();
+    if let Some(icc) = icc.filter(|icc| icc.len() <= MAX_ICC) {
         encoder.set_icc_profile(icc.clone())?;
     }
     let color = if photo.channels == 1 {
@@ -94,7 +97,8 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     }
     let mut out = out;
     out.write_all(&file[..file.len() - rest.len()])?;
-    if let Some(xmp) = &metadata.xmp {
+    let xmp = metadata.xmp.as_ref();
+    if let Some(xmp) = xmp.filter(|xmp| xmp.len() <= MAX_XMP) {
         write_segment(&mut out, APP1, &[XMP, xmp])?;
     }
     for (marker, data) in &metadata.jpeg_segments {

@@ -56,7 +56,7 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
     }
 
     let behind = trailer(bytes);
-    let mut video = has(behind, b"MotionPhoto_Data") || has(behind, b"ftyp");
+    let mut video = has(behind, b"MotionPhoto_Data") || has_video(behind);
     gain_map |= has(behind, b"hdr-gain-map") || has(behind, b"hdrgainmap");
     if let Some(cleaned) = metadata.xmp.as_deref().and_then(xmp::clean) {
         gain_map |= cleaned.gain_map;
@@ -125,6 +125,12 @@ fn trailer(bytes: &[u8]) -> &[u8] {
     let rest = end.map_or(&[][..], |(_, _, rest)| rest);
     let padding = rest.iter().rev().take_while(|&&byte| byte == 0);
     &rest[..rest.len() - padding.count()]
+}
+
+/// Whether the first box of an MP4 stands anywhere: its size, which is small, and its type.
+fn has_video(bytes: &[u8]) -> bool {
+    let is_first = |window: &[u8]| window.starts_with(&[0, 0, 0]) && window.ends_with(b"ftyp");
+    bytes.windows(8).any(is_first)
 }
 
 fn has(bytes: &[u8], what: &[u8]) -> bool {

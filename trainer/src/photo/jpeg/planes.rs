@@ -71,7 +71,7 @@ fn wide(plane: &Plane, size: (usize, usize), each: (usize, usize), y: usize, out
     // The next row on the other side, for rows that lie between two of the plane's.
     let far = || {
         let last = size.1 - 1;
-        let y = if y % 2 == 0 {
+        let y = if y.is_multiple_of(2) {
             (y / 2).saturating_sub(1)
         } else {
             (y / 2 + 1).min(last)
