@@ -89,7 +89,7 @@ pub enum Command {
         trainer restore - < in.png > out.png"
 )]
 pub struct RestoreArgs {
-    /// Photos (PNG, JPEG, WebP, TIFF), folders (with all below), or - for standard input
+    /// Photos (PNG, JPEG, WebP, TIFF, JPEG XL, GIF, BMP), folders (with all below), or - for standard input
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
     /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]

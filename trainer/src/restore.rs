@@ -18,7 +18,7 @@ use self::engine::Engine;
 use self::naming::{Input, Job, Output};
 use crate::memory;
 use crate::photo::pixels::Restored;
-use crate::photo::{Format, Photo, cost};
+use crate::photo::{Format, Photo, cost, other, tiff};
 use crate::size::{show_size, suggest_size};
 use crate::{interrupt, terminal};
 
@@ -66,7 +66,7 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
             Err(_) => {
-                anyhow::anyhow!("damaged in a way the program cannot handle; take another file")
+                anyhow::anyhow!("this program failed at it; save it as an ordinary PNG first")
             }
         };
         if interrupt::asked() || is_cancelled(&error) {
@@ -103,6 +103,19 @@ fn restore(
     check_format(&photo, target.format)?;
     let loss = photo.loss(target.format);
     photo.notes.extend(loss.map(String::from));
+    match target.format {
+        Format::Tiff => {}
+        Format::Bmp => {
+            let lost = [tiff::losses(&photo), other::bmp_losses(&photo)].concat();
+            photo.notes.extend(lost);
+        }
+        _ => photo.notes.extend(tiff::losses(&photo)),
+    }
+    if photo.format.written() != photo.format && target.format == photo.format.written() {
+        let name = photo.format.name();
+        let note = format!("{name} is not written; the result is a PNG");
+        photo.notes.push(note);
+    }
     if !settings.quiet {
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));
@@ -172,7 +185,8 @@ fn options_within(
     budget: u64,
 ) -> Result<Options> {
     // Without a bound the library's own default is the faster choice, unless memory is scarce.
-    let left = memory::left_of(budget, 2 * photo.samples.len() as u64);
+    let extra = photo.metadata.tiff_extra.samples.len() as u64;
+    let left = memory::left_of(budget, 2 * photo.samples.len() as u64 + extra);
     let network = match settings.memory {
         Some(_) => left,
         None => left.min(dino_ir::restore::DEFAULT_MEMORY),
@@ -218,16 +232,16 @@ fn target(output: &Output, photo: &Photo) -> Target {
         Output::Stdout => (None, None),
         Output::File { path, convert } => (
             Some(path.clone()),
-            Format::of_path(path).filter(|_| *convert),
+            Format::of_output(path).filter(|_| *convert),
         ),
         Output::Folder(folder) => (
-            Some(folder.join(format!("stdin.{}", photo.format.extension()))),
+            Some(folder.join(format!("stdin.{}", photo.format.written().extension()))),
             None,
         ),
     };
     Target {
         path,
-        format: format.unwrap_or(photo.format),
+        format: format.unwrap_or(photo.format.written()),
     }
 }
 
@@ -276,7 +290,7 @@ fn check_format(photo: &Photo, format: Format) -> Result<()> {
 
 /// Refuses, before minutes of work, what takes too much memory to be written after them.
 fn check_memory(photo: &Photo, target: &Target, budget: u64) -> Result<()> {
-    let samples = photo.samples.len() as u64;
+    let samples = (photo.samples.len() + photo.metadata.tiff_extra.samples.len()) as u64;
     // A pipe gets a file that has grown in memory.
     let piped = if target.path.is_none() {
         2 * samples
