@@ -68,7 +68,7 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     };
     info.bit_depth = match photo.depth {
         Depth::Eight => png::BitDepth::Eight,
-        Depth::Sixteen => png::BitDepth::Sixteen,
+        Depth::Sixteen | Depth::Float => png::BitDepth::Sixteen,
     };
     let metadata = &photo.metadata;
     info.icc_profile = metadata.icc.as_deref().map(Into::into);
@@ -96,13 +96,13 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     let mut stream = writer.stream_writer()?;
     match photo.depth {
         Depth::Eight => stream.write_all(&photo.samples)?,
-        Depth::Sixteen => {
+        Depth::Sixteen | Depth::Float => {
+            let mut samples = photo.samples16();
             let mut row = Vec::new();
-            for samples in photo.samples.chunks(photo.width * photo.channels * 2) {
+            for _ in 0..photo.height {
                 row.clear();
-                for pair in samples.chunks_exact(2) {
-                    row.extend(u16::from_ne_bytes([pair[0], pair[1]]).to_be_bytes());
-                }
+                let one = samples.by_ref().take(photo.width * photo.channels);
+                row.extend(one.flat_map(u16::to_be_bytes));
                 stream.write_all(&row)?;
             }
         }

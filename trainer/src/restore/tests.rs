@@ -14,6 +14,7 @@ use crate::photo::metadata::{Resolution, Unit};
 use crate::photo::{Depth, Metadata};
 
 mod losses;
+mod others;
 mod tiff;
 
 struct Identity;
