@@ -11,7 +11,7 @@ import refusals
 
 EQUAL, CLOSE, REFUSED, FAILED = "equal", "within tolerance", "refused", "failed"
 # No file may make the program stumble, whatever it says about that.
-STUMBLES = r"panick|error in the program|cannot handle|report it"
+STUMBLES = r"panick|error in the program|decoder failed|cannot handle|report it"
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,15 @@ def _gif():
 def _others():
     """Each is read as its peer reads it, or refused."""
     picture = integers(waves(), 8)
-    jxl = imagecodecs.jpegxl_encode(picture, lossless=True)
-    yield Case("jxl-lossless.jxl", "JPEG XL", jxl, picture, 0)
-    yield Case("jxl-container.jxl", "JPEG XL", imagecodecs.jpegxl_encode(picture, lossless=True, usecontainer=True), picture, 0)
+    for channels, bits, distance, container in itertools.product((1, 2, 3, 4), (8, 16), (0, 1), (False, True)):
+        base = (waves if distance else grain)(channels=channels)
+        samples = integers(cut_out(base) if channels in (2, 4) else base, bits)
+        options = dict(distance=distance) if distance else dict(lossless=True)
+        data = imagecodecs.jpegxl_encode(samples[..., 0] if channels == 1 else samples, usecontainer=container, **options)
+        theirs = imagecodecs.jpegxl_decode(data)
+        theirs = theirs if theirs.ndim == 3 else theirs[..., None]
+        name = f"jxl-{channels}-{bits}-{'lossy' if distance else 'lossless'}{'-container' if container else ''}.jxl"
+        yield Case(name, "JPEG XL", data, theirs, 2 if distance else 0)
     avif = imagecodecs.avif_encode(picture, level=90)
     yield Case("avif-lossy.avif", "AVIF", avif, imagecodecs.avif_decode(avif), 2)
     names = {

@@ -91,13 +91,13 @@ pub enum Command {
         trainer restore - < in.png > out.png"
 )]
 pub struct RestoreArgs {
-    /// Photos (PNG, JPEG, WebP, TIFF), folders (with all below), or - for standard input
+    /// Photos (PNG, JPEG, WebP, TIFF, JPEG XL, GIF, BMP), folders (with all below), or - for standard input
     #[arg(value_name = "INPUT", required = true)]
     pub inputs: Vec<PathBuf>,
     /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
-    /// Kind of file to write: png, jpeg, webp or tiff [default: as -o ends, else as the photo is]
+    /// Kind of file to write: png, jpeg, webp, tiff or bmp [default: as -o ends, else as the photo is]
     #[arg(long, value_name = "KIND", value_parser = parse_format)]
     pub format: Option<Format>,
     /// Weights file [default: the embedded nano]
@@ -324,7 +324,9 @@ fn report_usage(error: &clap::Error) -> u8 {
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {
-    Format::of_extension(text).ok_or_else(|| "use png, jpeg, webp or tiff".into())
+    Format::of_extension(text)
+        .filter(|format| format.written() == *format)
+        .ok_or_else(|| "use png, jpeg, webp, tiff or bmp".into())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {

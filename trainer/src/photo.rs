@@ -4,42 +4,27 @@ pub mod adapt;
 pub mod colour;
 pub mod cost;
 pub mod decode;
+pub mod depth;
 pub mod encode;
 pub mod exif;
+pub mod foreign;
 pub mod format;
 pub mod jpeg;
 pub mod metadata;
+pub mod other;
 pub mod pixels;
 pub mod png;
 pub mod thumbnail;
 pub mod tiff;
 pub mod xmp;
 
+pub use depth::Depth;
 pub use format::Format;
 pub use metadata::Metadata;
 
-/// Bits of a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Samples of one byte.
-    Eight,
-    /// Samples of two bytes, in the machine's order.
-    Sixteen,
-}
-
-impl Depth {
-    /// Bytes of a sample.
-    pub fn bytes(self) -> usize {
-        match self {
-            Depth::Eight => 1,
-            Depth::Sixteen => 2,
-        }
-    }
-}
-
-/// A decoded photo. Rows from the top, samples interleaved; alpha is the last channel, not
-/// premultiplied unless its file said so; colours are encoded as the file's profile says (sRGB
-/// where there is none).
+/// A decoded photo. Rows from the top, samples interleaved; alpha is the last channel, and colours
+/// are not multiplied by it, whatever the file does; they are encoded as the
+/// file's profile says (sRGB where there is none).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Photo {
     /// Pixels across.

@@ -18,7 +18,7 @@ use self::engine::Engine;
 use self::naming::{Input, Job, Output};
 use crate::memory;
 use crate::photo::pixels::Restored;
-use crate::photo::{Format, Photo, cost};
+use crate::photo::{Format, Photo, cost, other, tiff};
 use crate::size::{show_size, suggest_size};
 use crate::{interrupt, terminal};
 
@@ -114,6 +114,19 @@ fn restore(
         photo.adapt(target.format)?;
         let loss = photo.loss(target.format);
         photo.notes.extend(loss.map(String::from));
+        match target.format {
+            Format::Tiff => {}
+            Format::Bmp => {
+                let lost = [tiff::losses(&photo), other::bmp_losses(&photo)].concat();
+                photo.notes.extend(lost);
+            }
+            _ => photo.notes.extend(tiff::losses(&photo)),
+        }
+    }
+    if photo.format.written() != photo.format && target.format == photo.format.written() {
+        let name = photo.format.name();
+        let note = format!("{name} is not written; the result is a PNG");
+        photo.notes.push(note);
     }
     if !settings.quiet {
         for note in &photo.notes {
@@ -183,7 +196,8 @@ fn options_within(
     budget: u64,
 ) -> Result<Options> {
     // Without a bound the library's own default is the faster choice, unless memory is scarce.
-    let left = memory::left_of(budget, 2 * photo.samples.len() as u64);
+    let extra = photo.metadata.tiff_extra.samples.len() as u64;
+    let left = memory::left_of(budget, 2 * photo.samples.len() as u64 + extra);
     let network = match settings.memory {
         Some(_) => left,
         None => left.min(dino_ir::restore::DEFAULT_MEMORY),
@@ -236,15 +250,15 @@ enum Place {
 fn target(job: &Job, photo: &Photo) -> Target {
     let (place, named) = match &job.output {
         Output::Stdout => (Place::Stdout, None),
-        Output::Special(path) => (Place::Special(path.clone()), Format::of_path(path)),
+        Output::Special(path) => (Place::Special(path.clone()), Format::of_output(path)),
         Output::File { path, convert } => (
             Place::File(path.clone()),
-            Format::of_path(path).filter(|_| *convert),
+            Format::of_output(path).filter(|_| *convert),
         ),
         Output::Folder(folder) => (
             Place::File(folder.join(format!(
                 "stdin.{}",
-                job.format.unwrap_or(photo.format).extension()
+                job.format.unwrap_or(photo.format.written()).extension()
             ))),
             None,
         ),
@@ -255,7 +269,7 @@ fn target(job: &Job, photo: &Photo) -> Target {
     };
     Target {
         place,
-        format: job.format.or(named).unwrap_or(photo.format),
+        format: job.format.or(named).unwrap_or(photo.format.written()),
         like: like.map(|meta| meta.permissions()),
     }
 }
@@ -330,7 +344,7 @@ fn check_format(photo: &Photo, format: Format) -> Result<()> {
 
 /// Refuses, before minutes of work, what takes too much memory to be written after them.
 fn check_memory(photo: &Photo, target: &Target, budget: u64) -> Result<()> {
-    let samples = photo.samples.len() as u64;
+    let samples = (photo.samples.len() + photo.metadata.tiff_extra.samples.len()) as u64;
     // A pipe gets a file that has grown in memory.
     let piped = match target.place {
         Place::File(_) => 0,

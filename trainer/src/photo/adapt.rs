@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::exif::{Directory, Entry, IPTC};
 use super::jpeg::{MAX_EXIF, MAX_ICC, MAX_XMP};
 use super::metadata::icc_fits;
-use super::{Format, Photo, colour, jpeg, png};
+use super::{Format, Photo, colour, jpeg, png, xmp};
 
 /// Tags of the notes of a camera's maker, which only its own programs read.
 const MAKER_NOTE: u16 = 0x927C;
@@ -18,6 +18,9 @@ impl Photo {
     pub fn adapt(&mut self, format: Format) -> Result<()> {
         let dropped = std::mem::take(&mut self.metadata.dropped);
         self.notes.extend(dropped);
+        if let Some(cleaned) = self.metadata.xmp.as_deref().and_then(xmp::clean) {
+            self.metadata.xmp = Some(cleaned.packet);
+        }
         if format != self.format {
             self.convert_colour()?;
             self.leave_behind();
@@ -287,6 +290,20 @@ mod tests {
             ["texts are left out: they are kept only where PNG stays PNG"]
         );
         assert!(png.metadata.icc.is_some());
+    }
+
+    #[test]
+    fn xmp_holds_no_picture_of_the_past() {
+        let packet = |thumbnail: &str| {
+            format!("<a xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmp:Rating='5'>{thumbnail}</a>")
+                .into_bytes()
+        };
+        for format in [Format::Png, Format::WebP, Format::Tiff] {
+            let mut photo = photo(format);
+            photo.metadata.xmp = Some(packet("<xmp:Thumbnails>old</xmp:Thumbnails>"));
+            photo.adapt(format).expect("the same format");
+            assert_eq!(photo.metadata.xmp, Some(packet("")));
+        }
     }
 
     #[test]

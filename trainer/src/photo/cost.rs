@@ -2,8 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::exif::Directory;
-use super::{Depth, Format, Photo, jpeg, tiff};
+use super::{Depth, Format, Photo, jpeg};
 use crate::size::{show_size, suggest_size};
 
 /// The program itself, and the least that the network can work in.
@@ -17,10 +16,9 @@ pub fn of_decoding(format: Format, file: &[u8], channels: usize, decoded: u64) -
         // Without loss all photos have four channels and tables; with loss planes, and alpha's own photo.
         Format::WebP if channels == 4 => decoded / 4 * 7,
         Format::WebP => decoded / 3 * 5,
-        Format::Tiff if Directory::parse(file).is_some_and(|tags| tiff::is_cmyk(&tags)) => {
-            decoded / 3 * 4
-        }
-        Format::Tiff => decoded,
+        // Theirs is known when their layout is.
+        Format::Tiff | Format::Gif | Format::JpegXl => decoded,
+        Format::Bmp => 0,
     }
 }
 
@@ -29,15 +27,18 @@ pub fn of_decoding(format: Format, file: &[u8], channels: usize, decoded: u64) -
 pub fn of_encoding(photo: &Photo, format: Format) -> u64 {
     let pixels = photo.width as u64 * photo.height as u64;
     let samples = pixels * photo.channels as u64;
-    let (copy, narrow) = match photo.depth {
-        Depth::Eight => (0, 0),
-        Depth::Sixteen => (2 * samples, samples),
+    let narrow = match photo.depth {
+        Depth::Eight => 0,
+        Depth::Sixteen | Depth::Float => samples,
     };
     match format {
-        Format::Png => 0,
+        // Written row by row, and strip by strip.
+        Format::Png | Format::Tiff => 0,
         Format::Jpeg => narrow + 2 * samples,
         Format::WebP => narrow + 4 * pixels + 2 * samples,
-        Format::Tiff => copy,
+        Format::Bmp => narrow + 2 * samples,
+        // Not written.
+        Format::Gif | Format::JpegXl => 0,
     }
 }
 

@@ -1,16 +1,17 @@
 //! A file's bytes to a photo, within a memory budget.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context, Result, bail, ensure};
+use image::codecs::bmp::BmpDecoder;
 use image::codecs::png::PngDecoder;
-use image::codecs::tiff::TiffDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder, Limits};
 
 use super::exif::Directory;
 use super::metadata::{MAX_PROFILE, Resolution, icc_fits};
-use super::{Depth, Format, Metadata, Photo, cost, jpeg, png, tiff};
+use super::{Depth, Format, Metadata, Photo, cost, foreign, jpeg, other, png, tiff};
 use crate::size::show_size;
 
 /// From this size on a file that says much with few bytes is taken for damaged or hostile.
@@ -21,7 +22,7 @@ const MAX_PIXELS_PER_BYTE: u64 = 2000;
 const MAX_PNG_METADATA: u64 = 64 << 20;
 
 impl Photo {
-    /// Decodes a PNG, JPEG, WebP or TIFF file.
+    /// Decodes a file of any [`Format`].
     ///
     /// # Errors
     /// One line that says what is wrong and what to do: not a photo, cut short, of a kind that is
@@ -31,17 +32,23 @@ impl Photo {
             !bytes.is_empty(),
             "the file is empty: copy it again from where it came"
         );
-        let format = Format::of_bytes(bytes)
-            .context("not a PNG, JPEG, WebP or TIFF image: convert it to one of these first")?;
+        if let Some(refusal) = foreign::refusal(bytes) {
+            bail!(refusal);
+        }
+        let format = Format::of_bytes(bytes).context(
+            "not an image of a kind that is read (PNG, JPEG, WebP, TIFF, JPEG XL, GIF, BMP): \
+             convert it to one of these first",
+        )?;
         check_complete(format, bytes)?;
-        let (mut photo, icc) = pixels(format, bytes, budget).map_err(explain)?;
+        let (mut photo, icc) = guarded(format, || pixels(format, bytes, budget).map_err(explain))?;
 
-        photo.metadata = match format {
-            Format::Png => png::read_metadata(bytes),
-            Format::Jpeg => jpeg::read_metadata(bytes),
-            Format::Tiff => tiff::read_metadata(bytes),
-            Format::WebP => webp_metadata(bytes),
-        };
+        match format {
+            Format::Png => photo.metadata = png::read_metadata(bytes),
+            Format::Jpeg => photo.metadata = jpeg::read_metadata(bytes),
+            Format::WebP => photo.metadata = webp_metadata(bytes),
+            Format::Bmp => photo.metadata = other::bmp_metadata(bytes),
+            Format::Tiff | Format::JpegXl | Format::Gif => {}
+        }
         photo.metadata.icc = photo.metadata.icc.or(icc).filter(|icc| !icc.is_empty());
         photo.complete_resolution();
         photo.check_profile(bytes);
@@ -50,10 +57,6 @@ impl Photo {
                 "the thumbnail in it shows another picture: if it was not edited, look at the result".into(),
             );
         }
-        photo.notes.extend(match format {
-            Format::Tiff => tiff::notes(bytes),
-            _ => vec![],
-        });
         Ok(photo)
     }
 
@@ -86,6 +89,17 @@ impl Photo {
     }
 }
 
+/// A decoder that trips says nothing about the file: another program may well read it.
+fn guarded<T>(format: Format, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+        bail!(
+            "this program could not read this kind of {} file (its decoder failed): \
+             save it as an ordinary PNG first",
+            format.name()
+        )
+    })
+}
+
 /// Decoders fill in what is missing from some formats; a photo with a grey lower half is no result.
 fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
     let complete = match format {
@@ -93,7 +107,7 @@ fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
             let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
             bytes.len() as u64 >= u64::from(size) + 8
         }),
-        Format::Png | Format::Jpeg | Format::Tiff => true,
+        _ => true,
     };
     ensure!(
         complete,
@@ -104,23 +118,6 @@ fn check_complete(format: Format, bytes: &[u8]) -> Result<()> {
 
 /// The photo without its metadata, and its profile.
 fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Vec<u8>>)> {
-    if format == Format::Tiff
-        && let Some(rare) = tiff::Rare::open(bytes)?
-    {
-        let (width, height) = (rare.width, rare.height);
-        let (channels, depth) = rare.layout();
-        let total = u64::from(width) * u64::from(height) * channels as u64 * depth.bytes() as u64;
-        check_size(format, (width, height, channels), total, bytes, budget)?;
-        let mut samples = zeroed(total)?;
-        rare.read(&mut samples)?;
-        return Ok((
-            photo(format, (width, height), (channels, depth), samples),
-            None,
-        ));
-    }
-    if format == Format::Jpeg {
-        return Ok((jpeg_pixels(bytes, budget)?, None));
-    }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(budget);
     let reader = Cursor::new(bytes);
@@ -143,7 +140,11 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
             );
             Box::new(decoder)
         }
-        Format::Tiff | Format::Jpeg => Box::new(TiffDecoder::new(reader)?),
+        Format::Jpeg => return Ok((jpeg_pixels(bytes, budget)?, None)),
+        Format::Tiff => return Ok((tiff::decode(bytes, budget)?, None)),
+        Format::JpegXl => return other::jpeg_xl(bytes, budget),
+        Format::Gif => return Ok((other::gif(bytes, budget)?, None)),
+        Format::Bmp => Box::new(BmpDecoder::new(reader)?),
     };
     let (width, height) = decoder.dimensions();
     ensure!(
@@ -166,9 +167,7 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
     decoder.set_limits(limits)?;
     let icc = match format {
         Format::WebP => webp_chunks(bytes).and_then(|mut file| file.icc_profile().ok()),
-        // Its decoder drops what is long for the image's size.
-        Format::Tiff => None,
-        Format::Png | Format::Jpeg => decoder.icc_profile().ok(),
+        _ => decoder.icc_profile().ok(),
     };
     let mut samples = zeroed(total)?;
     decoder.read_image_boxed(&mut samples)?;
@@ -204,7 +203,7 @@ fn jpeg_pixels(bytes: &[u8], budget: u64) -> Result<Photo> {
     Ok(photo)
 }
 
-fn zeroed(bytes: u64) -> Result<Vec<u8>> {
+pub(super) fn zeroed(bytes: u64) -> Result<Vec<u8>> {
     let bytes = usize::try_from(bytes)?;
     let mut samples = Vec::new();
     samples
@@ -214,7 +213,7 @@ fn zeroed(bytes: u64) -> Result<Vec<u8>> {
     Ok(samples)
 }
 
-fn photo(
+pub(super) fn photo(
     format: Format,
     (width, height): (u32, u32),
     (channels, depth): (usize, Depth),
@@ -233,23 +232,37 @@ fn photo(
 }
 
 /// Refuses what the header claims before any of it is allocated.
-fn check_size(
+pub(super) fn check_size(
     format: Format,
     (width, height, channels): (u32, u32, usize),
     decoded: u64,
     file: &[u8],
     budget: u64,
 ) -> Result<()> {
-    let (width, height, bytes) = (u64::from(width), u64::from(height), file.len() as u64);
-    let pixels = width * height;
+    let beside = cost::of_decoding(format, file, channels, decoded);
+    let size = (width.into(), height.into());
+    check_held(size, decoded, beside, file, budget)
+}
+
+/// As [`check_size`], for a decoder that takes `beside` bytes beside what it has `decoded`.
+pub(super) fn check_held(
+    (width, height): (u64, u64),
+    decoded: u64,
+    beside: u64,
+    file: &[u8],
+    budget: u64,
+) -> Result<()> {
+    let bytes = file.len() as u64;
+    let pixels = width.saturating_mul(height);
     ensure!(
         pixels < LARGE || pixels / bytes.max(1) < MAX_PIXELS_PER_BYTE,
         "claims {width} x {height} pixels in {}: damaged or made to exhaust memory; take another file",
         show_size(bytes)
     );
     // First what the decoder needs beside the photo, then the photo's restored copy.
-    let beside = cost::of_decoding(format, file, channels, decoded).max(decoded);
-    let held = decoded.saturating_add(beside).saturating_add(bytes);
+    let held = decoded
+        .saturating_add(beside.max(decoded))
+        .saturating_add(bytes);
     cost::check(width, height, held, budget)
 }
 
@@ -295,11 +308,20 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
         Some(Decoding(_) | IoError(_)) => DAMAGED,
         Some(Limits(_)) => "larger than the memory allowed; give a larger --memory",
         Some(Unsupported(_)) => UNSUPPORTED,
-        _ => match error.downcast_ref::<::tiff::TiffError>() {
-            Some(::tiff::TiffError::UnsupportedError(_)) => UNSUPPORTED,
-            Some(_) => DAMAGED,
-            None => return error,
-        },
+        _ => return error,
     };
     anyhow::anyhow!("{advice} ({error})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decoders_panic_is_not_called_damage() {
+        let error = guarded::<()>(Format::Tiff, || panic!("index out of bounds"));
+        let error = error.expect_err("an error").to_string();
+        assert!(error.contains("this kind of TIFF file"), "{error}");
+        assert!(!error.contains("damaged"), "{error}");
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::io::{Seek, Write};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use image_webp::{ColorType as WebPColor, WebPEncoder};
 
 use super::exif::Directory;
 use super::metadata::Resolution;
-use super::{Depth, Format, Metadata, Photo, jpeg, png, tiff};
+use super::{Depth, Format, Metadata, Photo, jpeg, other, png, tiff};
 
 impl Photo {
     /// Writes the photo as `format`: PNG and TIFF keep everything, WebP (lossless) and JPEG
@@ -21,6 +21,11 @@ impl Photo {
             Format::Jpeg => jpeg::write(self, out),
             Format::WebP => self.write_webp(out),
             Format::Tiff => tiff::write(self, out),
+            Format::Bmp => other::write_bmp(self, out),
+            Format::JpegXl | Format::Gif => bail!(
+                "{} is read, not written: write a PNG with -o NAME.png",
+                format.name()
+            ),
         }
     }
 
@@ -29,6 +34,11 @@ impl Photo {
         match (self.depth, format) {
             (Depth::Sixteen, Format::Jpeg) => Some("16 bits a sample become 8: JPEG holds no more"),
             (Depth::Sixteen, Format::WebP) => Some("16 bits a sample become 8: WebP holds no more"),
+            (Depth::Float, Format::Png) => Some("32 bits a sample become 16: PNG holds no more"),
+            (Depth::Sixteen, Format::Bmp) => Some("16 bits a sample become 8: BMP holds no more"),
+            (Depth::Float, Format::Bmp) => Some("32 bits a sample become 8: BMP holds no more"),
+            (Depth::Float, Format::Jpeg) => Some("32 bits a sample become 8: JPEG holds no more"),
+            (Depth::Float, Format::WebP) => Some("32 bits a sample become 8: WebP holds no more"),
             _ => None,
         }
     }
@@ -37,7 +47,7 @@ impl Photo {
     pub(crate) fn samples8(&self) -> std::borrow::Cow<'_, [u8]> {
         match self.depth {
             Depth::Eight => (&self.samples).into(),
-            Depth::Sixteen => self
+            Depth::Sixteen | Depth::Float => self
                 .samples16()
                 .map(|sample| ((u32::from(sample) * 255 + 32767) / 65535) as u8)
                 .collect::<Vec<u8>>()
@@ -45,11 +55,12 @@ impl Photo {
         }
     }
 
-    /// The samples of a 16-bit photo.
+    /// The samples of a photo of more than 8 bits in 16.
     pub(crate) fn samples16(&self) -> impl Iterator<Item = u16> + '_ {
+        let scale = 65535.0 / self.depth.white();
         self.samples
-            .chunks_exact(2)
-            .map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
+            .chunks_exact(self.depth.bytes())
+            .map(move |sample| (self.depth.get(sample) * scale + 0.5) as u16)
     }
 
     fn write_webp(&self, out: &mut impl Write) -> Result<()> {

@@ -1,5 +1,7 @@
 //! TIFF directories as data: what EXIF is made of, and what a TIFF file keeps beside its pixels.
 
+use std::collections::HashSet;
+
 /// Directories that a tag of another one points to: EXIF, GPS, interoperability.
 const CHILDREN: [u16; 3] = [0x8769, 0x8825, 0xA005];
 
@@ -14,6 +16,9 @@ pub const IPTC: u16 = 33723;
 
 /// Values larger than this in sum are no metadata of a photo.
 const MAX_BYTES: usize = 16 << 20;
+
+/// No file of photos has more pages.
+const MAX_PAGES: usize = 10_000;
 
 /// One directory: plain entries, and directories below it by the tag that points there.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,21 +47,39 @@ impl Directory {
     /// Reads the first directory of a TIFF structure (EXIF, or a TIFF or BigTIFF file); `None` when
     /// there is none at all.
     pub fn parse(bytes: &[u8]) -> Option<Directory> {
-        let (big_endian, wide) = match bytes.get(..4)? {
-            b"II*\0" => (false, false),
-            b"MM\0*" => (true, false),
-            b"II+\0" => (false, true),
-            b"MM\0+" => (true, true),
-            _ => return None,
+        let mut reader = Reader::new(bytes)?;
+        reader.directory(reader.first()?, 0)
+    }
+
+    /// Reads the directory at an offset: one that another directory points to.
+    pub fn parse_at(bytes: &[u8], at: usize) -> Option<Directory> {
+        Reader::new(bytes)?.directory(at, 0)
+    }
+
+    /// Reads the directories that follow each other from the first on: the pages of a TIFF file.
+    pub fn chain(bytes: &[u8]) -> Vec<Directory> {
+        let mut directories = Vec::new();
+        let mut seen = HashSet::new();
+        let Some(mut reader) = Reader::new(bytes) else {
+            return directories;
         };
-        let mut reader = Reader {
-            bytes,
-            big_endian,
-            wide,
-            left: MAX_BYTES,
-        };
-        let first = reader.offset(if wide { 8 } else { 4 })?;
-        reader.directory(first, 0)
+        // No page is lost to what another one holds, and all of them hold no more than the file.
+        let mut left = bytes.len();
+        let mut next = reader.first();
+        while let Some(at) = next
+            && seen.insert(at)
+            && directories.len() < MAX_PAGES
+        {
+            let page = MAX_BYTES.min(left);
+            reader.left = page;
+            let Some(directory) = reader.directory(at, 0) else {
+                break;
+            };
+            left -= page - reader.left;
+            directories.push(directory);
+            next = reader.next(at).filter(|at| *at != 0);
+        }
+        directories
     }
 
     /// The entry called `tag`.
@@ -73,12 +96,13 @@ impl Directory {
     /// Writes a little-endian TIFF structure that holds this directory.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = b"II*\0\x08\0\0\0".to_vec();
-        self.append(&mut out);
+        self.append(&mut out, 0);
         out
     }
 
-    /// Appends the directory at the end of `out`, its values and children after it.
-    pub(super) fn append(&self, out: &mut Vec<u8>) {
+    /// Appends the directory at the end of `out`, its values and children after it. The start of
+    /// `out` will be at offset `base` of the file.
+    pub(crate) fn append(&self, out: &mut Vec<u8>, base: u32) {
         enum Value<'a> {
             Plain(&'a Entry),
             Child(&'a Directory),
@@ -115,11 +139,11 @@ impl Directory {
                     out[at + 8..at + 8 + entry.value.len()].copy_from_slice(&entry.value);
                 }
                 other => {
-                    let offset = out.len() as u32;
+                    let offset = base + out.len() as u32;
                     out[at + 8..at + 12].copy_from_slice(&offset.to_le_bytes());
                     match other {
                         Value::Plain(entry) => out.extend_from_slice(&entry.value),
-                        Value::Child(child) => child.append(out),
+                        Value::Child(child) => child.append(out, base),
                     }
                     if out.len() % 2 == 1 {
                         out.push(0);
@@ -138,6 +162,32 @@ impl Entry {
             (4, &[a, b, c, d, ..]) => Some(u32::from_le_bytes([a, b, c, d])),
             _ => None,
         }
+    }
+
+    /// All elements as whole numbers, when they are ones of up to 32 bits.
+    pub fn numbers(&self) -> Option<Vec<u32>> {
+        let width = match self.kind {
+            1 | 7 => 1,
+            3 => 2,
+            4 | 13 => 4,
+            _ => return None,
+        };
+        let number = |element: &[u8]| {
+            element
+                .iter()
+                .rev()
+                .fold(0, |number, byte| (number << 8) | u32::from(*byte))
+        };
+        Some(self.value.chunks_exact(width).map(number).collect())
+    }
+
+    /// All elements as the quotients of fractions.
+    pub fn fractions(&self) -> Option<Vec<f32>> {
+        let number = |bytes: [u8; 4]| f64::from(u32::from_le_bytes(bytes));
+        let quotient = |&[a, b, c, d, e, f, g, h]: &[u8; 8]| {
+            (number([a, b, c, d]) / number([e, f, g, h]).max(1.0)) as f32
+        };
+        (self.kind == 5).then(|| self.value.as_chunks().0.iter().map(quotient).collect())
     }
 
     /// The first element as a fraction.
@@ -183,7 +233,38 @@ struct Reader<'a> {
     left: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (big_endian, wide) = match bytes.get(..4)? {
+            b"II*\0" => (false, false),
+            b"MM\0*" => (true, false),
+            b"II+\0" => (false, true),
+            b"MM\0+" => (true, true),
+            _ => return None,
+        };
+        Some(Reader {
+            bytes,
+            big_endian,
+            wide,
+            left: MAX_BYTES,
+        })
+    }
+
+    /// Where the first directory is.
+    fn first(&self) -> Option<usize> {
+        self.offset(if self.wide { 8 } else { 4 })
+    }
+
+    /// Where the directory is that follows the one at `at`; 0 says that there is none.
+    fn next(&self, at: usize) -> Option<usize> {
+        let after = if self.wide {
+            self.offset(at)?.checked_mul(20)?.checked_add(8)?
+        } else {
+            usize::from(self.u16(at)?) * 12 + 2
+        };
+        self.offset(at.checked_add(after)?)
+    }
+
     /// A number of `N` bytes.
     fn number<const N: usize>(&self, at: usize) -> Option<u64> {
         let raw: [u8; N] = self.bytes.get(at..at.checked_add(N)?)?.try_into().ok()?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// A format that is read and written.
+/// A format that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Portable Network Graphics.
@@ -11,8 +11,14 @@ pub enum Format {
     Jpeg,
     /// WebP; written without loss.
     WebP,
-    /// TIFF, the first page of it.
+    /// TIFF, one page of it.
     Tiff,
+    /// JPEG XL; not written.
+    JpegXl,
+    /// GIF, the first picture of it; not written.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
 }
 
 impl Format {
@@ -37,6 +43,10 @@ impl Format {
                 ..,
             ] => Some(Format::WebP),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
+            [0xFF, 0x0A, ..] => Some(Format::JpegXl),
+            _ if bytes.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n") => Some(Format::JpegXl),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Format::Gif),
+            [b'B', b'M', ..] => Some(Format::Bmp),
             _ => None,
         }
     }
@@ -53,7 +63,28 @@ impl Format {
             "jpg" | "jpeg" | "jpe" | "jfif" => Some(Format::Jpeg),
             "webp" => Some(Format::WebP),
             "tif" | "tiff" => Some(Format::Tiff),
+            "jxl" => Some(Format::JpegXl),
+            "gif" => Some(Format::Gif),
+            "bmp" | "dib" => Some(Format::Bmp),
             _ => None,
+        }
+    }
+
+    /// The format that a path's extension asks for; `None` where it stands for none that is written.
+    pub fn of_output(path: &Path) -> Option<Format> {
+        Format::of_path(path).filter(|format| format.written() == *format)
+    }
+
+    /// The usual extension.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Png => "png",
+            Format::Jpeg => "jpg",
+            Format::WebP => "webp",
+            Format::Tiff => "tif",
+            Format::JpegXl => "jxl",
+            Format::Gif => "gif",
+            Format::Bmp => "bmp",
         }
     }
 
@@ -64,16 +95,17 @@ impl Format {
             Format::Jpeg => "JPEG",
             Format::WebP => "WebP",
             Format::Tiff => "TIFF",
+            Format::JpegXl => "JPEG XL",
+            Format::Gif => "GIF",
+            Format::Bmp => "BMP",
         }
     }
 
-    /// The usual extension.
-    pub fn extension(self) -> &'static str {
+    /// The format of results where none is asked for: the same if it is written, PNG if not.
+    pub fn written(self) -> Format {
         match self {
-            Format::Png => "png",
-            Format::Jpeg => "jpg",
-            Format::WebP => "webp",
-            Format::Tiff => "tif",
+            Format::JpegXl | Format::Gif => Format::Png,
+            same => same,
         }
     }
 }

@@ -27,8 +27,25 @@ pub struct Metadata {
     pub jpeg_segments: Vec<(u8, Vec<u8>)>,
     /// What the file has and no result will have, in words for the user.
     pub dropped: Vec<String>,
-    /// TIFF's word for its alpha: 1 premultiplied, 2 not.
-    pub tiff_alpha: Option<u16>,
+    /// TIFF's channels beside colours.
+    pub tiff_extra: TiffExtra,
+}
+
+/// What a TIFF has beside colours: masks, spot colours, and a word on its alpha.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TiffExtra {
+    /// What the channels after the colours mean, in the file's order: 0 nothing said, 1 alpha that
+    /// colours are multiplied by, 2 alpha that they are not.
+    pub kinds: Vec<u16>,
+    /// The samples of those that are not the photo's alpha, interleaved, of the photo's depth.
+    pub samples: Vec<u8>,
+}
+
+impl TiffExtra {
+    /// Where among the channels alpha is.
+    pub fn alpha(&self) -> Option<usize> {
+        self.kinds.iter().position(|kind| matches!(kind, 1 | 2))
+    }
 }
 
 /// Resolution of an image: pixels per `unit`, as fractions.
@@ -128,7 +145,7 @@ pub fn icc_fits(icc: &[u8], channels: usize) -> bool {
     match icc.get(16..20) {
         Some(b"GRAY") => channels < 3,
         Some(b"RGB ") => channels >= 3,
-        Some(b"CMYK") => false,
+        Some(b"CMYK" | b"Lab ") => false,
         _ => true,
     }
 }

@@ -33,12 +33,7 @@ impl Source for Photo {
                     } else {
                         channel * bytes
                     };
-                    *to = match self.depth {
-                        Depth::Eight => f32::from(from[at]) / 255.0,
-                        Depth::Sixteen => {
-                            f32::from(u16::from_ne_bytes([from[at], from[at + 1]])) / 65535.0
-                        }
-                    };
+                    *to = self.depth.get(&from[at..at + bytes]) / self.depth.white();
                 }
             }
         }
@@ -106,9 +101,5 @@ impl Sink for Restored {
 }
 
 fn put(depth: Depth, to: &mut [u8], value: f32) {
-    let value = value.clamp(0.0, 1.0);
-    match depth {
-        Depth::Eight => to[0] = (value * 255.0 + 0.5) as u8,
-        Depth::Sixteen => to.copy_from_slice(&((value * 65535.0 + 0.5) as u16).to_ne_bytes()),
-    }
+    depth.set(value.clamp(0.0, 1.0) * depth.white(), to);
 }

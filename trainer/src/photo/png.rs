@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 
 use super::metadata::{Resolution, Unit};
-use super::{Depth, Format, Metadata, Photo};
+use super::{Depth, Metadata, Photo};
 
 /// Chunks that stay true of restored pixels, whatever the colour type becomes.
 const KEPT: [&[u8; 4]; 10] = [
@@ -30,8 +30,9 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
             _ if OWN.contains(&&kind) => {}
             // A small fourth letter says that a chunk stays true whatever becomes of the picture.
             _ if KEPT.contains(&&kind) || kind[3].is_ascii_lowercase() => {
-                if kind == *b"iTXt" {
-                    metadata.xmp = metadata.xmp.or_else(|| xmp_text(data));
+                if let (b"iTXt", None, Some(xmp)) = (&kind, &metadata.xmp, xmp_text(data)) {
+                    metadata.xmp = Some(xmp);
+                    continue;
                 }
                 metadata.png_chunks.push((kind, data.to_vec()));
             }
@@ -67,7 +68,7 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     };
     info.bit_depth = match photo.depth {
         Depth::Eight => png::BitDepth::Eight,
-        Depth::Sixteen => png::BitDepth::Sixteen,
+        Depth::Sixteen | Depth::Float => png::BitDepth::Sixteen,
     };
     let metadata = &photo.metadata;
     info.icc_profile = metadata.icc.as_deref().map(Into::into);
@@ -82,7 +83,7 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     });
 
     let mut encoder = png::Encoder::with_info(out, info)?;
-    if let (Some(xmp), true) = (&metadata.xmp, photo.format != Format::Png) {
+    if let Some(xmp) = &metadata.xmp {
         encoder.add_itxt_chunk(XMP.into(), String::from_utf8_lossy(xmp).into_owned())?;
     }
     let mut writer = encoder.write_header()?;
@@ -95,13 +96,13 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     let mut stream = writer.stream_writer()?;
     match photo.depth {
         Depth::Eight => stream.write_all(&photo.samples)?,
-        Depth::Sixteen => {
+        Depth::Sixteen | Depth::Float => {
+            let mut samples = photo.samples16();
             let mut row = Vec::new();
-            for samples in photo.samples.chunks(photo.width * photo.channels * 2) {
+            for _ in 0..photo.height {
                 row.clear();
-                for pair in samples.chunks_exact(2) {
-                    row.extend(u16::from_ne_bytes([pair[0], pair[1]]).to_be_bytes());
-                }
+                let one = samples.by_ref().take(photo.width * photo.channels);
+                row.extend(one.flat_map(u16::to_be_bytes));
                 stream.write_all(&row)?;
             }
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
+use super::Photo;
 use super::jpeg::{self, Frame};
-use super::{Depth, Photo};
 
 const COMPRESSION: u16 = 0x0103;
 const STRIP: u16 = 0x0111;
@@ -105,13 +105,8 @@ impl Photo {
                 for (channel, sum) in sums.iter_mut().enumerate() {
                     let channel = if self.channels < 3 { 0 } else { channel };
                     let at = pixel + channel * bytes;
-                    *sum += match self.depth {
-                        Depth::Eight => u32::from(self.samples[at]),
-                        Depth::Sixteen => {
-                            u32::from(u16::from_ne_bytes([self.samples[at], self.samples[at + 1]]))
-                                / 257
-                        }
-                    };
+                    let level = self.depth.get(&self.samples[at..at + bytes]);
+                    *sum += (level * 255.0 / self.depth.white()) as u32;
                 }
                 count += 1;
             }
@@ -259,7 +254,7 @@ impl Thumbnail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Format, Metadata};
+    use super::super::{Depth, Format, Metadata};
     use super::*;
 
     /// A gradient; with a thumbnail of `small` bytes behind one value, then `behind`.

@@ -1,211 +1,237 @@
-//! TIFF: tags in, a file out.
+//! TIFF: a page's pixels and tags in, a file out.
+//!
+//! It is read by code of our own, on decoders of the compressions alone: what the layouts of TIFF
+//! can be combined to is more than libraries read right.
 
-mod rare;
+mod alpha;
+mod blocks;
+mod colour;
+mod compression;
+mod fax;
+mod layout;
+mod pages;
+mod photoshop;
+mod predictor;
+mod tags;
+mod write;
 
-pub use rare::Rare;
+pub use alpha::divide_by_alpha;
+pub use write::write;
 
-use std::io::{Cursor, Seek, Write};
+use anyhow::{Result, ensure};
 
-use anyhow::Result;
-use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
-use tiff::encoder::compression::DeflateLevel;
-use tiff::encoder::{Compression, Predictor, TiffEncoder, TiffKindStandard, TiffValue};
-use tiff::tags::{ExtraSamples, Tag, Type};
-
-use super::exif::{Directory, swap_bytes};
-use super::metadata::Resolution;
+use self::colour::Plan;
+use self::layout::{Colour, Layout};
+use self::pages::Pages;
+use self::tags::*;
+use super::decode::check_held;
+use super::exif::Directory;
+use super::metadata::{Resolution, TiffExtra};
 use super::{Depth, Format, Metadata, Photo};
 
-const BITS: u16 = 258;
-const COMPRESSION: u16 = 259;
-const PHOTOMETRIC: u16 = 262;
-const SAMPLES: u16 = 277;
-const PLANES: u16 = 284;
-const EXTRA_SAMPLES: u16 = 338;
-const XMP: u16 = 700;
-const ICC: u16 = 34675;
-/// Photoshop's layers: the picture as it was, in parts.
-const LAYERS: u16 = 37724;
+/// Reads the photo of a file: of several pages, the first that is no thumbnail.
+///
+/// # Errors
+/// One line that says what is wrong and what to do.
+pub fn decode(bytes: &[u8], budget: u64) -> Result<Photo> {
+    let pages = Pages::of(bytes)?;
+    let layout = Layout::of(&pages.photo, bytes.starts_with(b"MM"), bytes.len())?;
+    let plan = Plan::new(&layout);
+    let (samples, extra) = plan.bytes();
+    let size = (layout.width as u64, layout.height as u64);
+    let beside = blocks::page_bytes(&layout)
+        .zip(blocks::block_bytes(&layout))
+        .and_then(|(page, block)| u64::try_from(page.checked_add(block)?).ok())
+        .unwrap_or(u64::MAX);
+    check_held(size, samples + extra, beside, bytes, budget)?;
 
-/// Tags that say how pixels are stored, or hold other ones: those of the new file are its own.
-fn is_structure(tag: u16) -> bool {
-    matches!(
-        tag,
-        254..=259 | 262..=266 | 273 | 277..=281 | 284 | 288..=293 | 301 | 317..=325 | 330
-            | 332..=347 | 400..=405 | 512..=521 | 529..=532 | 559 | XMP | ICC | LAYERS
-    )
+    let page = blocks::read(&layout, bytes)?;
+    let converted = plan.convert(page);
+    let mut photo = Photo {
+        width: layout.width,
+        height: layout.height,
+        channels: plan.channels,
+        depth: plan.depth,
+        samples: converted.samples,
+        format: Format::Tiff,
+        metadata: Metadata::default(),
+        notes: vec![],
+    };
+    photo.metadata = metadata(&pages);
+    photo.metadata.tiff_extra = TiffExtra {
+        kinds: layout.extra.clone(),
+        samples: converted.extra,
+    };
+    photo.notes = notes(&pages, &layout);
+    drop_colour_tags(&mut photo, &layout);
+    note_clipping(&mut photo, converted.clipped)?;
+    Ok(photo)
 }
 
-/// Reads resolution, profile, XMP and the tags that EXIF and TIFF share.
-pub fn read_metadata(bytes: &[u8]) -> Metadata {
-    let mut metadata = Metadata::default();
-    let Some(mut directory) = Directory::parse(bytes) else {
-        return metadata;
+/// Resolution, profile, XMP and the tags that EXIF and TIFF share.
+fn metadata(pages: &Pages) -> Metadata {
+    let mut tags = pages.photo.clone();
+    // A thumbnail in front has the metadata of both.
+    if let Some(first) = &pages.first {
+        let missing = |tag| tags.get(tag).is_none() && !is_reserved(tag);
+        let entries: Vec<_> = first
+            .entries
+            .iter()
+            .filter(|entry| missing(entry.tag))
+            .cloned()
+            .collect();
+        tags.entries.extend(entries);
+        for (tag, child) in &first.children {
+            if tags.children.iter().all(|(known, _)| known != tag) {
+                tags.children.push((*tag, child.clone()));
+            }
+        }
+    }
+    let mut metadata = Metadata {
+        resolution: Resolution::of_tags(&tags),
+        icc: tags.get(ICC).map(|entry| entry.value.clone()),
+        xmp: tags.get(XMP).map(|entry| entry.value.clone()),
+        ..Metadata::default()
     };
-    metadata.resolution = Resolution::of_tags(&directory);
-    metadata.tiff_alpha = directory
-        .get(EXTRA_SAMPLES)
-        .and_then(|entry| entry.number())
-        .and_then(|kind| u16::try_from(kind).ok());
-    metadata.icc = directory.get(ICC).map(|entry| entry.value.clone());
-    metadata.xmp = directory.get(XMP).map(|entry| entry.value.clone());
-    directory.entries.retain(|entry| !is_structure(entry.tag));
-    if !(directory.entries.is_empty() && directory.children.is_empty()) {
-        metadata.exif = Some(directory.to_bytes());
+    tags.entries
+        .retain(|entry| !is_structure(entry.tag) || COLOUR_TAGS.contains(&entry.tag));
+    for entry in &mut tags.entries {
+        if entry.tag == RESOURCES {
+            entry.value = photoshop::without_thumbnails(&entry.value);
+        }
+    }
+    if !(tags.entries.is_empty() && tags.children.is_empty()) {
+        metadata.exif = Some(tags.to_bytes());
     }
     metadata
 }
 
+/// Whether a page says a thing of its own pixels only.
+fn is_reserved(tag: u16) -> bool {
+    is_structure(tag) && !matches!(tag, XMP | ICC | WHITE_POINT | PRIMARIES)
+}
+
 /// What the user should know: what the file has and the photo has not.
-pub fn notes(bytes: &[u8]) -> Vec<String> {
-    let directory = Directory::parse(bytes).unwrap_or_default();
-    let has = |tag| directory.get(tag).is_some() || directory.lost.contains(&tag);
-    let more_pages =
-        tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images());
+fn notes(pages: &Pages, layout: &Layout) -> Vec<String> {
+    let page = &pages.photo;
+    let has = |tag| page.get(tag).is_some() || page.lost.contains(&tag);
     let lost = |&tag: &u16| !is_structure(tag) || tag == XMP;
-    [
-        (is_cmyk(&directory), "CMYK, converted to RGB"),
-        (more_pages, "has several pages; only the first is restored"),
+    let bits = layout.sample.bits;
+    let mut notes: Vec<String> = [
+        (layout.colour == Colour::Cmyk, "CMYK, converted to RGB"),
+        (
+            matches!(layout.colour, Colour::Lab { .. }),
+            "CIELab, converted to sRGB",
+        ),
+        (
+            pages.first.is_some(),
+            "its first page is a thumbnail; the full-size picture is restored, without it",
+        ),
+        (
+            pages.mask,
+            "has a transparency mask in a page of its own, which is left out",
+        ),
         (
             has(LAYERS),
             "has layers; only the picture that they make is restored",
         ),
         (
-            directory.lost.contains(&ICC),
+            page.lost.contains(&ICC),
             "its colour profile is damaged or too large, and is left out",
         ),
         (
-            directory.lost.iter().any(lost),
+            page.lost.iter().any(lost),
             "some of its metadata is damaged, too large or of an unknown type, and is left out",
         ),
     ]
     .into_iter()
     .filter(|(holds, _)| *holds)
     .map(|(_, note)| note.into())
-    .collect()
+    .collect();
+    if pages.left_out > 0 {
+        notes.push(format!(
+            "has several pages; one is restored, {} left out",
+            pages.left_out
+        ));
+    }
+    if bits == 64 || bits == 16 && layout.sample.float {
+        notes.push(format!("{bits}-bit floating-point samples become 32-bit"));
+    } else if bits == 32 && !layout.sample.float {
+        notes.push("32 bits a sample become 16".into());
+    }
+    notes
 }
 
-/// Whether the decoder takes four samples a pixel for three of the photo.
-pub fn is_cmyk(directory: &Directory) -> bool {
-    directory.get(PHOTOMETRIC).and_then(|entry| entry.number()) == Some(5)
-}
-
-/// Writes an 8- or 16-bit TIFF, deflated without loss.
-///
-/// # Errors
-/// More than 4 GiB, and the writer's.
-pub fn write(photo: &Photo, out: &mut (impl Write + Seek)) -> Result<()> {
-    // Only the types that know their alpha predict across whole pixels.
-    let predictor = if photo.channels == 2 {
-        Predictor::None
-    } else {
-        Predictor::Horizontal
-    };
-    let mut encoder = TiffEncoder::new(out)?
-        .with_compression(Compression::Deflate(DeflateLevel::Fast))
-        .with_predictor(predictor);
-    match photo.depth {
-        Depth::Eight => match photo.channels {
-            1 | 2 => write_as::<Gray8, _>(&mut encoder, photo, &photo.samples),
-            3 => write_as::<RGB8, _>(&mut encoder, photo, &photo.samples),
-            _ => write_as::<RGBA8, _>(&mut encoder, photo, &photo.samples),
-        },
-        Depth::Sixteen => {
-            let samples: Vec<u16> = photo.samples16().collect();
-            match photo.channels {
-                1 | 2 => write_as::<Gray16, _>(&mut encoder, photo, &samples),
-                3 => write_as::<RGB16, _>(&mut encoder, photo, &samples),
-                _ => write_as::<RGBA16, _>(&mut encoder, photo, &samples),
-            }
+/// Leaves out tags about the meaning of samples that are not the photo's any more.
+fn drop_colour_tags(photo: &mut Photo, layout: &Layout) {
+    let converted = !matches!(
+        layout.colour,
+        Colour::Grey { inverted: false } | Colour::Rgb
+    );
+    let rescaled = layout.sample.bits != 8 * photo.depth.bytes();
+    let exif = photo.metadata.exif.as_deref().and_then(Directory::parse);
+    let Some(mut tags) = exif else { return };
+    let before = tags.entries.len();
+    tags.entries.retain(|entry| match entry.tag {
+        WHITE_POINT | PRIMARIES => !matches!(layout.colour, Colour::Lab { .. } | Colour::Cmyk),
+        TRANSFER | REFERENCE_LEVELS => !converted && !rescaled,
+        _ => true,
+    });
+    // Levels of black and white belong to YCbCr, and were heeded.
+    let heeded = matches!(layout.colour, Colour::YCbCr { .. });
+    if tags.entries.len() != before {
+        if !heeded {
+            photo.notes.push(
+                "tags about the colours of its samples do not hold for the result, and are left out"
+                    .into(),
+            );
         }
+        photo.metadata.exif = Some(tags.to_bytes());
     }
 }
 
-fn write_as<C: ColorType, W: Write + Seek>(
-    encoder: &mut TiffEncoder<W, TiffKindStandard>,
-    photo: &Photo,
-    samples: &[C::Inner],
-) -> Result<()>
-where
-    [C::Inner]: TiffValue,
-{
-    let metadata = &photo.metadata;
-    let mut tags = metadata
-        .exif
-        .as_deref()
-        .and_then(Directory::parse)
-        .unwrap_or_default();
-    if photo.format != Format::Tiff {
-        tags.entries.retain(|entry| !is_structure(entry.tag));
+/// Says how much of a floating-point photo is outside black and white.
+fn note_clipping(photo: &mut Photo, clipped: usize) -> Result<()> {
+    let colours = photo.channels - usize::from(photo.has_alpha());
+    let all = photo.width * photo.height * colours;
+    ensure!(
+        photo.depth != Depth::Float || clipped <= all / 2,
+        "most of its floating-point values are not between 0 (black) and 1 (white): \
+         scale them to that range first"
+    );
+    if clipped > 0 {
+        let percent = 100.0 * clipped as f64 / all as f64;
+        photo.notes.push(format!(
+            "{percent:.2} % of its floating-point values are not between 0 (black) and 1 (white), \
+             and are clipped"
+        ));
     }
-    if let Some(resolution) = &metadata.resolution {
-        resolution.put(&mut tags);
-    }
-    let mut children = Vec::new();
-    for (tag, child) in &tags.children {
-        children.push((*tag, write_child(encoder, child)?));
-    }
-
-    let mut image = encoder.new_image::<C>(photo.width as u32, photo.height as u32)?;
-    let alpha = metadata
-        .tiff_alpha
-        .and_then(ExtraSamples::from_u16)
-        .unwrap_or(ExtraSamples::UnassociatedAlpha);
-    match photo.channels {
-        2 => image.extra_samples(&[alpha])?,
-        4 => image
-            .encoder()
-            .write_tag(Tag::ExtraSamples, &[alpha.to_u16()][..])?,
-        _ => {}
-    }
-    let directory = image.encoder();
-    write_entries(directory, &tags)?;
-    for (tag, offset) in children {
-        directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
-    }
-    if let Some(icc) = &metadata.icc {
-        directory.write_tag(Tag::IccProfile, icc.as_slice())?;
-    }
-    if let Some(xmp) = &metadata.xmp {
-        directory.write_tag(Tag::from_u16_exhaustive(XMP), xmp.as_slice())?;
-    }
-    image.write_data(samples)?;
     Ok(())
 }
 
-/// Writes a directory that a tag will point to; returns where it is.
-fn write_child<W: Write + Seek>(
-    encoder: &mut TiffEncoder<W, TiffKindStandard>,
-    child: &Directory,
-) -> Result<u32> {
-    let mut below = Vec::new();
-    for (tag, grandchild) in &child.children {
-        below.push((*tag, write_child(encoder, grandchild)?));
+/// What another format than TIFF has no place for, in words for the user.
+pub fn losses(photo: &Photo) -> Vec<String> {
+    let extra = &photo.metadata.tiff_extra;
+    let others = extra.kinds.len() - usize::from(extra.alpha().is_some());
+    let exif = photo.metadata.exif.as_deref().and_then(Directory::parse);
+    let colour_tags = exif.is_some_and(|tags| {
+        [TRANSFER, WHITE_POINT, PRIMARIES]
+            .iter()
+            .any(|tag| tags.get(*tag).is_some())
+    });
+    let mut notes = Vec::new();
+    if others > 0 {
+        notes.push(format!(
+            "{others} extra channel{} (a mask or spot colour), which only TIFF holds: left out",
+            if others == 1 { "" } else { "s" }
+        ));
     }
-    let mut directory = encoder.extra_directory()?;
-    write_entries(&mut directory, child)?;
-    for (tag, offset) in below {
-        directory.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
+    if photo.format == Format::Tiff && colour_tags && photo.metadata.icc.is_none() {
+        notes.push(
+            "TIFF's tags about its colours (white point, primaries) mean nothing to most programs \
+             in another format; convert it to a profile first"
+                .into(),
+        );
     }
-    Ok(directory.finish_with_offsets()?.offset)
-}
-
-fn write_entries<W: Write + Seek>(
-    directory: &mut tiff::encoder::DirectoryEncoder<'_, W, TiffKindStandard>,
-    tags: &Directory,
-) -> Result<()> {
-    for entry in &tags.entries {
-        let Some(kind) = Type::from_u16(entry.kind) else {
-            continue;
-        };
-        let mut value = entry.value.clone();
-        if cfg!(target_endian = "big") {
-            swap_bytes(entry.kind, &mut value);
-        }
-        let written = directory.write_entry_bytes(kind, &value)?;
-        let mut one = tiff::Directory::empty();
-        one.extend([(Tag::from_u16_exhaustive(entry.tag), written)]);
-        directory.extend_from(&one);
-    }
-    Ok(())
+    notes
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::photo::Format;
+use crate::photo::foreign::is_foreign;
 
 /// Stands between name and extension of a result beside its input.
 const MARK: &str = ".restored";
@@ -79,7 +80,7 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
             list(input, target.folder(), &mut files, &mut found);
             if files.is_empty() {
                 let line = format!(
-                    "{}: no PNG, JPEG, WebP or TIFF file in this folder",
+                    "{}: no PNG, JPEG, WebP, TIFF, JPEG XL, GIF or BMP file in this folder",
                     input.display()
                 );
                 found.failures.push(line);
@@ -203,17 +204,16 @@ impl<'a> Target<'a> {
             .as_os_str()
             .to_string_lossy()
             .ends_with(std::path::is_separator);
-        if path.is_dir() || slash || (Format::of_path(path).is_none() && path.extension().is_none())
-        {
+        if path.is_dir() || slash || path.extension().is_none() {
             return Ok(Target::Folder(path));
         }
-        if Format::of_path(path).is_none() && single {
+        if Format::of_output(path).is_none() && single {
             return Err(format!(
-                "{}: results can be .png, .jpg, .webp or .tif; end -o with one of these, or with / for a folder",
+                "{}: results can be .png, .jpg, .webp, .tif or .bmp; end -o with one of these, or with / for a folder",
                 path.display()
             ));
         }
-        match (single, Format::of_path(path)) {
+        match (single, Format::of_output(path)) {
             (true, _) => Ok(Target::File(path)),
             (false, None) => Ok(Target::Folder(path)),
             (false, Some(_)) => Err(format!(
@@ -261,7 +261,7 @@ impl<'a> Target<'a> {
                     .filter(|part| matches!(part, Component::Normal(_)))
                     .collect();
                 Output::File {
-                    path: folder.join(inside),
+                    path: written(folder.join(inside)),
                     convert: false,
                 }
             }
@@ -281,8 +281,19 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-/// `NAME.restored.EXT` for `NAME.EXT`.
+/// A path with the extension of what is written for an input of this name.
+fn written(path: PathBuf) -> PathBuf {
+    match Format::of_path(&path) {
+        Some(format) if format.written() != format => {
+            path.with_extension(format.written().extension())
+        }
+        _ => path,
+    }
+}
+
+/// `NAME.restored.EXT` for `NAME.EXT`, of the kind that is written for it.
 pub fn beside(file: &Path) -> PathBuf {
+    let file = &written(file.to_path_buf());
     let mut name = OsString::from(file.file_stem().unwrap_or_default());
     name.push(MARK);
     if let Some(extension) = file.extension() {
@@ -306,6 +317,15 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
+    let foreign = paths.iter().filter(|path| is_foreign(path)).count();
+    if foreign > 0 {
+        found.notes.push(format!(
+            "{}: {foreign} file{} of kinds that are not read (camera raw, HEIC and the like) left \
+             out; export them as PNG or TIFF first",
+            folder.display(),
+            if foreign == 1 { "" } else { "s" }
+        ));
+    }
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') {
@@ -416,6 +436,31 @@ mod tests {
         assert_eq!(
             outputs(&[Path::new("no/such.png")], Some(Path::new("new/"))),
             [Path::new("new/such.png")]
+        );
+    }
+
+    #[test]
+    fn what_is_not_written_becomes_png() {
+        assert_eq!(beside(Path::new("a/b.GIF")), Path::new("a/b.restored.png"));
+        assert_eq!(beside(Path::new("b.bmp")), Path::new("b.restored.bmp"));
+        assert_eq!(
+            outputs(&[Path::new("no/such.jxl")], Some(Path::new("new/"))),
+            [Path::new("new/such.png")]
+        );
+    }
+
+    #[test]
+    fn photos_of_other_kinds_in_a_folder_are_counted() {
+        let tree = tree();
+        for name in ["d.NEF", "e.heic"] {
+            fs::write(tree.path().join(name), b"x").expect("a file");
+        }
+        let jobs = jobs(&[tree.path().to_owned()], None).expect("a sensible command line");
+        assert_eq!(jobs.jobs.len(), 3);
+        assert!(
+            jobs.notes[0].contains("2 files of kinds"),
+            "{:?}",
+            jobs.notes
         );
     }
 

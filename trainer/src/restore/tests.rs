@@ -15,6 +15,7 @@ use crate::photo::{Depth, Metadata};
 
 mod colour;
 mod losses;
+mod others;
 mod tiff;
 
 struct Identity;

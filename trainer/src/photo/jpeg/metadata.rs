@@ -180,7 +180,10 @@ mod tests {
     use super::super::write_segment;
     use super::*;
 
-    fn file(segments: &[(u8, &[u8])], behind: &[u8]) -> Vec<u8> {
+    /// Segments: markers and contents.
+    type Parts<'a> = &'a [(u8, &'a [u8])];
+
+    fn file(segments: Parts<'_>, behind: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0xFF, 0xD8];
         for (marker, data) in segments {
             write_segment(&mut bytes, *marker, &[data]).expect("a short segment");
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_named_and_no_longer_announced() {
-        let cases: [(&[(u8, &[u8])], &[u8], &str); 5] = [
+        let cases: [(Parts<'_>, &[u8], &str); 5] = [
             (
                 &[(APP2, b"MPF\0MM\0*")],
                 b"\xFF\xD8 the preview",

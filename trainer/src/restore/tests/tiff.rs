@@ -7,6 +7,9 @@ use ::tiff::tags::Tag;
 use super::*;
 use crate::photo::exif::{Directory, Entry};
 
+mod kinds;
+mod stored;
+
 const EXIF: u16 = 0x8769;
 const LAYERS: u16 = 37724;
 
@@ -73,11 +76,9 @@ fn bigtiff_keeps_what_it_says() {
 
 #[test]
 fn layers_do_not_outlive_what_they_showed() {
-    let mut photo = photo(Format::Tiff, 3, Depth::Eight);
     let mut tags = sample();
     tags.set(LAYERS, 7, b"Adobe Photoshop Document Data Block".to_vec());
-    photo.metadata.exif = Some(tags.to_bytes());
-    let bytes = encoded(&photo);
+    let bytes = stored::Stored::plain(3, 2).with(tags);
     let written = Directory::parse(&bytes).expect("a directory");
     assert!(written.get(LAYERS).is_some(), "the test's file has none");
     let notes = decoded(&bytes).notes;
@@ -200,8 +201,12 @@ fn a_scanners_jpeg_is_read() {
 
 #[test]
 fn other_kinds_are_refused_by_name() {
-    // JPEG of the old kind, none at all, CIE Lab.
-    for (compression, photometric, name) in [(6, 6, "YCbCr"), (1, 6, "YCbCr"), (1, 8, "CIELab")] {
+    // JPEG of the old kind, JPEG 2000, LogLuv.
+    for (compression, photometric, name) in [
+        (6, 6, "YCbCr"),
+        (34712, 2, "JPEG 2000"),
+        (1, 32845, "LogLuv"),
+    ] {
         let layout: [(u16, &[u16]); 7] = [
             (256, &[1]),
             (257, &[1]),
