@@ -58,7 +58,9 @@ typedef enum {
 typedef struct dino_ir_restorer dino_ir_restorer;
 
 // Pixels in memory: rows from the top, samples of a pixel side by side. A crop is a pointer to its
-// first pixel with the stride of the whole. Rows and samples need no alignment.
+// first pixel with the stride of the whole. Rows and samples need no alignment. Alpha is straight
+// (unassociated): colours are not multiplied with it. Where it is 0, or less, the pixel is hidden: its
+// colours say nothing, and are kept as they are.
 typedef struct {
   // sizeof(dino_ir_image).
   size_t struct_size;

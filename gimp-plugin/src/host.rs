@@ -114,6 +114,11 @@ impl Drawable {
         self.colours() + usize::from(self.alpha)
     }
 
+    /// Whether the alpha of a pixel, if it has one, is 0 or less: what it shows is nothing.
+    pub fn hides(&self, pixel: &[f32]) -> bool {
+        self.alpha && pixel[self.colours()] <= 0.0
+    }
+
     /// Those that are no alpha: 1 or 3.
     pub fn colours(&self) -> usize {
         match self.colour {

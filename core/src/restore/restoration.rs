@@ -256,7 +256,7 @@ impl Restoration {
             return Ok(None);
         };
         if let Some(toning) = &self.toning {
-            toning.apply(&mut current.mean);
+            toning.apply(&mut current.mean, &current.input);
         }
         let tile = current.tile;
         self.band

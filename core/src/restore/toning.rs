@@ -43,17 +43,25 @@ impl Toning {
         look.curve().map(Self)
     }
 
-    /// Gives each pixel of `[3, height, width]` the photo's colour at its brightness, the mean of its channels. Where
-    /// the photo is grey the three are equal, bit by bit.
-    pub(super) fn apply(&self, planar: &mut [f32]) {
-        let (red, rest) = planar.split_at_mut(planar.len() / 3);
-        let (green, blue) = rest.split_at_mut(rest.len() / 2);
-        for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-            let mean = (*red + *green + *blue) / 3.0;
-            let chroma = self.0.at(mean);
-            *red = mean + chroma[0];
-            *green = mean - (chroma[0] + chroma[1]);
-            *blue = mean + chroma[1];
+    /// Gives each pixel of what was restored the colour that the photo has at the brightness which it had before, the mean
+    /// of its channels, as strong to the eye at the brightness that it has now. Where the photo is grey the three are equal,
+    /// bit by bit. Both are `[3, height, width]`.
+    pub(super) fn apply(&self, restored: &mut [f32], input: &[f32]) {
+        let pixels = input.len() / 3;
+        for at in 0..pixels {
+            let channels = [at, at + pixels, at + 2 * pixels];
+            let mean = |planar: &[f32]| channels.map(|at| planar[at]).iter().sum::<f32>() / 3.0;
+            let (before, after) = (mean(input), mean(restored));
+            let strength = (visible(after) / visible(before)).powf(0.2);
+            let [red, blue] = self.0.at(before).map(|value| value * strength);
+            for (at, more) in channels.into_iter().zip([red, -(red + blue), blue]) {
+                restored[at] = after + more;
+            }
         }
     }
+}
+
+/// A difference of encoded samples is seen the less the brighter it is: in CIELAB by about this to the power of 0.2.
+fn visible(brightness: f32) -> f32 {
+    brightness.max(0.0) + 0.055
 }

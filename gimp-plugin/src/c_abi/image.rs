@@ -21,7 +21,9 @@ pub enum Sample {
 }
 
 /// Pixels in memory: rows from the top, samples of a pixel side by side. A crop is a pointer to its
-/// first pixel with the stride of the whole. Rows and samples need no alignment.
+/// first pixel with the stride of the whole. Rows and samples need no alignment. Alpha is straight
+/// (unassociated): colours are not multiplied with it. Where it is 0, or less, the pixel is hidden: its
+/// colours say nothing, and are kept as they are.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Image {
@@ -145,6 +147,12 @@ impl View {
         if self.channels < 3 { 1 } else { 3 }
     }
 
+    /// Whether the alpha of a pixel's bytes, if it has one, is 0 or less.
+    fn hides(&self, pixel: &[u8]) -> bool {
+        let alpha = self.pixel() / self.channels * self.colours();
+        alpha < pixel.len() && get(self.sample, &pixel[alpha..]) <= 0.0
+    }
+
     fn row(&self, y: usize) -> &[u8] {
         assert!(y < self.height, "a row of the image");
         // SAFETY: inside the pixels, whose layout was checked; only read while this borrow lives.
@@ -215,7 +223,7 @@ struct Input {
     view: View,
 }
 
-/// Grey is read as three equal channels; alpha is not read.
+/// Grey is read as three equal channels; what alpha hides has no colours.
 impl Source for Input {
     fn width(&self) -> usize {
         self.view.width
@@ -232,6 +240,10 @@ impl Source for Input {
         for (to, y) in rgb.chunks_exact_mut(area.width * 3).zip(area.y..) {
             let row = &self.view.row(y)[area.x * pixel..][..area.width * pixel];
             for (to, from) in to.chunks_exact_mut(3).zip(row.chunks_exact(pixel)) {
+                if self.view.hides(from) {
+                    to.fill(f32::NAN);
+                    continue;
+                }
                 for (channel, to) in to.iter_mut().enumerate() {
                     let at = if grey { 0 } else { channel * bytes };
                     *to = get(self.view.sample, &from[at..at + bytes]);
@@ -241,7 +253,7 @@ impl Source for Input {
     }
 }
 
-/// Alpha is the input's.
+/// Alpha, and all of the pixels that it hides, are the input's.
 struct Output<'a> {
     from: View,
     to: &'a mut View,
@@ -253,24 +265,26 @@ impl Sink for Output<'_> {
         let (from_pixel, to_pixel) = (from.pixel(), self.to.pixel());
         let (from_bytes, to_bytes) = (from_pixel / from.channels, to_pixel / from.channels);
         let colours = from.colours();
+        let keep = |kept: &[u8], to: &mut [u8]| {
+            if from.sample == sample {
+                to.copy_from_slice(kept);
+            } else {
+                put(sample, to, get(from.sample, kept));
+            }
+        };
         for (rgb, y) in rows.chunks_exact(from.width * 3).zip(y..) {
             let before = from.row(y).chunks_exact(from_pixel);
             let after = self.to.row_mut(y).chunks_exact_mut(to_pixel);
             for ((rgb, before), after) in rgb.chunks_exact(3).zip(before).zip(after) {
-                let mut samples = after.chunks_exact_mut(to_bytes);
-                let restored: &[f32] = match colours {
-                    1 => &[(rgb[0] + rgb[1] + rgb[2]) / 3.0],
-                    _ => rgb,
-                };
-                for (value, to) in restored.iter().zip(&mut samples) {
-                    put(sample, to, *value);
-                }
-                if let Some(alpha) = samples.next() {
-                    let kept = &before[colours * from_bytes..];
-                    if from.sample == sample {
-                        alpha.copy_from_slice(kept);
+                let kept = before.chunks_exact(from_bytes);
+                let samples = after.chunks_exact_mut(to_bytes).zip(kept);
+                let hidden = from.hides(before);
+                for ((to, kept), at) in samples.zip(0..) {
+                    if hidden || at == colours {
+                        keep(kept, to);
                     } else {
-                        put(sample, alpha, get(from.sample, kept));
+                        // The three of a grey photo are equal.
+                        put(sample, to, rgb[at]);
                     }
                 }
             }

@@ -146,8 +146,9 @@ fn every_layout_gives_the_same_pixels() {
             let (before, after) = (from.values(), to.values());
             for (at, (after, expected)) in after.iter().zip(&expected).enumerate() {
                 let alpha = channels % 2 == 0 && at % channels == channels - 1;
-                if alpha {
-                    assert_eq!(*after, before[at], "alpha is kept");
+                let hidden = channels % 2 == 0 && before[at - at % channels + channels - 1] == 0.0;
+                if alpha || hidden {
+                    assert_eq!(*after, before[at], "alpha and what it hides are kept");
                 } else {
                     let expected = match sample {
                         Sample::F32 => *expected,
@@ -167,6 +168,78 @@ fn every_layout_gives_the_same_pixels() {
                 gaps.flatten().all(|byte| *byte == 0xA5),
                 "gaps are not written"
             );
+        }
+    }
+    dino_ir_close(restorer);
+}
+
+impl Picture {
+    /// Sets a sample of every type in a picture without gaps.
+    fn set(&mut self, at: usize, value: u8) {
+        match self.image.sample {
+            0 => self.bytes[at] = value,
+            1 => self.bytes[2 * at..][..2].copy_from_slice(&(u16::from(value) * 257).to_ne_bytes()),
+            _ => {
+                self.bytes[4 * at..][..4].copy_from_slice(&(f32::from(value) / 255.0).to_ne_bytes())
+            }
+        }
+    }
+}
+
+#[test]
+fn grey_in_three_channels_is_restored_as_in_one() {
+    let restorer = open();
+    for sample in [Sample::U8, Sample::U16, Sample::F32] {
+        let (grey, mut rgb) = (picture(1, sample, 0), picture(3, sample, 0));
+        let values = grey.values();
+        for at in 0..3 * WIDTH * HEIGHT {
+            rgb.set(at, (values[at / 3] * 255.0).round() as u8);
+        }
+        let (mut from_grey, mut from_rgb) = (picture(1, sample, 0), picture(3, sample, 0));
+        assert_eq!(restore(restorer, &grey, &mut from_grey, &options(1.0)), 0);
+        assert_eq!(restore(restorer, &rgb, &mut from_rgb, &options(1.0)), 0);
+        for (rgb, grey) in from_rgb.values().chunks_exact(3).zip(from_grey.values()) {
+            assert_eq!(rgb, [grey; 3], "{sample:?}");
+        }
+    }
+    dino_ir_close(restorer);
+}
+
+#[test]
+fn hidden_colours_stay_and_do_not_show() {
+    let restorer = open();
+    for channels in [2, 4] {
+        for (from, to) in [
+            (Sample::U8, Sample::U8),
+            (Sample::U16, Sample::F32),
+            (Sample::F32, Sample::F32),
+        ] {
+            let results = [0, 255].map(|hidden| {
+                let mut input = picture(channels, from, 0);
+                for at in 0..WIDTH * HEIGHT * channels {
+                    let is_hidden = at / channels % WIDTH < 10;
+                    if at % channels == channels - 1 {
+                        input.set(at, if is_hidden { 0 } else { 200 });
+                    } else if is_hidden {
+                        input.set(at, hidden);
+                    }
+                }
+                let mut output = picture(channels, to, 0);
+                for strength in [0.0, 1.0] {
+                    let status = restore(restorer, &input, &mut output, &options(strength));
+                    assert_eq!(status, 0, "{}", message());
+                    let (before, after) = (input.values(), output.values());
+                    for (before, after) in before.chunks(channels).zip(after.chunks(channels)) {
+                        let kept = before[channels - 1] == 0.0 || strength == 0.0;
+                        assert!(!kept || before == after, "{from:?} {to:?}");
+                    }
+                }
+                let visible = |pixel: &&[f32]| pixel[channels - 1] > 0.0;
+                let after = output.values();
+                let after = after.chunks(channels).filter(visible).flatten();
+                after.copied().collect::<Vec<_>>()
+            });
+            assert_eq!(results[0], results[1], "{from:?} {to:?}");
         }
     }
     dino_ir_close(restorer);

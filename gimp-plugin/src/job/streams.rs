@@ -10,7 +10,7 @@ use crate::host::{Drawable, Host};
 /// Rows that are converted and written at a time.
 const ROWS: usize = 32;
 
-/// A drawable, read as RGB: grey as three equal channels, alpha not at all.
+/// A drawable, read as RGB: grey as three equal channels; what alpha hides has no colours.
 pub struct Input<'a, 'host> {
     host: &'a RefCell<&'host mut dyn Host>,
     drawable: &'a Drawable,
@@ -42,6 +42,7 @@ impl Source for Input<'_, '_> {
         let pixels = samples.chunks_exact(channels);
         for (to, from) in rgb.chunks_exact_mut(3).zip(pixels) {
             match self.drawable.colours() {
+                _ if self.drawable.hides(from) => to.fill(f32::NAN),
                 1 => to.fill(from[0]),
                 _ => to.copy_from_slice(&from[..3]),
             }
@@ -49,7 +50,7 @@ impl Source for Input<'_, '_> {
     }
 }
 
-/// Writes the restored rows of the selection, with the drawable's own alpha.
+/// Writes the restored rows of the selection. Alpha, and all of the pixels that it hides, are the drawable's.
 pub struct Output<'a, 'host> {
     host: &'a RefCell<&'host mut dyn Host>,
     drawable: &'a Drawable,
@@ -75,14 +76,13 @@ impl<'a, 'host> Output<'a, 'host> {
         let (colours, channels) = (self.drawable.colours(), self.drawable.channels());
         let mut samples = vec![0.0; area.width * area.height * channels];
         if self.drawable.alpha {
-            // Only alpha of it stays.
             self.host.borrow().read(area, &mut samples);
         }
         let pixels = rows.chunks_exact(3);
         for (to, rgb) in samples.chunks_exact_mut(channels).zip(pixels) {
-            match colours {
-                1 => to[0] = (rgb[0] + rgb[1] + rgb[2]) / 3.0,
-                _ => to[..3].copy_from_slice(rgb),
+            if !self.drawable.hides(to) {
+                // The three of a grey photo are equal.
+                to[..colours].copy_from_slice(&rgb[..colours]);
             }
         }
         self.host.borrow_mut().write(area, &samples);

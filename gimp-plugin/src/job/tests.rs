@@ -75,18 +75,27 @@ fn every_kind_of_layer_keeps_its_alpha() {
         (Colour::Grey, true),
     ] {
         let mut host = layer(150, 70, colour, alpha);
-        let before = host.pixels.clone();
+        let pixels = host.pixels.clone();
         let settings = Settings {
             tile_size: 64,
             ..Settings::default()
         };
         run(&mut host, &settings, invert).expect("restored");
         let channels = host.drawable.channels();
-        for (at, (before, after)) in before.iter().zip(&host.pixels).enumerate() {
+        for (at, (before, after)) in pixels.iter().zip(&host.pixels).enumerate() {
             let is_alpha = alpha && at % channels == channels - 1;
-            let expected = if is_alpha { *before } else { 1.0 - before };
-            assert!(close(*after, expected), "{colour:?} {alpha}: sample {at}");
-            assert!(!is_alpha || before == after, "alpha is kept bit by bit");
+            let is_hidden = alpha && pixels[at / channels * channels + channels - 1] == 0.0;
+            if is_alpha || is_hidden {
+                assert!(
+                    before == after,
+                    "alpha and what it hides are kept bit by bit"
+                );
+            } else {
+                assert!(
+                    close(*after, 1.0 - before),
+                    "{colour:?} {alpha}: sample {at}"
+                );
+            }
         }
         assert_eq!(host.steps, 1);
     }
@@ -111,20 +120,97 @@ fn only_the_selection_changes_and_by_its_mask() {
             0.0
         };
     }
-    let before = host.pixels.clone();
+    let pixels = host.pixels.clone();
     let settings = Settings {
         tile_size: 64,
         ..Settings::default()
     };
     run(&mut host, &settings, invert).expect("restored");
-    for (at, (before, after)) in before.iter().zip(&host.pixels).enumerate() {
+    for (at, (before, after)) in pixels.iter().zip(&host.pixels).enumerate() {
         let mask = host.mask[at / 4];
         if mask == 0.0 {
             assert_eq!(before, after, "outside the selection");
-        } else if at % 4 < 3 {
+        } else if at % 4 < 3 && pixels[at / 4 * 4 + 3] > 0.0 {
             let expected = before * (1.0 - mask) + (1.0 - before) * mask;
             assert!(close(*after, expected), "sample {at}");
         }
+    }
+}
+
+/// Blurs over 9 pixels, and tints all that it sees brown.
+struct Brown;
+
+impl Network for Brown {
+    fn multiple(&self) -> usize {
+        8
+    }
+
+    fn activation_bytes(&self, _: usize, _: usize) -> u64 {
+        0
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let width = x.dims()[3];
+        let left = x.clone().narrow(3, 0, 1).repeat_dim(3, 8);
+        let wide = Tensor::cat(vec![left, x], 3);
+        let shifted = (0..9).map(|by| wide.clone().narrow(3, by, width));
+        let blurred = shifted.reduce(|sum, x| sum + x).expect("9 of them") / 9.0;
+        let brown = Tensor::<1>::from_floats([0.05, 0.0, -0.04], &blurred.device());
+        blurred + brown.reshape([1, 3, 1, 1])
+    }
+}
+
+fn brown(_: &Settings) -> Result<Restorer<Brown>, Error> {
+    Ok(Restorer::new(Brown, &Device::flex()))
+}
+
+#[test]
+fn a_grey_photo_in_an_rgb_layer_stays_grey() {
+    let grey = layer(80, 60, Colour::Grey, true);
+    let mut rgb = layer(80, 60, Colour::Rgb, true);
+    for (to, from) in rgb
+        .pixels
+        .chunks_exact_mut(4)
+        .zip(grey.pixels.chunks_exact(2))
+    {
+        to[..3].fill(from[0]);
+        to[3] = from[1];
+    }
+    let [grey, rgb] = [grey, rgb].map(|mut host| {
+        run(&mut host, &Settings::default(), brown).expect("restored");
+        host.pixels
+    });
+    for (rgb, grey) in rgb.chunks_exact(4).zip(grey.chunks_exact(2)) {
+        assert_eq!(rgb, [grey[0], grey[0], grey[0], grey[1]]);
+    }
+}
+
+#[test]
+fn hidden_colours_stay_and_do_not_show() {
+    for colour in [Colour::Rgb, Colour::Grey] {
+        let results = [0.0, 1.0].map(|hidden| {
+            let mut host = layer(80, 60, colour, true);
+            let channels = host.drawable.channels();
+            let mut pixels: Vec<&mut [f32]> = host.pixels.chunks_exact_mut(channels).collect();
+            for (at, pixel) in pixels.iter_mut().enumerate() {
+                let alpha = if at % 80 < 30 { 0.0 } else { 0.5 };
+                pixel.fill(if at % 80 < 30 { hidden } else { 0.6 });
+                pixel[channels - 1] = alpha;
+            }
+            let before = host.pixels.clone();
+            run(&mut host, &Settings::default(), brown).expect("restored");
+            for (after, before) in host.pixels.chunks(channels).zip(before.chunks(channels)) {
+                let hidden = before[channels - 1] == 0.0;
+                assert!(!hidden || after == before);
+                assert!(hidden || (after[0] - 0.6).abs() < 0.06, "{after:?}");
+            }
+            let visible = host
+                .pixels
+                .chunks(channels)
+                .filter(|pixel| pixel[channels - 1] > 0.0);
+            visible.flatten().copied().collect::<Vec<_>>()
+        });
+        assert_eq!(results[0], results[1]);
     }
 }
 
