@@ -185,7 +185,7 @@ impl Optimizer {
         for group in self.groups.drain(..) {
             self.resting.extend(group.into_moments());
         }
-        let mut members: BTreeMap<(bool, u64), Vec<(String, Vec<usize>)>> = BTreeMap::new();
+        let mut members: BTreeMap<(bool, u64), Vec<_>> = BTreeMap::new();
         let mut values = FlatTensors::new();
         let _ = map_flat(model.clone(), |name, shape, value| {
             if gradients.contains_key(name) {

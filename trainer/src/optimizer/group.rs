@@ -20,9 +20,9 @@ pub(super) struct Group {
 #[derive(Debug)]
 enum Rule {
     /// With the means of squares.
-    Adam(Tensor<1>),
+    Adam(Box<Tensor<1>>),
     /// As matrices.
-    Muon(Stacks),
+    Muon(Box<Stacks>),
 }
 
 impl Group {
@@ -38,7 +38,7 @@ impl Group {
             steps,
             parameters,
             first,
-            rule: Rule::Adam(second),
+            rule: Rule::Adam(Box::new(second)),
         }
     }
 
@@ -49,7 +49,7 @@ impl Group {
             steps,
             parameters,
             first,
-            rule: Rule::Muon(stacks),
+            rule: Rule::Muon(Box::new(stacks)),
         }
     }
 
