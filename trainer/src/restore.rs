@@ -18,7 +18,7 @@ use self::engine::Engine;
 use self::naming::{Input, Job, Output};
 use crate::memory;
 use crate::photo::pixels::Restored;
-use crate::photo::{Format, Photo, cost, other, tiff};
+use crate::photo::{Format, Photo, bmp, cost, tiff};
 use crate::size::{show_size, suggest_size};
 use crate::{interrupt, terminal};
 
@@ -106,7 +106,7 @@ fn restore(
     match target.format {
         Format::Tiff => {}
         Format::Bmp => {
-            let lost = [tiff::losses(&photo), other::bmp_losses(&photo)].concat();
+            let lost = [tiff::losses(&photo), bmp::losses(&photo)].concat();
             photo.notes.extend(lost);
         }
         _ => photo.notes.extend(tiff::losses(&photo)),
@@ -116,15 +116,14 @@ fn restore(
         let note = format!("{name} is not written; the result is a PNG");
         photo.notes.push(note);
     }
+    // Without restoration the best copy of a file is the file, which loses nothing.
+    if settings.options.strength == 0.0 && photo.format == target.format {
+        return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
+    }
     if !settings.quiet {
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));
         }
-    }
-
-    // Without restoration the best copy of a file is the file.
-    if settings.options.strength == 0.0 && photo.format == target.format {
-        return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
     }
     drop(bytes);
     check_memory(&photo, &target, budget)?;
