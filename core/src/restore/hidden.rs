@@ -115,7 +115,7 @@ impl Level {
         // The nearest pixel has three quarters, its neighbour on the other side of the finer one a quarter.
         let neighbours = |at: usize, length: usize| {
             let near = at / 2;
-            let far = if at % 2 == 0 {
+            let far = if at.is_multiple_of(2) {
                 near.saturating_sub(1)
             } else {
                 near + 1

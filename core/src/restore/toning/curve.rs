@@ -65,22 +65,26 @@ impl Fit {
         // Symmetric and positive definite: elimination needs no pivots.
         let (shared, chroma) = (&mut self.shared, &mut self.chroma);
         for pivot in 0..KNOTS {
+            let (above, of_pivot) = (shared[pivot], chroma[pivot]);
             for row in pivot + 1..KNOTS {
-                let factor = shared[row][pivot] / shared[pivot][pivot];
-                for column in pivot..KNOTS {
-                    shared[row][column] -= factor * shared[pivot][column];
+                let factor = shared[row][pivot] / above[pivot];
+                for (value, above) in shared[row].iter_mut().zip(above) {
+                    *value -= factor * above;
                 }
-                for channel in 0..2 {
-                    chroma[row][channel] -= factor * chroma[pivot][channel];
+                for (value, of_pivot) in chroma[row].iter_mut().zip(of_pivot) {
+                    *value -= factor * of_pivot;
                 }
             }
         }
         for row in (0..KNOTS).rev() {
-            for channel in 0..2 {
-                let known: f64 = (row + 1..KNOTS)
-                    .map(|column| shared[row][column] * chroma[column][channel])
-                    .sum();
-                chroma[row][channel] = (chroma[row][channel] - known) / shared[row][row];
+            let mut known = [0.0; 2];
+            for (share, solved) in shared[row].iter().zip(chroma.iter()).skip(row + 1) {
+                for (known, value) in known.iter_mut().zip(solved) {
+                    *known += share * value;
+                }
+            }
+            for (value, known) in chroma[row].iter_mut().zip(known) {
+                *value = (*value - known) / shared[row][row];
             }
         }
         Curve(chroma.map(|pair| pair.map(|value| value as f32)))

@@ -194,7 +194,9 @@ fn toned_photos_keep_their_tone() {
 
 #[test]
 fn photos_in_colour_are_left_to_the_network() {
-    let hues: [fn(f32, usize, usize) -> [f32; 3]; 4] = [
+    /// The colour at a place that is that bright.
+    type Hue = fn(f32, usize, usize) -> [f32; 3];
+    let hues: [Hue; 4] = [
         // A blue sky over green hills.
         |v, _, y| {
             if y < 60 {
