@@ -1,6 +1,7 @@
 //! A photo in memory: the pixels of its file, bit for bit, and what the file says beside them.
 
 pub mod adapt;
+pub mod bmp;
 pub mod colour;
 pub mod cost;
 pub mod decode;
@@ -9,9 +10,10 @@ pub mod encode;
 pub mod exif;
 pub mod foreign;
 pub mod format;
+mod gif;
 pub mod jpeg;
+mod jpeg_xl;
 pub mod metadata;
-pub mod other;
 pub mod pixels;
 pub mod png;
 pub mod thumbnail;

@@ -18,7 +18,7 @@ use self::engine::Engine;
 use self::naming::{Input, Job, Output};
 use crate::memory;
 use crate::photo::pixels::Restored;
-use crate::photo::{Format, Photo, cost, other, tiff};
+use crate::photo::{Format, Photo, bmp, cost, tiff};
 use crate::size::{show_size, suggest_size};
 use crate::{interrupt, terminal};
 
@@ -108,20 +108,20 @@ fn restore(
         output::check(path, settings.force)?;
     }
     check_format(&photo, target.format)?;
-    // Without restoration the best copy of a file is the file.
-    let copied = settings.options.strength == 0.0 && photo.format == target.format;
-    if !copied {
-        photo.adapt(target.format)?;
-        let loss = photo.loss(target.format);
-        photo.notes.extend(loss.map(String::from));
-        match target.format {
-            Format::Tiff => {}
-            Format::Bmp => {
-                let lost = [tiff::losses(&photo), other::bmp_losses(&photo)].concat();
-                photo.notes.extend(lost);
-            }
-            _ => photo.notes.extend(tiff::losses(&photo)),
+    // Without restoration the best copy of a file is the file, which loses nothing.
+    if settings.options.strength == 0.0 && photo.format == target.format {
+        return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
+    }
+    photo.adapt(target.format)?;
+    let loss = photo.loss(target.format);
+    photo.notes.extend(loss.map(String::from));
+    match target.format {
+        Format::Tiff => {}
+        Format::Bmp => {
+            let lost = [tiff::losses(&photo), bmp::losses(&photo)].concat();
+            photo.notes.extend(lost);
         }
+        _ => photo.notes.extend(tiff::losses(&photo)),
     }
     if photo.format.written() != photo.format && target.format == photo.format.written() {
         let name = photo.format.name();
@@ -132,9 +132,6 @@ fn restore(
         for note in &photo.notes {
             terminal::note(&format!("{}: {note}", name(&job.input)));
         }
-    }
-    if copied {
-        return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
     }
     drop(bytes);
     check_memory(&photo, &target, budget)?;

@@ -11,7 +11,7 @@ use image::{ColorType, ImageDecoder, Limits};
 
 use super::exif::Directory;
 use super::metadata::{MAX_PROFILE, Resolution, icc_fits};
-use super::{Depth, Format, Metadata, Photo, cost, foreign, jpeg, other, png, tiff};
+use super::{Depth, Format, Metadata, Photo, bmp, cost, foreign, gif, jpeg, jpeg_xl, png, tiff};
 use crate::size::show_size;
 
 /// From this size on a file that says much with few bytes is taken for damaged or hostile.
@@ -46,7 +46,7 @@ impl Photo {
             Format::Png => photo.metadata = png::read_metadata(bytes),
             Format::Jpeg => photo.metadata = jpeg::read_metadata(bytes),
             Format::WebP => photo.metadata = webp_metadata(bytes),
-            Format::Bmp => photo.metadata = other::bmp_metadata(bytes),
+            Format::Bmp => photo.metadata = bmp::read_metadata(bytes),
             Format::Tiff | Format::JpegXl | Format::Gif => {}
         }
         photo.metadata.icc = photo.metadata.icc.or(icc).filter(|icc| !icc.is_empty());
@@ -142,8 +142,8 @@ fn pixels(format: Format, bytes: &[u8], budget: u64) -> Result<(Photo, Option<Ve
         }
         Format::Jpeg => return Ok((jpeg_pixels(bytes, budget)?, None)),
         Format::Tiff => return Ok((tiff::decode(bytes, budget)?, None)),
-        Format::JpegXl => return other::jpeg_xl(bytes, budget),
-        Format::Gif => return Ok((other::gif(bytes, budget)?, None)),
+        Format::JpegXl => return jpeg_xl::decode(bytes, budget),
+        Format::Gif => return Ok((gif::decode(bytes, budget)?, None)),
         Format::Bmp => Box::new(BmpDecoder::new(reader)?),
     };
     let (width, height) = decoder.dimensions();
@@ -298,8 +298,13 @@ fn png_error(error: image::ImageError) -> anyhow::Error {
     }
 }
 
-const DAMAGED: &str = "damaged or cut short; copy it again from where it came";
+pub(super) const DAMAGED: &str = "damaged or cut short; copy it again from where it came";
 const UNSUPPORTED: &str = "this kind is not supported; save it as an ordinary PNG first";
+
+/// The note about a file of several pictures.
+pub(super) fn animation(frames: usize) -> String {
+    format!("an animation of {frames} pictures; only the first is restored")
+}
 
 /// Adds to a decoder's words what the user can do.
 fn explain(error: anyhow::Error) -> anyhow::Error {

@@ -7,7 +7,7 @@ use image_webp::{ColorType as WebPColor, WebPEncoder};
 
 use super::exif::Directory;
 use super::metadata::Resolution;
-use super::{Depth, Format, Metadata, Photo, jpeg, other, png, tiff};
+use super::{Depth, Format, Metadata, Photo, bmp, jpeg, png, tiff};
 
 impl Photo {
     /// Writes the photo as `format`: PNG and TIFF keep everything, WebP (lossless) and JPEG
@@ -21,7 +21,7 @@ impl Photo {
             Format::Jpeg => jpeg::write(self, out),
             Format::WebP => self.write_webp(out),
             Format::Tiff => tiff::write(self, out),
-            Format::Bmp => other::write_bmp(self, out),
+            Format::Bmp => bmp::write(self, out),
             Format::JpegXl | Format::Gif => bail!(
                 "{} is read, not written: write a PNG with -o NAME.png",
                 format.name()
