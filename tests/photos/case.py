@@ -1,6 +1,6 @@
 """One file of the suite, and what must come of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,5 +20,3 @@ class Case:
     tolerance: float = 0
     # What must be said on standard error, as a regular expression.
     note: str | None = None
-    # Why the peers' picture is the right one, where that is not obvious.
-    remark: str = field(default="", compare=False)

@@ -19,7 +19,12 @@ TOLERANCE = 1
 
 SAMPLINGS = {"444": "1x1", "422": "2x1", "420": "2x2", "440": "1x2", "411": "4x1", "410": "4x2", "mixed": "2x2,2x1,1x2"}
 
-SUCCESSIVE = "0,1,2: 0-0, 0, 1; 0: 1-5, 0, 2; 2: 1-63, 0, 1; 1: 1-63, 0, 1; 0: 6-63, 0, 2; 0: 1-63, 2, 1; 0,1,2: 0-0, 1, 0; 2: 1-63, 1, 0; 1: 1-63, 1, 0; 0: 1-63, 1, 0;"
+# Scan scripts of cjpeg: components, first and last coefficient, bits left out before and now.
+PLAIN = "0: 0-0, 0, 0; 1: 0-0, 0, 0; 2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;"
+SUCCESSIVE = (
+    "0,1,2: 0-0, 0, 1; 0: 1-5, 0, 2; 2: 1-63, 0, 1; 1: 1-63, 0, 1; 0: 6-63, 0, 2;"
+    "0: 1-63, 2, 1; 0,1,2: 0-0, 1, 0; 2: 1-63, 1, 0; 1: 1-63, 1, 0; 0: 1-63, 1, 0;"
+)
 MODES = {
     "baseline": [],
     "optimized": ["-optimize"],
@@ -27,7 +32,7 @@ MODES = {
     "three-scans": ["-scans", "0; 1; 2;"],
     "two-scans": ["-scans", "0; 1 2;"],
     "two-scans-colour-first": ["-scans", "1 2; 0;"],
-    "progressive-plain": ["-progressive", "-scans", "0: 0-63, 0, 0; 1: 0-63, 0, 0; 2: 0-63, 0, 0;".replace("0-63", "0-0") + " 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;"],
+    "progressive-plain": ["-progressive", "-scans", PLAIN],
     "progressive-successive": ["-progressive", "-scans", SUCCESSIVE],
     "arithmetic": ["-arithmetic"],
     "arithmetic-progressive": ["-arithmetic", "-progressive"],

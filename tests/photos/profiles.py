@@ -23,7 +23,7 @@ def grey():
         data += part
     size = start + len(data)
     header = struct.pack(">L4sL4s4s4s", size, bytes(4), 0x02100000, b"mntr", b"GRAY", b"XYZ ")
-    header += struct.pack(">6H4s", 2020, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + struct.pack(">3l", round(0.9642 * 65536), 65536, round(0.8249 * 65536))
+    header += struct.pack(">6H4s", 2020, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + white[8:]
     return header + bytes(128 - len(header)) + table + data
 
 

@@ -18,11 +18,11 @@ def restore(trainer, files, out, *options):
     said = {Path(file).name: [] for file in files}
     for run in runs:
         for line in run.splitlines():
-            found = re.match(r"(?:trainer: )?(\S+?): (.*)", line)
+            found = re.match(r"(?:trainer: )?(.+?\.\w+): (.*)", line)
             name = Path(found[1]).name if found else None
             if name in said:
                 said[name].append(found[2])
-            elif not line.startswith(("device: ",)):
+            elif not line.startswith("device: "):
                 raise RuntimeError(f"the program said something of no file: {line}")
     return said
 
@@ -32,7 +32,10 @@ def _run(trainer, files, out, options):
         return ""
     # With a trace asked for, a panic says more than its line.
     quiet = {name: value for name, value in os.environ.items() if name != "RUST_BACKTRACE"}
-    done = subprocess.run([trainer, "restore", *files, "-o", f"{out}/", *options], capture_output=True, text=True, errors="replace", env=quiet)
-    if done.returncode not in (0, 1):
+    command = [trainer, "restore", *files, "-o", f"{out}/", *options]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=quiet)
+    # 1 where a file failed, which is said with the program's name in front; any other end is a fault of its own.
+    failed = any(line.startswith("trainer: ") for line in done.stderr.splitlines())
+    if done.returncode != int(failed):
         raise RuntimeError(f"the program ended with {done.returncode}: {done.stderr[-2000:]}")
     return done.stderr

@@ -91,11 +91,13 @@ def tables(verdicts, again, tagged):
     """All outcomes in Markdown."""
     text = (
         "Made by `tests/photos/suite --table`. Pixels are compared with those of tifffile and imagecodecs (TIFF),\n"
-        "libjpeg-turbo's djpeg (JPEG), libpng (PNG), libjxl (JPEG XL) and Pillow (the others). Within tolerance: JPEG by 1 of 255, which its\n"
-        "standard allows for the rounding of the cosine transform; JPEG inside of TIFF by 4, for that and for another way of\n"
-        "filling in subsampled colours; Lab by 4 of Little CMS, which takes it through a table; lossy WebP by 1 and JPEG XL by 2; colours that\n"
-        "were divided by alpha or made of ink by 1; floats and samples of 12 and 32 bits by half a step of 16 bits, from\n"
-        "rounding. A refusal counts only with a reason from the list in `refusals.py`.\n\n" + outcomes([(case.kind, verdict) for case, verdict in verdicts])
+        "libjpeg-turbo's djpeg (JPEG), libpng (PNG), libjxl (JPEG XL) and Pillow (the others). Within tolerance: JPEG by\n"
+        "1 of 255, which its standard allows for the rounding of the cosine transform; JPEG inside of TIFF by 4, for that\n"
+        "and for another way of filling in subsampled colours; Lab by 4 of Little CMS, which takes it through a table;\n"
+        "lossy WebP by 1 and JPEG XL by 2; colours that were divided by alpha or made of ink by 1; floats and samples of\n"
+        "12 and 32 bits by half a step of 16 bits, from rounding. A refusal counts only with a reason from the list in\n"
+        "`tests/photos/refusals.py`.\n\n"
+        + outcomes([(case.kind, verdict) for case, verdict in verdicts])
     )
     if again:
         text += "\n\nWritten again in the same format after almost no restoration:\n\n"
