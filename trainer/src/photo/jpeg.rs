@@ -11,9 +11,10 @@ mod planes;
 mod scan;
 mod segments;
 
-pub use decode::decode;
+pub use decode::{decode, decode_as};
 pub use frame::Frame;
 pub use metadata::read_metadata;
+pub use planes::Colours;
 
 use std::io::Write;
 

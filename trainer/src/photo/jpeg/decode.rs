@@ -19,7 +19,7 @@ const STRAY: usize = 64;
 /// No encoder makes more scans; each of them can make a small file's decoder pass over the whole picture.
 const MAX_SCANS: usize = 1000;
 
-/// A file's pixels, grey or RGB, and what the user should know about them.
+/// A file's pixels, grey or RGB unless other colours were asked for, and what the user should know about them.
 #[derive(Debug)]
 pub struct Decoded {
     /// Interleaved.
@@ -35,11 +35,25 @@ pub struct Decoded {
 pub fn decode(bytes: &[u8]) -> Result<Decoded> {
     let frame = Frame::read(bytes)?;
     let colours = Colours::of(bytes, &frame);
-    let mut decoder = Decoder::new(&frame);
+    decode_as(bytes, &frame, colours)
+}
+
+/// Decodes the picture of a file whose components stand for these colours, whatever it says itself.
+///
+/// # Errors
+/// As [`decode`], and colours of another number of components.
+pub fn decode_as(bytes: &[u8], frame: &Frame, colours: Colours) -> Result<Decoded> {
+    ensure!(
+        colours
+            .components()
+            .is_none_or(|count| count == frame.components.len()),
+        damaged("its components are not those of its colours")
+    );
+    let mut decoder = Decoder::new(frame);
     let notes = decoder.read(bytes)?;
     let planes: Vec<Plane> = decoder.parts.into_iter().map(Part::into_plane).collect();
     Ok(Decoded {
-        samples: pixels(&frame, &planes, colours),
+        samples: pixels(frame, &planes, colours),
         notes,
     })
 }

@@ -12,13 +12,18 @@ pub struct Plane {
 /// What the components stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
+    /// One level.
     Grey,
+    /// Red, green, blue.
     Rgb,
+    /// Luma and two colour differences.
     YCbCr,
     /// Four inks, stored as their opposites.
     Cmyk,
     /// The same, three of them as luma and two colour differences.
     Ycck,
+    /// What the file around it says: the components stay as they are.
+    Stored,
 }
 
 impl Colours {
@@ -43,11 +48,25 @@ impl Colours {
             _ => Colours::YCbCr,
         }
     }
+
+    /// How many components stand for them; `None`: any number.
+    pub fn components(self) -> Option<usize> {
+        match self {
+            Colours::Grey => Some(1),
+            Colours::Rgb | Colours::YCbCr => Some(3),
+            Colours::Cmyk | Colours::Ycck => Some(4),
+            Colours::Stored => None,
+        }
+    }
 }
 
-/// Interleaved pixels of all planes: grey or RGB.
+/// Interleaved pixels of all planes: grey or RGB, or the components as they are stored.
 pub fn pixels(frame: &Frame, planes: &[Plane], colours: Colours) -> Vec<u8> {
-    let channels = if colours == Colours::Grey { 1 } else { 3 };
+    let channels = match colours {
+        Colours::Grey => 1,
+        Colours::Stored => planes.len(),
+        _ => 3,
+    };
     let mut out = vec![0; frame.width * frame.height * channels];
     // Interpolation writes whole samples, of which a pixel may be a part.
     let mut rows = vec![vec![0; frame.width + 8]; planes.len()];
@@ -148,7 +167,14 @@ fn convert(rows: &[Vec<u8>], colours: Colours, out: &mut [u8]) {
                 out.copy_from_slice(&paper.map(|paper| printed(paper, black[x])));
             }
         }
-        // The frame's header has as many components as its colours.
+        (Colours::Stored, rows) => {
+            for (x, out) in out.chunks_exact_mut(rows.len()).enumerate() {
+                for (out, row) in out.iter_mut().zip(rows) {
+                    *out = row[x];
+                }
+            }
+        }
+        // There are as many components as the colours have.
         _ => {}
     }
 }

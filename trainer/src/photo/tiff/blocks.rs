@@ -3,13 +3,10 @@
 use std::io::Cursor;
 
 use anyhow::{Context, Result, ensure};
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::layout::{Colour, JPEG, Layout, WEBP};
 use super::{compression, fax, predictor};
+use crate::photo::jpeg::{self, Colours, Frame};
 
 const SHORT: &str = "damaged or cut short; copy it again from where it came";
 
@@ -29,8 +26,11 @@ pub fn block_bytes(layout: &Layout) -> Option<usize> {
         .checked_mul(layout.block_height)?
         .checked_mul(layout.block_samples())?
         .checked_mul(layout.sample.bytes())?;
+    if layout.compression == JPEG {
+        // Planes, and for progressive scans their coefficients of two bytes.
+        return samples.checked_mul(3);
+    }
     let stored = layout.row_bytes()?.checked_mul(layout.block_height)?;
-    // JPEG's decoder has all samples once more, and the file's part.
     samples.checked_add(stored)
 }
 
@@ -221,32 +221,30 @@ fn jpeg(layout: &Layout, stored: &[u8], area: Area) -> Result<Block> {
     });
     let scan = stored.strip_prefix(&[0xFF, 0xD8]).context(SHORT)?;
     let stream = [&[0xFF, 0xD8], tables.unwrap_or_default(), scan].concat();
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(65535)
-        .set_max_height(65535);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&stream), options);
-    let short = |error: zune_jpeg::errors::DecodeErrors| anyhow::anyhow!("{SHORT} ({error:?})");
-    decoder.decode_headers().map_err(short)?;
-    let stored_as = decoder.input_colorspace().context(SHORT)?;
-    let wanted = if layout.decodes_to_rgb() {
-        ColorSpace::RGB
-    } else {
-        // RGB says nothing of how it is stored, and would be taken for YCbCr.
-        stored_as
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
-    let (width, height) = decoder.dimensions().context(SHORT)?;
-    let samples = decoder.decode().map_err(short)?;
-    let stride = width * layout.block_samples();
-    let pixels = width.checked_mul(height).context(SHORT)?;
+    let frame = Frame::read(&stream)?;
+    // Checked first: it may claim all memory. Writers fill up whole units.
+    let fits = |size, inside, block: usize| size >= inside && size <= block.next_multiple_of(32);
+    let (width, height) = (frame.width, frame.height);
     ensure!(
-        width >= area.width
-            && height >= area.height
-            && samples.len() == pixels * layout.block_samples(),
+        fits(width, area.width, layout.block_width)
+            && fits(height, area.height, layout.block_height)
+            && frame.components.len() == layout.block_samples(),
         "damaged: a JPEG of {width} x {height} pixels in a part of another size; \
          copy it again from where it came"
     );
+    // TIFF says what its components stand for, and Adobe's marker inside does not matter.
+    let colours = if layout.decodes_to_rgb() {
+        Colours::YCbCr
+    } else {
+        Colours::Stored
+    };
+    let decoded = jpeg::decode_as(&stream, &frame, colours)?;
+    // What a photo by itself is read with, and a word about it, is not how a part of one is written.
+    if let Some(note) = decoded.notes.first() {
+        anyhow::bail!("{SHORT} ({note})");
+    }
+    let samples = decoded.samples;
+    let stride = width * layout.block_samples();
     Ok(Block { samples, stride })
 }
 
@@ -257,7 +255,10 @@ fn webp(layout: &Layout, stored: &[u8], area: Area) -> Result<Block> {
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     let channels = if decoder.has_alpha() { 4 } else { 3 };
-    ensure!(width == layout.block_width && height >= area.height, SHORT);
+    ensure!(
+        width == layout.block_width && (area.height..=layout.block_height).contains(&height),
+        SHORT
+    );
     let mut read = vec![0; decoder.output_buffer_size().context(SHORT)?];
     decoder.read_image(&mut read).ok().context(SHORT)?;
     // WebP leaves alpha out where everything is opaque.

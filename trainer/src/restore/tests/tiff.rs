@@ -200,6 +200,35 @@ fn a_scanners_jpeg_is_read() {
 }
 
 #[test]
+fn a_jpeg_inside_that_lacks_data_or_claims_more_is_damage() {
+    let grey: Vec<u8> = (0..64 * 48u32).map(|at| (at * at / 97) as u8).collect();
+    let mut strip = Vec::new();
+    jpeg_encoder::Encoder::new(&mut strip, 90)
+        .encode(&grey, 64, 48, jpeg_encoder::ColorType::Luma)
+        .expect("a strip");
+    let layout: [(u16, &[u16]); 7] = [
+        (256, &[64]),
+        (257, &[48]),
+        (258, &[8]),
+        (259, &[7]),
+        (262, &[1]),
+        (277, &[1]),
+        (278, &[48]),
+    ];
+    decoded(&file(&layout, &strip));
+    let cut = [&strip[..strip.len() * 2 / 3], &[0xFF, 0xD9]].concat();
+    let error = Photo::decode(&file(&layout, &cut), 1 << 30).expect_err("cut short");
+    assert!(error.to_string().contains("damaged"), "{error:#}");
+    let header = strip
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xC0])
+        .expect("a header");
+    strip[header + 5..header + 9].copy_from_slice(&[0xFD, 0xE8, 0xFD, 0xE8]);
+    let error = Photo::decode(&file(&layout, &strip), 1 << 30).expect_err("a bomb");
+    assert!(error.to_string().contains("65000 x 65000"), "{error:#}");
+}
+
+#[test]
 fn other_kinds_are_refused_by_name() {
     // JPEG of the old kind, JPEG 2000, LogLuv.
     for (compression, photometric, name) in [
