@@ -1,7 +1,7 @@
 //! GIF: a file's first picture in.
 
 use anyhow::{Context, Result, ensure};
-use gif::{ColorOutput, DecodeOptions};
+use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 
 use super::decode::{DAMAGED, animation, check_held, photo, zeroed};
 use super::{Depth, Format, Photo};
@@ -14,6 +14,8 @@ pub fn decode(bytes: &[u8], budget: u64) -> Result<Photo> {
     let damaged = |error| anyhow::anyhow!("{DAMAGED} ({error})");
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
+    // What a picture takes is checked below; the decoder's own bound refuses large ones as damaged.
+    options.set_memory_limit(MemoryLimit::Unlimited);
     let mut decoder = options.read_info(bytes).map_err(damaged)?;
     let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));
     ensure!(
@@ -21,31 +23,35 @@ pub fn decode(bytes: &[u8], budget: u64) -> Result<Photo> {
         "the image has no pixels: take another file"
     );
     let total = 4 * u64::from(width) * u64::from(height);
+    let frame = decoder
+        .next_frame_info()
+        .map_err(damaged)?
+        .context(DAMAGED)?
+        .clone();
+    // A picture may be larger than what it is shown on.
+    let stored = 4 * u64::from(frame.width) * u64::from(frame.height);
     check_held(
         (width.into(), height.into()),
         total,
-        2 * total,
+        stored + total,
         bytes,
         budget,
     )?;
-    let frame = decoder
-        .read_next_frame()
-        .map_err(damaged)?
-        .context(DAMAGED)?;
+    let mut picture = zeroed(stored)?;
+    decoder.read_into_buffer(&mut picture).map_err(damaged)?;
 
     // Pictures may be smaller than what they are shown on, which is transparent.
     let mut samples = zeroed(total)?;
     let stride = 4 * width as usize;
     let (left, top) = (4 * usize::from(frame.left), usize::from(frame.top));
-    let rows = frame
-        .buffer
-        .chunks_exact(4 * usize::from(frame.width).max(1));
+    let rows = picture.chunks_exact(4 * usize::from(frame.width).max(1));
     for (row, out) in rows.zip(samples.chunks_exact_mut(stride).skip(top)) {
         let inside = row.len().min(stride.saturating_sub(left));
         if inside > 0 {
             out[left..left + inside].copy_from_slice(&row[..inside]);
         }
     }
+    drop(picture);
     let mut frames = 1;
     while let Ok(Some(_)) = decoder.next_frame_info() {
         frames += 1;
@@ -65,6 +71,8 @@ pub fn decode(bytes: &[u8], budget: u64) -> Result<Photo> {
         (channels, Depth::Eight),
         samples,
     );
+    photo.metadata.icc = decoder.icc_profile().map(<[u8]>::to_vec);
+    photo.metadata.xmp = decoder.xmp_metadata().map(<[u8]>::to_vec);
     if frames > 1 {
         photo.notes.push(animation(frames));
     }

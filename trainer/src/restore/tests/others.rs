@@ -84,6 +84,67 @@ fn the_first_picture_of_a_gif_is_taken() {
     );
 }
 
+/// A GIF of this size whose only picture is of another.
+fn gif_of(screen: (u16, u16), picture: (u16, u16)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder =
+        gif::Encoder::new(&mut bytes, screen.0, screen.1, &[9, 8, 7]).expect("an encoder");
+    let frame = gif::Frame {
+        width: picture.0,
+        height: picture.1,
+        buffer: vec![0; usize::from(picture.0) * usize::from(picture.1)].into(),
+        ..gif::Frame::default()
+    };
+    encoder.write_frame(&frame).expect("a frame");
+    drop(encoder);
+    bytes
+}
+
+#[test]
+fn a_gif_of_many_pixels_is_read_within_its_memory() {
+    let large = gif_of((4000, 3300), (4000, 3300));
+    let photo = decoded(&large);
+    assert!(
+        photo
+            .samples
+            .as_chunks()
+            .0
+            .iter()
+            .all(|pixel| *pixel == [9, 8, 7])
+    );
+    // What is asked for at the end of the memory is refused with the remedy, also where only the picture is large.
+    for file in [large, gif_of((1, 1), (4000, 3300))] {
+        let error = Photo::decode(&file, 300 << 20).expect_err("too large");
+        assert!(error.to_string().contains("--memory"), "{error:#}");
+    }
+    assert_eq!(decoded(&gif_of((2, 1), (5, 3))).samples, [9, 8, 7, 9, 8, 7]);
+}
+
+#[test]
+fn a_gif_keeps_its_profile_and_xmp() {
+    let plain = gif_of((2, 1), (2, 1));
+    // They stand after the palette of two colours.
+    let (head, picture) = plain.split_at(13 + 6);
+    let icc = profile(b"RGB ");
+    let mut file = head.to_vec();
+    file.extend(b"\x21\xff\x0bICCRGBG1012");
+    for part in icc.chunks(255) {
+        file.push(part.len() as u8);
+        file.extend(part);
+    }
+    file.push(0);
+    let xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>";
+    file.extend(b"\x21\xff\x0bXMP DataXMP");
+    file.extend(xmp);
+    file.push(1);
+    file.extend((0..=255u8).rev());
+    file.push(0);
+    file.extend(picture);
+    let metadata = decoded(&file).metadata;
+    assert_eq!(metadata.icc, Some(icc));
+    assert_eq!(metadata.xmp.as_deref(), Some(&xmp[..]));
+}
+
 #[test]
 fn bmp_stays_bmp() {
     let mut bmp = photo(Format::Bmp, 3, Depth::Eight);
