@@ -25,7 +25,7 @@ pub struct Converted {
     pub samples: Vec<u8>,
     /// Those of the other channels, interleaved.
     pub extra: Vec<u8>,
-    /// Samples of colour (not NaN) above 1 or below 0, or not numbers at all; they are clipped.
+    /// Floating-point samples above 1 or below 0, or not numbers at all; they are clipped.
     pub clipped: usize,
 }
 
@@ -106,8 +106,7 @@ impl<'a> Plan<'a> {
             }
             for (index, level) in extra.iter().enumerate() {
                 if Some(index) == self.alpha {
-                    self.depth
-                        .put(level.clamp(0.0, self.white()), &mut converted.samples);
+                    self.store(&[*level], &mut converted);
                 }
             }
             for (index, level) in extra.iter().enumerate() {

@@ -396,6 +396,32 @@ fn floating_point_is_clipped_with_a_word_and_stays_so() {
 }
 
 #[test]
+fn transparency_that_is_not_a_number_is_spoken_of() {
+    let strip: Vec<u8> = [0.5, f32::NAN, 0.25, 1.0]
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let layout: [(u16, &[u16]); 8] = [
+        (256, &[2]),
+        (257, &[1]),
+        (258, &[32, 32]),
+        (262, &[1]),
+        (277, &[2]),
+        (278, &[1]),
+        (338, &[2]),
+        (339, &[3, 3]),
+    ];
+    let photo = decoded(&file(&layout, &strip));
+    let levels: Vec<f32> = photo
+        .samples
+        .chunks_exact(4)
+        .map(|sample| Depth::Float.get(sample))
+        .collect();
+    assert_eq!(levels, [0.5, 0.0, 0.25, 1.0]);
+    assert!(photo.notes.iter().any(|note| note.contains("clipped")));
+}
+
+#[test]
 fn fax_is_read() {
     use fax::encoder::Encoder;
     use fax::{Color, VecWriter};
