@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use crate::interrupt::{self, Temporary};
 
-/// Bytes of a file's name on all usual file systems.
+/// What a file's name can hold on all usual file systems: bytes, or on Windows units of UTF-16.
 const MAX_NAME: usize = 255;
 /// As systems do: more links than these lead in a circle.
 const MAX_LINKS: usize = 40;
@@ -28,7 +28,13 @@ pub fn check(path: &Path, force: bool) -> Result<()> {
     if force && fs::metadata(&real).is_ok_and(|meta| meta.permissions().readonly()) {
         bail!("{shown} is read-only; give another file");
     }
-    let name = real.file_name().map_or(0, |name| name.len());
+    let name = real.file_name().map_or(0, |name| {
+        if cfg!(windows) {
+            name.to_string_lossy().encode_utf16().count()
+        } else {
+            name.len()
+        }
+    });
     let refused = fs::symlink_metadata(&real).err().map(|error| error.kind());
     ensure!(
         name <= MAX_NAME && refused != Some(ErrorKind::InvalidFilename),
