@@ -113,6 +113,9 @@ pub const JPEG: u32 = 7;
 /// WebP.
 pub const WEBP: u32 = 50001;
 
+/// Pixels that tiles may hold outside of a picture, however small it is.
+const MOST_BESIDE: u128 = 1 << 30;
+
 const SAVE: &str = "save it as an ordinary PNG or TIFF with another program first";
 
 impl Layout {
@@ -288,6 +291,14 @@ impl Layout {
             .checked_mul(self.height.div_ceil(self.block_height))
             .and_then(|count| count.checked_mul(if self.planar { self.samples } else { 1 }))
             .unwrap_or(usize::MAX);
+        // Tiles that reach far past the picture make much work of few bytes; a single one is a matter of memory.
+        let area = |width: usize, height: usize| width as u128 * height as u128;
+        ensure!(
+            count == 1
+                || count as u128 * area(self.block_width, self.block_height)
+                    <= MOST_BESIDE + 64 * self.samples as u128 * area(self.width, self.height),
+            "damaged: its tiles are far larger than it is; take another file"
+        );
         let offsets = numbers(offsets).unwrap_or_default();
         let sizes = numbers(bytes);
         ensure!(

@@ -571,3 +571,21 @@ fn a_tile_that_claims_all_memory_is_refused_before_it_is_taken() {
         .to_string();
     assert!(error.contains("memory"), "{error}");
 }
+
+#[test]
+fn tiles_that_are_nearly_all_outside_are_refused_before_the_work() {
+    const TILES: usize = 1875;
+    let layout: [(u16, &[u16]); 9] = [
+        (256, &[1]),
+        (257, &[30_000]),
+        (258, &[8]),
+        (262, &[1]),
+        (277, &[1]),
+        (322, &[65_520]),
+        (323, &[16]),
+        (324, &[8; TILES]),
+        (325, &[100; TILES]),
+    ];
+    let error = Photo::decode(&file(&layout, &[0; 100]), 1 << 30).expect_err("days of work");
+    assert!(error.to_string().contains("tiles"), "{error:#}");
+}
