@@ -3,6 +3,8 @@
 //! The photo is cut into about a thousand square cells, and a curve from brightness to colour is fitted to their means.
 //! What it leaves unexplained of a toned photo is noise, of which neighbouring cells know nothing from each other; in a
 //! photo in colour they agree, for things are larger than a cell. A small thing in colour stands out of one cell at least.
+//! In a large photo a cell's mean hides a thing as small as a signature on a letter; so squares of a few pixels are looked
+//! at too, which may not have a colour far from all of the curve's.
 
 use super::curve::{Curve, Fit, KNOTS, place};
 
@@ -19,6 +21,14 @@ const SINGLE: f64 = 4.0 / 255.0;
 /// As many standard deviations of noise come on top.
 const SINGLE_DEVIATIONS: f64 = 5.0;
 
+/// Pixels along each side of the smallest thing that may have a colour of its own. Fringes of lenses and scanners are
+/// narrower.
+const THING: usize = 4;
+/// How far the colour of one may be from all colours of the curve.
+const OWN: f64 = 20.0 / 255.0;
+/// As many standard deviations of noise come on top.
+const OWN_DEVIATIONS: f64 = 8.0;
+
 /// The variance of the noise, both channels together, that hides any colour: about 55 of 255 in each channel.
 const DEAFENING: f64 = 0.0625;
 
@@ -28,7 +38,16 @@ pub(super) struct Look {
     side: usize,
     columns: usize,
     cells: Vec<Cell>,
+    things: Things,
     grey: bool,
+}
+
+/// How far the colours of small squares go.
+struct Things {
+    /// Sums of the present row of squares: what red and blue have more than the mean of the channels.
+    sums: Vec<[f32; 2]>,
+    least: [f32; 2],
+    most: [f32; 2],
 }
 
 #[derive(Clone, Default)]
@@ -51,12 +70,18 @@ impl Look {
             side,
             columns,
             cells: vec![Cell::default(); columns * height.div_ceil(side)],
+            things: Things {
+                sums: vec![[0.0; 2]; width / THING],
+                least: [0.0; 2],
+                most: [0.0; 2],
+            },
             grey: true,
         }
     }
 
-    /// Takes row `y`, interleaved RGB.
+    /// Takes row `y`, interleaved RGB; rows come in order.
     pub(super) fn add(&mut self, y: usize, row: &[f32]) {
+        self.things.add(y, row);
         let first = y / self.side * self.columns;
         let mut before = None;
         let runs = row.chunks(self.side * 3);
@@ -112,6 +137,9 @@ impl Look {
         if noise > DEAFENING {
             return None;
         }
+        if self.things.leave(&curve, noise) {
+            return None;
+        }
         let noise = noise / most;
         let stands_out =
             |rest: &[f64; 2]| square(*rest).sqrt() > SINGLE + SINGLE_DEVIATIONS * noise.sqrt();
@@ -136,6 +164,40 @@ impl Look {
         // The sum of two products of independent values with the variance noise / 2 each.
         let deviation = noise / f64::sqrt(2.0 * pairs);
         sum / pairs <= COMMON * COMMON + COMMON_DEVIATIONS * deviation
+    }
+}
+
+impl Things {
+    fn add(&mut self, y: usize, row: &[f32]) {
+        for (sum, pixels) in self.sums.iter_mut().zip(row.chunks_exact(3 * THING)) {
+            for pixel in pixels.chunks_exact(3) {
+                let mean = (pixel[0] + pixel[1] + pixel[2]) / 3.0;
+                sum[0] += pixel[0] - mean;
+                sum[1] += pixel[2] - mean;
+            }
+            if y % THING == THING - 1 {
+                let means = std::mem::take(sum).map(|sum| sum / (THING * THING) as f32);
+                for (at, mean) in means.into_iter().enumerate() {
+                    // A square with a hidden pixel has no mean: it is NaN, which neither of the two takes.
+                    self.least[at] = self.least[at].min(mean);
+                    self.most[at] = self.most[at].max(mean);
+                }
+            }
+        }
+    }
+
+    /// Whether one has a colour that no mixture of the curve's has. `noise` is the variance of a pixel's colour, both
+    /// channels together.
+    fn leave(&self, curve: &Curve, noise: f64) -> bool {
+        let allowed = OWN + OWN_DEVIATIONS * (noise / 2.0).sqrt() / THING as f64;
+        (0..2).any(|at| {
+            let knots = curve.0.iter().map(|knot| knot[at]);
+            let (low, high) = knots.fold((0f32, 0f32), |(low, high), knot| {
+                (low.min(knot), high.max(knot))
+            });
+            let beyond = (low - self.least[at]).max(self.most[at] - high);
+            f64::from(beyond) > allowed
+        })
     }
 }
 

@@ -251,6 +251,43 @@ fn photos_in_colour_are_left_to_the_network() {
     }
 }
 
+/// A scanned letter of 5 megapixels on yellowed paper, with the red and cyan fringes of a scanner at its letters; signed in
+/// blue ink or not.
+struct Letter {
+    signed: bool,
+}
+
+impl Source for Letter {
+    fn width(&self) -> usize {
+        1900
+    }
+
+    fn height(&self) -> usize {
+        2600
+    }
+
+    fn read(&self, area: Area, rgb: &mut [f32]) {
+        let paper = |x: usize, y: usize| {
+            let printed = (y / 16).is_multiple_of(3) && (x / 7 + y / 48 * 5).is_multiple_of(3);
+            if printed { 0.1 } else { 0.9 }
+        };
+        for (at, pixel) in rgb.chunks_exact_mut(3).enumerate() {
+            let (x, y) = (area.x + at % area.width, area.y + at / area.width);
+            let ink = (1200..1400).contains(&x) && y.abs_diff(2000 + x % 97 / 3) < 3;
+            pixel.copy_from_slice(&match ink && self.signed {
+                true => [0.15, 0.2, 0.6],
+                false => [paper(x + 1, y), paper(x, y), paper(x, y) * 0.93],
+            });
+        }
+    }
+}
+
+#[test]
+fn a_signature_on_a_large_scan_keeps_its_colour() {
+    assert!(Toning::of(&Letter { signed: false }).is_some());
+    assert!(Toning::of(&Letter { signed: true }).is_none());
+}
+
 #[test]
 fn what_is_hidden_says_nothing() {
     struct CutOut(Image);
