@@ -48,7 +48,7 @@ pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
 }
 
 /// Whether a device is the CPU.
-pub(crate) fn computes_on_cpu(device: &Device) -> bool {
+pub fn computes_on_cpu(device: &Device) -> bool {
     let device = device.clone().without_autodiff();
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }

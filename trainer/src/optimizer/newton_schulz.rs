@@ -2,9 +2,10 @@
 //!
 //! Each matrix of a buffer is looked up into a stack of matrices of one size, wide rather than tall, with zeros around
 //! the smaller ones, which change nothing: five steps of Newton-Schulz for a stack cost as many operations as for
-//! a single matrix.
+//! a single matrix. On a CPU, where starting an operation costs nothing, matrices share a stack only if they are of one size.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use dino_ir::kernels::computes_on_cpu;
 
 use crate::flat::Layout;
 
@@ -13,7 +14,7 @@ const COEFFICIENTS: [f64; 3] = [3.4445, -4.775, 2.0315];
 const STEPS: usize = 5;
 /// A matrix of zeros stays one.
 const SMALLEST_NORM: f64 = 1e-7;
-/// Floating point operations in the time that a stack's some thirty operations take to start.
+/// Floating point operations in the time that a stack's some thirty operations take to start on a GPU.
 const STARTING: f64 = 1e8;
 
 /// Where the matrices of a buffer are in stacks.
@@ -40,12 +41,22 @@ struct Stack {
 impl Stacks {
     /// For a buffer of matrices only: shapes whose rows, and columns with all that follows, [`super::matrix`] gives.
     pub fn new(layout: &Layout, device: &Device) -> Self {
+        let starting = if computes_on_cpu(device) {
+            0.0
+        } else {
+            STARTING
+        };
+        Self::with(layout, device, starting)
+    }
+
+    /// With stacks that cost as many operations each to start.
+    fn with(layout: &Layout, device: &Device, starting: f64) -> Self {
         let matrices: Vec<Matrix> = layout.parts().iter().filter_map(Matrix::of).collect();
         let mut stacks = Vec::new();
         let mut back = vec![0; layout.length()];
         let mut reach = vec![0.0; layout.length()];
         let mut before = 0;
-        for size in sizes(&matrices) {
+        for size in sizes(&matrices, starting) {
             let Size { rows, columns, .. } = size;
             let mut places = vec![layout.zero(); size.members.len() * rows * columns];
             for (at, &member) in size.members.iter().enumerate() {
@@ -162,7 +173,7 @@ impl Size {
 }
 
 /// A stack for each size, but a common one where the zeros cost less than another stack.
-fn sizes(matrices: &[Matrix]) -> Vec<Size> {
+fn sizes(matrices: &[Matrix], starting: f64) -> Vec<Size> {
     let mut sizes: Vec<Size> = Vec::new();
     for (at, &Matrix { rows, columns, .. }) in matrices.iter().enumerate() {
         let same = |size: &&mut Size| (size.rows, size.columns) == (rows, columns);
@@ -185,7 +196,7 @@ fn sizes(matrices: &[Matrix]) -> Vec<Size> {
             .map(|pair| (zeros(&pair), pair))
             .min_by(|one, other| one.0.total_cmp(&other.0));
         match cheapest {
-            Some((zeros, (one, other))) if zeros < STARTING => {
+            Some((zeros, (one, other))) if zeros < starting => {
                 let both = sizes[one].and(&sizes[other]);
                 sizes.swap_remove(one);
                 sizes[other] = both;
@@ -220,12 +231,39 @@ mod tests {
             matrix(16, 64),
             matrix(32, 32),
         ];
-        let sizes = sizes(&matrices);
-        let mut found: Vec<_> = sizes
-            .iter()
-            .map(|size| (size.rows, size.columns, size.members.len()))
-            .collect();
-        found.sort_unstable();
-        assert_eq!(found, [(32, 96, 4), (256, 1152, 1)]);
+        let found = |starting| {
+            let sizes = sizes(&matrices, starting);
+            let mut found: Vec<_> = sizes
+                .iter()
+                .map(|size| (size.rows, size.columns, size.members.len()))
+                .collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(found(STARTING), [(32, 96, 4), (256, 1152, 1)]);
+        assert_eq!(
+            found(0.0),
+            [(16, 64, 1), (32, 32, 2), (32, 96, 1), (256, 1152, 1)]
+        );
+    }
+
+    #[test]
+    fn zeros_around_matrices_change_nothing() {
+        let device = Device::flex();
+        let shapes = [vec![8, 20], vec![40, 12], vec![20, 8], vec![16, 8, 3, 3]];
+        let named = shapes.into_iter().enumerate();
+        let layout = Layout::new(named.map(|(at, shape)| (at.to_string(), shape)));
+        let mut means = vec![0.0; layout.length()];
+        for place in layout.parts().iter().flat_map(crate::flat::Part::range) {
+            means[place] = (place as f32 * 0.7311).sin();
+        }
+        let means = Tensor::<1>::from_floats(means.as_slice(), &device);
+        let [alone, padded] = [0.0, STARTING].map(|starting| {
+            let stacks = Stacks::with(&layout, &device, starting);
+            (stacks.stacks.len(), stacks.update(means.clone()))
+        });
+        assert_eq!((alone.0, padded.0), (3, 1));
+        let worst = (alone.1 - padded.1).abs().max().into_scalar::<f32>();
+        assert!(worst < 1e-4, "{worst:e}");
     }
 }
