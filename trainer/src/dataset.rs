@@ -13,13 +13,13 @@ pub(crate) use held_out::stem_hash;
 pub use layout::{PairFiles, find_images, find_pairs};
 pub use photo::Photo;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use held_out::divide;
 use layout::Half;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where the training photos are and how they are used: the `[data]` table of a training configuration.
@@ -207,11 +207,24 @@ fn load_clean(folders: &[PathBuf], reserve: &[PathBuf]) -> Result<Vec<Arc<Photo>
 
 /// The files of clean photos, and how the photos are called.
 fn clean_files(folders: &[PathBuf], reserve: &[PathBuf]) -> Result<Vec<(PairFiles, String)>> {
+    let mut kept = Vec::new();
+    for folder in reserve {
+        // However a folder is written, it is the same: a photo to measure with must not be trained on.
+        kept.push(folder.canonicalize().with_context(|| {
+            format!(
+                "{}: there is nothing to keep for measuring; correct reserve",
+                folder.display()
+            )
+        })?);
+    }
+    let is_kept = |file: &Path| {
+        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+        folder.is_some_and(|folder| kept.iter().any(|kept| folder.starts_with(kept)))
+    };
     let mut files = Vec::new();
     for folder in folders {
         for pair in layout::truths(folder)? {
-            let kept = reserve.iter().any(|folder| pair.clean.starts_with(folder));
-            if kept && reserved(&pair.clean) {
+            if reserved(&pair.clean) && is_kept(&pair.clean) {
                 continue;
             }
             let name = pair.clean.strip_prefix(folder).unwrap_or(&pair.clean);
@@ -277,7 +290,6 @@ fn ensure_same_size(files: &PairFiles, degraded: &Photo, clean: &Photo) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn write(path: &Path, shade: u32) {
         std::fs::create_dir_all(path.parent().expect("has a folder")).expect("temporary folder");
@@ -300,6 +312,27 @@ mod tests {
             .iter()
             .map(|p| (p.name.clone(), file(&p.clean)))
             .collect()
+    }
+
+    #[test]
+    fn what_is_kept_for_measuring_is_kept_however_its_folder_is_written() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let photos = folder.path().join("photos");
+        for number in 0..40 {
+            write(&photos.join(format!("{number}.png")), number);
+        }
+        let again = photos.join("../photos");
+        let count = |reserve: &[PathBuf]| {
+            let files = clean_files(std::slice::from_ref(&photos), reserve)?;
+            assert!(reserve.is_empty() || !files.iter().any(|(pair, _)| reserved(&pair.clean)));
+            anyhow::Ok(files.len())
+        };
+        assert_eq!(count(&[]).expect("all"), 40);
+        let kept = 40 - count(std::slice::from_ref(&photos)).expect("most");
+        assert!((1..20).contains(&kept), "{kept}");
+        assert_eq!(count(&[again]).expect("most"), 40 - kept);
+        let error = count(&[photos.join("nowhere")]).expect_err("a wrong name");
+        assert!(format!("{error:#}").contains("nowhere: there is nothing to keep"));
     }
 
     #[test]
