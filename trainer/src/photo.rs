@@ -14,6 +14,7 @@ mod gif;
 pub mod jpeg;
 mod jpeg_xl;
 pub mod metadata;
+mod photoshop;
 pub mod pixels;
 pub mod png;
 pub mod thumbnail;

@@ -10,7 +10,6 @@ mod compression;
 mod fax;
 mod layout;
 mod pages;
-mod photoshop;
 mod predictor;
 mod tags;
 mod write;
@@ -27,7 +26,7 @@ use self::tags::*;
 use super::decode::check_held;
 use super::exif::Directory;
 use super::metadata::{Resolution, TiffExtra};
-use super::{Depth, Format, Metadata, Photo};
+use super::{Depth, Format, Metadata, Photo, photoshop};
 
 /// Reads the photo of a file: of several pages, the first that is no thumbnail.
 ///

@@ -1,7 +1,7 @@
 //! What a JPEG's segments say beside its picture.
 
 use super::super::metadata::{Metadata, Resolution, Unit};
-use super::super::xmp;
+use super::super::{photoshop, xmp};
 use super::segments::{APP0, APP1, APP2, APP13, APP14, COMMENT, EOI, Segments};
 
 pub const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
@@ -139,25 +139,8 @@ fn has(bytes: &[u8], what: &[u8]) -> bool {
 
 /// Photoshop's resources, IPTC among them, without the thumbnails; `None` for what is something else.
 fn without_thumbnails(data: &[u8]) -> Option<Vec<u8>> {
-    const THUMBNAILS: [u16; 2] = [1033, 1036];
-    let mut rest = data.strip_prefix(RESOURCES)?;
-    let mut out = RESOURCES.to_vec();
-    while rest.len() >= 12 {
-        // Kind, number, a name of even length, length, data of even length.
-        let number = u16::from_be_bytes([*rest.get(4)?, *rest.get(5)?]);
-        let name = (usize::from(*rest.get(6)?) + 1).next_multiple_of(2);
-        let length = rest.get(6 + name..10 + name)?.first_chunk()?;
-        let length = u32::from_be_bytes(*length) as usize;
-        let end = (10 + name).checked_add(length)?;
-        let end = end.checked_add(length % 2)?.min(rest.len().max(end));
-        let resource = rest.get(..end)?;
-        if !THUMBNAILS.contains(&number) {
-            out.extend_from_slice(resource);
-        }
-        rest = &rest[end..];
-    }
-    out.extend_from_slice(rest);
-    Some(out)
+    let resources = data.strip_prefix(RESOURCES)?;
+    Some([RESOURCES, &photoshop::without_thumbnails(resources)].concat())
 }
 
 fn density(data: &[u8]) -> Option<Resolution> {
