@@ -258,7 +258,7 @@ impl Guidance {
     pub fn fuse(&self, image: Tensor<4>) -> Fused {
         let mut blocks = self.depths.to_vec();
         blocks.dedup();
-        let features = self.backbone.features(image, &blocks);
+        let features = self.backbone.features_as_trained(image, &blocks);
         let depth = |block: usize| {
             let i = blocks.iter().position(|&b| b == block).unwrap_or(0);
             features.map(i)

@@ -156,8 +156,7 @@ fn random<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Te
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// What `operation` computes on the GPU, without gradients (its own kernel) and with them (burn's),
-/// against the CPU.
+/// What `operation` computes on the GPU, without and with autodiff, against the CPU.
 fn assert_same<const D: usize>(what: &str, operation: impl Fn(&Device) -> Tensor<D>) {
     let values = |device: &Device| -> Vec<f32> {
         let found = operation(device).into_data();
@@ -165,9 +164,9 @@ fn assert_same<const D: usize>(what: &str, operation: impl Fn(&Device) -> Tensor
     };
     let cpu = values(&Device::flex());
     let most = cpu.iter().fold(1.0f32, |most, v| most.max(v.abs()));
-    for (device, kernel) in [(gpu(), "own"), (gpu().autodiff(), "burn's")] {
+    for (device, how) in [(gpu(), "without"), (gpu().autodiff(), "with")] {
         let error = difference(&cpu, &values(&device)) / most;
-        assert!(error <= 1e-5, "{what}, {kernel} kernel: {error:e}");
+        assert!(error <= 1e-5, "{what}, {how} autodiff: {error:e}");
     }
 }
 
@@ -236,6 +235,93 @@ fn kernels_compute_what_the_cpus_do() {
     // Views lie in memory otherwise than their elements' order.
     assert_same("a view", |d| {
         kernels::gated_gelu(random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4))
+    });
+}
+
+/// The gradients of all inputs, of these shapes, on the GPU against the CPU's, relative to the largest.
+fn assert_same_gradients<const N: usize>(
+    what: &str,
+    shapes: [[usize; 4]; N],
+    operation: impl Fn([Tensor<4>; N]) -> Tensor<4>,
+) {
+    let gradients = |device: &Device| -> Vec<Vec<f32>> {
+        let device = device.clone().autodiff();
+        let mut seed = 0;
+        let inputs = shapes.map(|shape| {
+            seed += 1;
+            random(shape, seed, &device).require_grad()
+        });
+        let output = operation(inputs.clone());
+        let upstream = random(output.dims(), 9, &device);
+        let found = (output * upstream).sum().backward();
+        let values = |input: &Tensor<4>| {
+            let gradient = input.grad(&found).expect("a gradient for every input");
+            gradient.into_data().try_into_vec().expect("f32")
+        };
+        inputs.iter().map(values).collect()
+    };
+    let (cpu, gpu) = (gradients(&Device::flex()), gradients(&gpu()));
+    for (input, (cpu, gpu)) in cpu.iter().zip(&gpu).enumerate() {
+        let most = cpu.iter().fold(1e-2f32, |most, v| most.max(v.abs()));
+        let error = difference(cpu, gpu) / most;
+        assert!(error <= 1e-4, "{what}, gradient {input}: {error:e}");
+    }
+}
+
+#[test]
+fn kernels_have_the_gradients_of_the_cpus() {
+    for [height, width] in [[1, 1], [3, 5], [16, 64], [2, 130], [35, 20]] {
+        for (batch, [channels, heads]) in [(1, [2, 1]), (3, [6, 2]), (2, [8, 1]), (2, [85, 5])] {
+            let what = |name| format!("{name}, {batch} x {channels} x {height} x {width}");
+            let x = |times: usize| [batch, times * channels, height, width];
+            let row = |count| [1, count, 1, 1];
+            assert_same_gradients(
+                &what("pointwise"),
+                [x(2), [channels, 2 * channels, 1, 1]],
+                |[x, weight]| kernels::pointwise(x, weight),
+            );
+            assert_same_gradients(
+                &what("depthwise"),
+                [x(1), [channels, 1, 3, 3]],
+                |[x, weight]| kernels::depthwise3x3(x, weight),
+            );
+            assert_same_gradients(
+                &what("3x3"),
+                [x(2), [channels, 2 * channels, 3, 3]],
+                |[x, weight]| kernels::conv3x3(x, weight),
+            );
+            assert_same_gradients(&what("gate"), [x(2)], |[x]| kernels::gated_gelu(x * 2.0));
+            let rows = [x(1), row(channels), row(channels)];
+            assert_same_gradients(&what("norm"), rows, |[x, gamma, beta]| {
+                let beta = beta.reshape([channels]);
+                kernels::channel_layer_norm(x, gamma.reshape([channels]), Some(beta))
+            });
+            let rows = [x(1), row(channels)];
+            assert_same_gradients(&what("bias-free norm"), rows, |[x, gamma]| {
+                kernels::channel_layer_norm(x, gamma.reshape([channels]), None)
+            });
+            // Not so near zero that the smallest image normalises rounding errors.
+            assert_same_gradients(&what("mdta"), [x(3), row(heads)], |[x, temperature]| {
+                kernels::mdta(x + 0.3, temperature.reshape([heads, 1, 1]) + 2.0)
+            });
+        }
+    }
+    // More pixels than one cube sums over.
+    assert_same_gradients(
+        "mdta, in pieces",
+        [[1, 12, 61, 67], [1, 2, 1, 1]],
+        |[x, t]| kernels::mdta(x, t.reshape([2, 1, 1]) + 2.0),
+    );
+    for [one, other] in [[1, 2], [2, 1], [2, 2]] {
+        let shapes = [[one, 1, 9, 26], [other, 1, 26, 24]];
+        assert_same_gradients("matrices", shapes, |[a, b]| {
+            let c = kernels::matmul(a.reshape([one, 9, 26]), b.reshape([other, 26, 24]));
+            c.unsqueeze_dim(1)
+        });
+    }
+    // Views lie in memory otherwise than their elements' order.
+    assert_same_gradients("a view", [[2, 6, 5, 7]], |[x]| {
+        kernels::gated_gelu(x.swap_dims(2, 3).narrow(1, 1, 4))
     });
 }
 

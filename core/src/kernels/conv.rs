@@ -40,7 +40,7 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
         ))
     } else {
         #[cfg(feature = "gpu")]
-        if gpu::takes(&x) && gpu::takes(&weight) {
+        if gpu::trains(&x) && gpu::trains(&weight) {
             return gpu::conv3x3(x, weight);
         }
         plain(x, weight)

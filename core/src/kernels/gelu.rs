@@ -35,7 +35,7 @@ pub fn gated_gelu(x: Tensor<4>) -> Tensor<4> {
         Tensor::from_dispatch(<Dispatch as GatedGeluOps>::gated_gelu(x.into_dispatch()))
     } else {
         #[cfg(feature = "gpu")]
-        if gpu::takes(&x) {
+        if gpu::trains(&x) {
             return gpu::gated_gelu(x);
         }
         plain(x)

@@ -1,5 +1,5 @@
-//! Kernels for GPUs (Vulkan, Metal, DirectX 12, WebGPU, CUDA), for f32 tensors without gradients; a
-//! training step takes the `plain` compositions.
+//! Kernels for GPUs (Vulkan, Metal, DirectX 12, WebGPU, CUDA), for f32 tensors; those of the restoration net have
+//! gradients (`gradients`).
 //!
 //! Burn's own kernels are made for large matrices and stage them in shared memory. This network's are
 //! narrow (tens to hundreds of channels) and long (an image's pixels): here each thread keeps a block
@@ -13,32 +13,45 @@
 //! | `conv`, `depthwise` | 3x3 convolutions |
 //! | `norm` | layer norms over channels and over rows |
 //! | `gelu`, `mdta`, `attention` | what stands between them |
+//! | `row_sums` | sums over pixels: gradients of weights |
+//! | `gradients` | how the kernels are recorded on devices with autodiff |
 
 mod attention;
 mod conv;
 mod depthwise;
 mod dots;
 mod gelu;
+mod gradients;
 mod launch;
 mod mdta;
 mod norm;
 mod product;
+mod row_sums;
 
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
+use gradients::TrainedOps;
+
 /// The most elements that these kernels are made for: they count in 32 bits, and a result may be several
 /// times as large.
 const LARGEST: usize = 1 << 28;
 
-/// Whether a kernel of this module can take it: f32, on a GPU, no gradient to be recorded, something
-/// in it, and not too much.
+/// Whether a kernel without gradients can take it: f32, on a GPU without autodiff, something in it, and not too much.
 pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
-    matches!(x.device().as_dispatch(), DispatchDevice::Cube(_))
-        && x.dtype() == DType::F32
-        && (1..=LARGEST).contains(&x.shape().num_elements())
+    matches!(x.device().as_dispatch(), DispatchDevice::Cube(_)) && fits(x)
+}
+
+/// Whether a kernel with gradients can take it: as [`takes`], with or without autodiff.
+pub(super) fn trains<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device().without_autodiff();
+    matches!(device.as_dispatch(), DispatchDevice::Cube(_)) && fits(x)
+}
+
+fn fits<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && (1..=LARGEST).contains(&x.shape().num_elements())
 }
 
 /// Whether the kernels' 32-bit indices reach all of a map that is made on the way.
@@ -56,24 +69,29 @@ pub(super) fn narrow(inner: usize) -> bool {
 
 pub(super) fn depthwise3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as GpuOps>::depthwise3x3(x, weight))
+    Tensor::from_dispatch(<Dispatch as TrainedOps>::depthwise3x3(x, weight))
 }
 
 pub(super) fn conv3x3(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as GpuOps>::conv3x3(x, weight))
+    Tensor::from_dispatch(<Dispatch as TrainedOps>::conv3x3(x, weight))
 }
 
 pub(super) fn gated_gelu(x: Tensor<4>) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as GpuOps>::gated_gelu(x.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as TrainedOps>::gated_gelu(x.into_dispatch()))
 }
 
 pub(super) fn channel_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Option<Tensor<1>>) -> Tensor<4> {
     let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
     Tensor::from_dispatch(match beta {
-        Some(beta) => <Dispatch as GpuOps>::channel_norm(x, gamma, beta.into_dispatch()),
-        None => <Dispatch as GpuOps>::bias_free_norm(x, gamma),
+        Some(beta) => <Dispatch as TrainedOps>::channel_norm(x, gamma, beta.into_dispatch()),
+        None => <Dispatch as TrainedOps>::bias_free_norm(x, gamma),
     })
+}
+
+pub(super) fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
+    let (qkv, temperature) = (qkv.into_dispatch(), temperature.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as TrainedOps>::mdta(qkv, temperature))
 }
 
 pub(super) fn mdta_sums(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
@@ -115,21 +133,12 @@ pub(super) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 pub(super) fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     let (a, b) = (a.into_dispatch(), b.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as GpuOps>::matmul(a, b))
+    Tensor::from_dispatch(<Dispatch as TrainedOps>::matmul(a, b))
 }
 
-/// The operations with a kernel; each is described where the tensor function is.
+/// The operations without gradients; each is described where the tensor function is.
 #[backend_extension(Cube)]
 trait GpuOps: Backend {
-    fn depthwise3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn bias_free_norm(x: FloatTensor<Self>, gamma: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn channel_norm(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
     fn mdta_sums(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
     fn mdta_by(
         qkv: FloatTensor<Self>,
@@ -149,30 +158,9 @@ trait GpuOps: Backend {
     ) -> FloatTensor<Self>;
     fn attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
     fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 impl GpuOps for CubeBackend {
-    fn depthwise3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-        depthwise::depthwise3x3(x, weight)
-    }
-
-    fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-        conv::conv3x3(x, weight)
-    }
-
-    fn gated_gelu(x: CubeTensor) -> CubeTensor {
-        gelu::gated_gelu(x)
-    }
-
-    fn bias_free_norm(x: CubeTensor, gamma: CubeTensor) -> CubeTensor {
-        norm::channel_norm(x, gamma, None)
-    }
-
-    fn channel_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor) -> CubeTensor {
-        norm::channel_norm(x, gamma, Some(beta))
-    }
-
     fn mdta_sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
         mdta::sums(qkv, heads)
     }
@@ -195,9 +183,5 @@ impl GpuOps for CubeBackend {
 
     fn gelu(x: CubeTensor) -> CubeTensor {
         gelu::gelu(x)
-    }
-
-    fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
-        product::matmul(a, b)
     }
 }

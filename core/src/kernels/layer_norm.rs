@@ -40,7 +40,7 @@ pub fn channel_layer_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Option<Tensor<1>
         assert_eq!(beta.dims(), [channels], "one beta per channel");
     }
     #[cfg(feature = "gpu")]
-    if gpu::takes(&x) && gpu::takes(&gamma) && beta.as_ref().is_none_or(gpu::takes) {
+    if gpu::trains(&x) && gpu::trains(&gamma) && beta.as_ref().is_none_or(gpu::trains) {
         return gpu::channel_norm(x, gamma, beta);
     }
     if !on_cpu(&x) || !on_cpu(&gamma) || !beta.as_ref().is_none_or(on_cpu) {

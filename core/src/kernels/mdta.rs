@@ -50,6 +50,10 @@ pub fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
             temperature.into_dispatch(),
         ))
     } else {
+        #[cfg(feature = "gpu")]
+        if gpu::trains(&qkv) && gpu::trains(&temperature) && !gpu::takes(&qkv) {
+            return gpu::mdta(qkv, temperature);
+        }
         plain(qkv, temperature)
     }
 }

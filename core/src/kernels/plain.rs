@@ -85,7 +85,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// - output: `[batch, rows, columns]`
 pub fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     #[cfg(feature = "gpu")]
-    if gpu::takes(&a) && gpu::takes(&b) && gpu::narrow(a.dims()[2]) {
+    if gpu::trains(&a) && gpu::trains(&b) && gpu::narrow(a.dims()[2]) {
         return gpu::matmul(a, b);
     }
     let [one, rows, inner] = a.dims();

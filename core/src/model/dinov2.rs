@@ -216,6 +216,19 @@ impl Dinov2 {
         }
     }
 
+    /// [`features`](Self::features), without autodiff where none of it would be of use: the backbone is frozen, and
+    /// the image's gradient is not asked for.
+    ///
+    /// # Shapes
+    /// - as [`features`](Self::features)
+    pub fn features_as_trained(&self, image: Tensor<4>, blocks: &[usize]) -> Features {
+        let trained = self.norm.weight.val().is_require_grad() || image.is_tracked();
+        if trained || !image.is_autodiff() {
+            return self.features(image, blocks);
+        }
+        self.valid().features(image.without_autodiff(), blocks)
+    }
+
     /// Tokens before the first block: embedded patches with their positions, class token, registers.
     ///
     /// # Shapes

@@ -5,7 +5,8 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::depthwise::read_strip;
-use super::launch::{contiguous, cubes, dims, empty};
+use super::launch::{Layout, contiguous, cubes, dims, empty, reshaped, reversed, transposed};
+use super::row_sums::{Columns, Sums, row_sums};
 
 /// Pixels of a row that one thread computes.
 const PIXELS: usize = 4;
@@ -38,6 +39,33 @@ pub(super) fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
         );
     }
     y
+}
+
+/// The gradient of `x`: dy convolved with the reversed filters, inputs and outputs exchanged.
+pub(super) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    conv3x3(dy, transposed(reversed(weight), 0, 1))
+}
+
+/// The gradient of the filters: for each tap the sums of dy times x moved by the tap.
+pub(super) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
+    let (x, dy) = (contiguous(x), contiguous(dy));
+    let [images, inputs, height, width] = dims(&x);
+    let [_, outputs, ..] = dims::<4>(&dy);
+    let pixels = height * width;
+    let of = Sums {
+        images,
+        heads: 1,
+        rows: outputs,
+        columns: 9 * inputs,
+        pixels,
+        over_images: true,
+    };
+    let layouts = [
+        Layout::matrices(outputs, pixels),
+        Layout::matrices(inputs, pixels),
+    ];
+    let found = row_sums(dy, x, of, Columns::Around { width }, layouts);
+    reshaped(found, [outputs, inputs, 3, 3])
 }
 
 /// Each thread computes a strip of `pixels` of a row of `block` channels.

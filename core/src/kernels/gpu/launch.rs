@@ -1,12 +1,29 @@
 //! How tensors become a kernel's arguments.
 
+use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{DType, Shape};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise};
 /// The tensor itself if its elements lie in order, else a copy that does.
 pub(super) use burn_cubecl::kernel::into_contiguous as contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
+
+/// The same elements in another shape.
+pub(super) fn reshaped(tensor: CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    CubeBackend::float_reshape(tensor, shape.into())
+}
+
+/// With its last two axes turned around.
+pub(super) fn reversed(weight: CubeTensor) -> CubeTensor {
+    CubeBackend::float_flip(weight, &[2, 3])
+}
+
+/// With two axes exchanged, in order.
+pub(super) fn transposed(tensor: CubeTensor, one: usize, other: usize) -> CubeTensor {
+    contiguous(CubeBackend::float_swap_dims(tensor, one, other))
+}
 
 /// A tensor beside `like`, to be filled.
 pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {

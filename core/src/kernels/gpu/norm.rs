@@ -1,14 +1,22 @@
 //! Layer norms.
 
+use burn::backend::ops::FloatTensorOps;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::depthwise::cube_sum;
 use super::dots::total;
-use super::launch::{contiguous, cubes, dims, empty, vector};
+use super::launch::{contiguous, cubes, dims, empty, reshaped, vector};
+use super::row_sums::fold;
 
 /// Added to the variance.
 const EPSILON: f32 = 1e-5;
+/// Threads that sum for one channel's gradient together.
+const THREADS: usize = 128;
+/// Vectors of pixels that each of them should have.
+const SPAN: usize = 32;
 
 /// Over the channels of each pixel; with `beta` the mean is taken off.
 pub(super) fn channel_norm(
@@ -85,6 +93,166 @@ fn channel_norm_kernel<N: Size>(
             }
             ComptimeOption::None => y[at] = x[at] / deviation * scale,
         }
+    }
+}
+
+/// The gradients of `x`, gamma and beta in [`channel_norm`]; `centred` if there is a beta.
+pub(super) fn channel_norm_gradients(
+    x: CubeTensor,
+    gamma: CubeTensor,
+    dy: CubeTensor,
+    centred: bool,
+) -> [CubeTensor; 3] {
+    let [x, gamma, dy] = [x, gamma, dy].map(contiguous);
+    let [images, channels, height, width] = dims(&x);
+    let dx = empty(&x, [images, channels, height, width]);
+    let statistics = empty(&x, [images, 2, height, width]);
+    let vector = vector(&[height * width]);
+    let pixels = height * width / vector;
+    let (count, dim) = cubes(&x, images * pixels);
+    // SAFETY: threads past the last task end at once.
+    unsafe {
+        norm_gradient_kernel::launch_unchecked(
+            &dx.client,
+            count,
+            dim,
+            vector,
+            x.clone().into_buffer_arg(),
+            gamma.into_buffer_arg(),
+            dy.clone().into_buffer_arg(),
+            dx.clone().into_buffer_arg(),
+            statistics.clone().into_buffer_arg(),
+            images as u32,
+            channels as u32,
+            pixels as u32,
+            EPSILON,
+            centred,
+        );
+    }
+    let pieces = (images * pixels).div_ceil(THREADS * SPAN);
+    let sums = empty(&dx, [pieces, 2, channels]);
+    // SAFETY: threads without a pixel add nothing.
+    unsafe {
+        scale_gradient_kernel::launch_unchecked(
+            &dx.client,
+            CubeCount::Static(channels as u32, pieces as u32, 1),
+            CubeDim::new_1d(THREADS as u32),
+            vector,
+            x.into_buffer_arg(),
+            dy.into_buffer_arg(),
+            statistics.into_buffer_arg(),
+            sums.clone().into_buffer_arg(),
+            images as u32,
+            channels as u32,
+            pixels as u32,
+            centred,
+            THREADS,
+        );
+    }
+    let sums = reshaped(fold(sums), [2, channels]);
+    let part = |index: usize| {
+        let row = CubeBackend::float_slice(sums.clone(), &[(index..index + 1).into()]);
+        contiguous(reshaped(row, [channels]))
+    };
+    [dx, part(0), part(1)]
+}
+
+/// Each thread has one vector of pixels, with all its channels; mean and 1 / deviation are left in `statistics`.
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+fn norm_gradient_kernel<N: Size>(
+    x: &[Vector<f32, N>],
+    gamma: &[f32],
+    dy: &[Vector<f32, N>],
+    dx: &mut [Vector<f32, N>],
+    statistics: &mut [Vector<f32, N>],
+    images: u32,
+    channels: u32,
+    pixels: u32,
+    epsilon: f32,
+    #[comptime] centred: bool,
+) {
+    let task = ABSOLUTE_POS as u32;
+    let image = task / pixels;
+    if image >= images {
+        terminate!();
+    }
+    let first = image * channels * pixels + task % pixels;
+    let share = Vector::<f32, N>::new(1.0 / f32::cast_from(channels));
+
+    let mut mean = Vector::<f32, N>::new(0.0);
+    for channel in 0..channels {
+        mean += x[(first + channel * pixels) as usize];
+    }
+    mean *= share;
+    // Of the gradient behind gamma: its sum, and its sum with x as it was before gamma.
+    let mut variance = Vector::<f32, N>::new(0.0);
+    let mut sum = Vector::<f32, N>::new(0.0);
+    let mut pull = Vector::<f32, N>::new(0.0);
+    for channel in 0..channels {
+        let at = (first + channel * pixels) as usize;
+        let off = x[at] - mean;
+        variance += off * off;
+        let gradient = dy[at] * Vector::new(gamma[channel as usize]);
+        if comptime!(centred) {
+            sum += gradient;
+            pull += gradient * off;
+        } else {
+            pull += gradient * x[at];
+        }
+    }
+    let scale = Vector::new(1.0f32) / (variance * share + Vector::new(epsilon)).sqrt();
+    let pull = pull * scale * scale * share;
+    let sum = sum * share;
+    for channel in 0..channels {
+        let at = (first + channel * pixels) as usize;
+        let gradient = dy[at] * Vector::new(gamma[channel as usize]);
+        dx[at] = (gradient - sum - (x[at] - mean) * pull) * scale;
+    }
+    let at = image * 2 * pixels + task % pixels;
+    statistics[at as usize] = mean;
+    statistics[(at + pixels) as usize] = scale;
+}
+
+/// A cube sums for one channel.
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+fn scale_gradient_kernel<N: Size>(
+    x: &[Vector<f32, N>],
+    dy: &[Vector<f32, N>],
+    statistics: &[Vector<f32, N>],
+    sums: &mut [f32],
+    images: u32,
+    channels: u32,
+    pixels: u32,
+    #[comptime] centred: bool,
+    #[comptime] threads: usize,
+) {
+    let channel = CUBE_POS_X;
+    let mut dgamma = Vector::<f32, N>::new(0.0);
+    let mut dbeta = Vector::<f32, N>::new(0.0);
+    let mut task = CUBE_POS_Y * threads as u32 + UNIT_POS as u32;
+    while task < images * pixels {
+        let image = task / pixels;
+        let pixel = task % pixels;
+        let at = ((image * channels + channel) * pixels + pixel) as usize;
+        let statistic = image * 2 * pixels + pixel;
+        let gradient = dy[at];
+        let mut value = x[at];
+        if comptime!(centred) {
+            value -= statistics[statistic as usize];
+        }
+        dgamma += gradient * value * statistics[(statistic + pixels) as usize];
+        dbeta += gradient;
+        task += CUBE_COUNT_Y * threads as u32;
+    }
+    let mut shared = Shared::<[f32]>::new_slice(threads);
+    let dgamma = cube_sum(total(dgamma), &mut shared, threads);
+    let dbeta = cube_sum(total(dbeta), &mut shared, threads);
+    if UNIT_POS == 0 {
+        let at = CUBE_POS_Y * 2 * channels + channel;
+        sums[at as usize] = dgamma;
+        sums[(at + channels) as usize] = dbeta;
     }
 }
 

@@ -4,7 +4,8 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Layout, Place, contiguous, cubes, dims, empty, vector};
+use super::launch::{Layout, Place, contiguous, cubes, dims, empty, reshaped, transposed, vector};
+use super::row_sums::{Columns, Sums, fold, row_sums};
 
 /// Rows of `c` that one thread computes.
 const ROWS: usize = 8;
@@ -52,13 +53,31 @@ pub(super) fn product(
     b: CubeTensor,
     c: &CubeTensor,
     size: Size3,
-    [a_layout, b_layout, c_layout]: [Layout; 3],
+    layouts: [Layout; 3],
 ) {
+    product_and_own(a, b, c, size, layouts, None);
+}
+
+/// The same, to which `own` rows of a tensor that lies as told are added, each times its scale (`[images, heads, rows]`).
+pub(super) fn product_and_own(
+    a: CubeTensor,
+    b: CubeTensor,
+    c: &CubeTensor,
+    size: Size3,
+    [a_layout, b_layout, c_layout]: [Layout; 3],
+    own: Option<(CubeTensor, CubeTensor, Layout)>,
+) {
+    let own_layout = own.as_ref().map_or(c_layout, |(_, _, layout)| *layout);
+    let (own, scales) = match own {
+        Some((own, scales, _)) => (Some(own), Some(scales)),
+        None => (None, None),
+    };
     let a_vector = vector(&[&[size.inner], &a_layout.steps()[..]].concat());
     let b_steps = [
         &[size.columns],
         &b_layout.steps()[..],
         &c_layout.steps()[..],
+        &own_layout.steps()[..],
     ]
     .concat();
     let b_vector = vector(&b_steps);
@@ -75,9 +94,12 @@ pub(super) fn product(
             b_vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
+            own.map(|own| own.into_buffer_arg()).into(),
+            scales.map(|scales| scales.into_buffer_arg()).into(),
             c.clone().into_buffer_arg(),
             a_layout.argument(a_vector),
             b_layout.argument(b_vector),
+            own_layout.argument(b_vector),
             c_layout.argument(b_vector),
             (size.images * size.heads) as u32,
             size.heads as u32,
@@ -95,9 +117,12 @@ pub(super) fn product(
 fn product_kernel<NA: Size, NB: Size>(
     a: &[Vector<f32, NA>],
     b: &[Vector<f32, NB>],
+    own: ComptimeOption<&[Vector<f32, NB>]>,
+    scales: ComptimeOption<&[f32]>,
     c: &mut [Vector<f32, NB>],
     a_place: Place,
     b_place: Place,
+    own_place: Place,
     c_place: Place,
     batch: u32,
     heads: u32,
@@ -140,16 +165,65 @@ fn product_kernel<NA: Size, NB: Size>(
             b_at += b_place.row;
             #[unroll]
             for i in 0..block {
-                sums[i] += Vector::new(left[i].extract(j)) * right;
+                sums[i] = fma(Vector::new(left[i].extract(j)), right, sums[i]);
             }
         }
     }
     let c_start = c_place.of(image, head) + column;
+    let own_start = own_place.of(image, head) + column;
     #[unroll]
     for i in 0..block {
         let row = first + i as u32;
         if row < rows {
-            c[(c_start + row * c_place.row) as usize] = sums[i];
+            let at = (c_start + row * c_place.row) as usize;
+            #[comptime]
+            match &own {
+                ComptimeOption::Some(own) => {
+                    let value = own[(own_start + row * own_place.row) as usize];
+                    #[comptime]
+                    match &scales {
+                        ComptimeOption::Some(scales) => {
+                            let scale = Vector::new(scales[(matrix * rows + row) as usize]);
+                            c[at] = fma(scale, value, sums[i]);
+                        }
+                        ComptimeOption::None => c[at] = sums[i] + value,
+                    }
+                }
+                ComptimeOption::None => c[at] = sums[i],
+            }
         }
+    }
+}
+
+/// The gradient of `a` in [`matmul`]: `dc b^T`, summed over the images if it is for all of them.
+pub(super) fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> CubeTensor {
+    let [one, rows, inner] = dims(a);
+    let [other, _, columns] = dims(&b);
+    let of = Sums {
+        images: one.max(other),
+        heads: 1,
+        rows,
+        columns: inner,
+        pixels: columns,
+        over_images: one == 1,
+    };
+    let b_layout = match other {
+        1 => Layout::shared(columns),
+        _ => Layout::matrices(inner, columns),
+    };
+    let layouts = [Layout::matrices(rows, columns), b_layout];
+    reshaped(
+        row_sums(dc, b, of, Columns::Rows, layouts),
+        [one, rows, inner],
+    )
+}
+
+/// The gradient of `b` in [`matmul`]: `a^T dc`, summed over the images if it is for all of them.
+pub(super) fn right_gradient(a: CubeTensor, b: &CubeTensor, dc: CubeTensor) -> CubeTensor {
+    let [other, inner, columns] = dims(b);
+    let found = matmul(transposed(a, 1, 2), dc);
+    match other {
+        1 => reshaped(fold(found), [1, inner, columns]),
+        _ => found,
     }
 }
