@@ -4,7 +4,6 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::depthwise::read_strip;
 use super::launch::{Layout, contiguous, cubes, dims, empty, reshaped, reversed, transposed};
 use super::row_sums::{Columns, Sums, row_sums};
 
@@ -138,4 +137,25 @@ fn conv_kernel(
             }
         }
     }
+}
+
+/// Columns `first - 1 ..= first + pixels` of the line that begins at `line`, zero outside the image.
+#[cube]
+fn read_strip(
+    x: &[f32],
+    line: u32,
+    first: u32,
+    width: u32,
+    #[comptime] pixels: usize,
+) -> Array<f32> {
+    let mut strip = Array::<f32>::new(pixels + 2);
+    #[unroll]
+    for i in 0..pixels + 2 {
+        let after = first + i as u32;
+        strip[i] = 0.0;
+        if after >= 1 && after <= width {
+            strip[i] = x[(line + after - 1) as usize];
+        }
+    }
+    strip
 }

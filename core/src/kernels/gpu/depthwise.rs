@@ -4,13 +4,13 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{contiguous, cubes, dims, empty, reshaped};
+use super::launch::{contiguous, cubes, dims, empty, reshaped, vector};
 use super::row_sums::fold;
 
-/// Pixels of a row that one thread computes.
-const PIXELS: usize = 4;
+/// Rows that one thread computes of a vector of columns.
+const ROWS: usize = 4;
 /// Rows of an image that one thread sums over at a time for the filters' gradient.
-const ROWS: usize = 16;
+const SUMMED_ROWS: usize = 16;
 /// Threads that sum for one filter together.
 const THREADS: usize = 128;
 /// Strips that each of them should have.
@@ -29,106 +29,130 @@ fn convolve(x: CubeTensor, weight: CubeTensor, reversed: bool) -> CubeTensor {
     let (x, weight) = (contiguous(x), contiguous(weight));
     let [images, channels, height, width] = dims(&x);
     let y = empty(&x, [images, channels, height, width]);
-    let strips = width.div_ceil(PIXELS);
-    let (count, dim) = cubes(&x, images * channels * height * strips);
+    let vector = vector(&[width]);
+    let columns = width / vector;
+    let planes = images * channels;
+    let (count, dim) = cubes(&x, planes * height.div_ceil(ROWS) * columns);
     // SAFETY: threads past the last task end at once; rows and columns outside the image are not read.
     unsafe {
         depthwise_kernel::launch_unchecked(
             &y.client,
             count,
             dim,
+            vector,
             x.into_buffer_arg(),
             weight.into_buffer_arg(),
             y.clone().into_buffer_arg(),
-            (images * channels) as u32,
+            planes as u32,
             channels as u32,
             height as u32,
-            width as u32,
-            PIXELS,
+            columns as u32,
+            ROWS,
             reversed,
         );
     }
     y
 }
 
-/// Each thread computes a strip of `pixels` of a row of one channel.
+/// Each thread computes `rows` rows of one vector of columns of one channel.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn depthwise_kernel(
-    x: &[f32],
+fn depthwise_kernel<N: Size>(
+    x: &[Vector<f32, N>],
     weight: &[f32],
-    y: &mut [f32],
+    y: &mut [Vector<f32, N>],
     planes: u32,
     channels: u32,
     height: u32,
-    width: u32,
-    #[comptime] pixels: usize,
+    columns: u32,
+    #[comptime] rows: usize,
     #[comptime] reversed: bool,
 ) {
     let task = ABSOLUTE_POS as u32;
-    let strips = width.div_ceil(pixels as u32);
-    let first = task % strips * pixels as u32;
-    let rest = task / strips;
-    let row = rest % height;
-    let plane = rest / height;
+    let column = task % columns;
+    let rest = task / columns;
+    let blocks = height.div_ceil(rows as u32);
+    let first = rest % blocks * rows as u32;
+    let plane = rest / blocks;
     if plane >= planes {
         terminate!();
     }
     let filter = plane % channels * 9;
-    let start = plane * height * width;
+    let start = plane * height * columns;
 
-    let mut sums = Array::<f32>::new(pixels);
+    let mut taps = Array::<f32>::new(9usize);
     #[unroll]
-    for i in 0..pixels {
+    for i in 0..9usize {
+        let at = comptime!(if reversed { 8 - i } else { i });
+        taps[i] = weight[(filter + at as u32) as usize];
+    }
+    let lanes = N::value();
+    let mut sums = Array::<f32>::new(comptime!(rows * lanes));
+    #[unroll]
+    for i in 0..comptime!(rows * lanes) {
         sums[i] = 0.0;
     }
     #[unroll]
-    for tap in 0..3usize {
-        // One more than the row that is read, which may be above the image.
-        let below = row + tap as u32;
-        if below >= 1 && below <= height {
-            let line = start + (below - 1) * width;
-            let strip = read_strip(x, line, first, width, pixels);
-            #[unroll]
-            for j in 0..3usize {
-                let at = comptime!(if reversed {
-                    8 - 3 * tap - j
-                } else {
-                    3 * tap + j
-                });
-                let w = weight[(filter + at as u32) as usize];
+    for i in 0..rows + 2 {
+        // One more than the row that is read, which may be outside of the image.
+        let strip = read_strip(x, start, first + i as u32, column, height, columns);
+        #[unroll]
+        for row in 0..rows {
+            if comptime!(i >= row && i - row < 3) {
+                let tap = comptime!(if i >= row { 3 * (i - row) } else { 0 });
                 #[unroll]
-                for i in 0..pixels {
-                    sums[i] += w * strip[i + j];
+                for j in 0..3usize {
+                    #[unroll]
+                    for lane in 0..lanes {
+                        let at = comptime!(row * lanes + lane);
+                        sums[at] = fma(taps[tap + j], strip[lane + j], sums[at]);
+                    }
                 }
             }
         }
     }
     #[unroll]
-    for i in 0..pixels {
-        let column = first + i as u32;
-        if column < width {
-            y[(start + row * width + column) as usize] = sums[i];
+    for row in 0..rows {
+        let line = first + row as u32;
+        if line < height {
+            let mut found = Vector::<f32, N>::new(0.0);
+            #[unroll]
+            for lane in 0..lanes {
+                found.insert(lane, sums[comptime!(row * lanes + lane)]);
+            }
+            y[(start + line * columns + column) as usize] = found;
         }
     }
 }
 
-/// Columns `first - 1 ..= first + pixels` of the line that begins at `line`, zero outside the image.
+/// A vector of columns of row `below - 1` with the pixels before and after it, zero outside of the image.
 #[cube]
-pub(super) fn read_strip(
-    x: &[f32],
-    line: u32,
-    first: u32,
-    width: u32,
-    #[comptime] pixels: usize,
+fn read_strip<N: Size>(
+    x: &[Vector<f32, N>],
+    start: u32,
+    below: u32,
+    column: u32,
+    height: u32,
+    columns: u32,
 ) -> Array<f32> {
-    let mut strip = Array::<f32>::new(pixels + 2);
+    let lanes = N::value();
+    let mut strip = Array::<f32>::new(comptime!(lanes + 2));
     #[unroll]
-    for i in 0..pixels + 2 {
-        let after = first + i as u32;
+    for i in 0..comptime!(lanes + 2) {
         strip[i] = 0.0;
-        if after >= 1 && after <= width {
-            strip[i] = x[(line + after - 1) as usize];
+    }
+    if below >= 1 && below <= height {
+        let at = start + (below - 1) * columns + column;
+        let level = x[at as usize];
+        #[unroll]
+        for i in 0..lanes {
+            strip[i + 1] = level.extract(i);
+        }
+        if column >= 1 {
+            strip[0] = x[(at - 1) as usize].extract(comptime!(lanes - 1));
+        }
+        if column + 1 < columns {
+            strip[comptime!(lanes + 1)] = x[(at + 1) as usize].extract(0usize);
         }
     }
     strip
@@ -138,7 +162,9 @@ pub(super) fn read_strip(
 pub(super) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
     let (x, dy) = (contiguous(x), contiguous(dy));
     let [images, channels, height, width] = dims(&x);
-    let tasks = images * height.div_ceil(ROWS) * width.div_ceil(PIXELS);
+    let vector = vector(&[width]);
+    let columns = width / vector;
+    let tasks = images * height.div_ceil(SUMMED_ROWS) * columns;
     let pieces = tasks.div_ceil(THREADS * STRIPS);
     let found = empty(&x, [pieces, channels, 1, 3, 3]);
     // SAFETY: threads without a strip add nothing; rows and columns outside the image are not read.
@@ -147,40 +173,39 @@ pub(super) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
             &found.client,
             CubeCount::Static(channels as u32, pieces as u32, 1),
             CubeDim::new_1d(THREADS as u32),
+            vector,
             x.into_buffer_arg(),
             dy.into_buffer_arg(),
             found.clone().into_buffer_arg(),
             tasks as u32,
             channels as u32,
             height as u32,
-            width as u32,
-            PIXELS,
-            ROWS,
+            columns as u32,
+            SUMMED_ROWS,
             THREADS,
         );
     }
     reshaped(fold(found), [channels, 1, 3, 3])
 }
 
-/// A cube sums for one channel; each thread takes strips of `pixels` columns and `rows` rows.
+/// A cube sums for one channel; each thread takes strips of a vector of columns and `rows` rows.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn filter_gradient_kernel(
-    x: &[f32],
-    dy: &[f32],
+fn filter_gradient_kernel<N: Size>(
+    x: &[Vector<f32, N>],
+    dy: &[Vector<f32, N>],
     found: &mut [f32],
     tasks: u32,
     channels: u32,
     height: u32,
-    width: u32,
-    #[comptime] pixels: usize,
+    columns: u32,
     #[comptime] rows: usize,
     #[comptime] threads: usize,
 ) {
     let channel = CUBE_POS_X;
     let unit = UNIT_POS as u32;
-    let strips = width.div_ceil(pixels as u32);
     let groups = height.div_ceil(rows as u32);
+    let lanes = N::value();
 
     let mut sums = Array::<f32>::new(9usize);
     #[unroll]
@@ -189,30 +214,30 @@ fn filter_gradient_kernel(
     }
     let mut task = CUBE_POS_Y * threads as u32 + unit;
     while task < tasks {
-        let first = task % strips * pixels as u32;
-        let rest = task / strips;
+        let column = task % columns;
+        let rest = task / columns;
         let top = rest % groups * rows as u32;
         let image = rest / groups;
-        let start = (image * channels + channel) * height * width;
+        let start = (image * channels + channel) * height * columns;
 
-        let mut above = row_or_zeros(x, start, top, first, height, width, pixels);
-        let mut level = row_or_zeros(x, start, top + 1, first, height, width, pixels);
+        let mut above = read_strip(x, start, top, column, height, columns);
+        let mut level = read_strip(x, start, top + 1, column, height, columns);
         let bottom = u32::min(top + rows as u32, height);
         for row in top..bottom {
-            let below = row_or_zeros(x, start, row + 2, first, height, width, pixels);
-            let line = start + row * width;
-            let gradient = read_strip(dy, line, first, width, pixels);
+            let below = read_strip(x, start, row + 2, column, height, columns);
+            let gradient = dy[(start + row * columns + column) as usize];
             #[unroll]
-            for j in 0..3usize {
+            for i in 0..lanes {
+                let gradient = gradient.extract(i);
                 #[unroll]
-                for i in 0..pixels {
-                    sums[j] += gradient[i + 1] * above[i + j];
-                    sums[3 + j] += gradient[i + 1] * level[i + j];
-                    sums[6 + j] += gradient[i + 1] * below[i + j];
+                for j in 0..3usize {
+                    sums[j] = fma(gradient, above[i + j], sums[j]);
+                    sums[3 + j] = fma(gradient, level[i + j], sums[3 + j]);
+                    sums[6 + j] = fma(gradient, below[i + j], sums[6 + j]);
                 }
             }
             #[unroll]
-            for i in 0..pixels + 2 {
+            for i in 0..comptime!(lanes + 2) {
                 above[i] = level[i];
                 level[i] = below[i];
             }
@@ -228,29 +253,6 @@ fn filter_gradient_kernel(
             found[((CUBE_POS_Y * channels + channel) * 9 + tap as u32) as usize] = sum;
         }
     }
-}
-
-/// As [`read_strip`], of row `below - 1`, which may be outside of the image.
-#[cube]
-fn row_or_zeros(
-    x: &[f32],
-    start: u32,
-    below: u32,
-    first: u32,
-    height: u32,
-    width: u32,
-    #[comptime] pixels: usize,
-) -> Array<f32> {
-    let mut strip = Array::<f32>::new(pixels + 2);
-    #[unroll]
-    for i in 0..pixels + 2 {
-        let after = first + i as u32;
-        strip[i] = 0.0;
-        if below >= 1 && below <= height && after >= 1 && after <= width {
-            strip[i] = x[(start + (below - 1) * width + after - 1) as usize];
-        }
-    }
-    strip
 }
 
 /// The sum of what all threads of a cube have, in a fixed order; the first thread gets it. `threads` is a power of two.

@@ -7,6 +7,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::attention::softmax_row;
+use super::depthwise::cube_sum;
 use super::dots::{Size4, dots, total};
 use super::launch::{Layout, contiguous, cubes, dims, empty, reshaped, vector};
 use super::product::{Size3, product, product_and_own};
@@ -15,6 +16,8 @@ use crate::kernels::mdta::LEAST_NORM;
 
 /// Pixels that one thread sums over.
 const SPAN: usize = 1024;
+/// Threads that sum the squares of one channel together.
+const THREADS: usize = 128;
 
 /// How the channels of an image and the pixels of a channel lie in q, k and v.
 struct Heads {
@@ -118,9 +121,7 @@ pub(super) fn attend(qkv: CubeTensor, temperature: CubeTensor) -> Attended {
         Columns::Rows,
         [of.part(0), of.part(1)],
     );
-    let pieces = of.pixels.div_ceil(SPAN);
-    let squares = squares(&qkv, [of.images, channels, of.pixels, pieces]);
-    let squares = fold(squares);
+    let squares = row_squares(&qkv, [of.images, channels, of.pixels]);
     let sums = gather(products, squares, [of.images, channels, of.side, 1]);
     let map = map(sums.clone(), temperature, [of.images, heads, of.side]);
     let y = empty(&qkv, [of.images, channels, height, width]);
@@ -407,6 +408,51 @@ fn squares_kernel<N: Size>(
         sum += value * value;
     }
     sums[task as usize] = total(sum);
+}
+
+/// As [`squares`], each by a cube whose threads wait for each other.
+fn row_squares(qkv: &CubeTensor, [images, channels, pixels]: [usize; 3]) -> CubeTensor {
+    let rows = images * 2 * channels;
+    let sums = empty(qkv, [1, rows]);
+    let vector = vector(&[pixels]);
+    // SAFETY: threads past the last pixel add nothing.
+    unsafe {
+        row_squares_kernel::launch_unchecked(
+            &qkv.client,
+            CubeCount::Static((2 * channels) as u32, images as u32, 1),
+            CubeDim::new_1d(THREADS as u32),
+            vector,
+            qkv.clone().into_buffer_arg(),
+            sums.clone().into_buffer_arg(),
+            channels as u32,
+            (pixels / vector) as u32,
+            THREADS,
+        );
+    }
+    sums
+}
+
+#[cube(launch_unchecked)]
+fn row_squares_kernel<N: Size>(
+    qkv: &[Vector<f32, N>],
+    sums: &mut [f32],
+    channels: u32,
+    pixels: u32,
+    #[comptime] threads: usize,
+) {
+    let start = (CUBE_POS_Y * 3 * channels + CUBE_POS_X) * pixels;
+    let mut sum = Vector::<f32, N>::new(0.0);
+    let mut pixel = UNIT_POS as u32;
+    while pixel < pixels {
+        let value = qkv[(start + pixel) as usize];
+        sum = fma(value, value, sum);
+        pixel += threads as u32;
+    }
+    let mut shared = Shared::<[f32]>::new_slice(threads);
+    let sum = cube_sum(total(sum), &mut shared, threads);
+    if UNIT_POS == 0 {
+        sums[(CUBE_POS_Y * 2 * channels + CUBE_POS_X) as usize] = sum;
+    }
 }
 
 /// What the pieces of both have, added and beside each other: `[images, channels * side + 2 * channels]`.

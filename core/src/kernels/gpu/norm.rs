@@ -18,6 +18,14 @@ const THREADS: usize = 128;
 /// Vectors of pixels that each of them should have.
 const SPAN: usize = 32;
 
+/// Pixels that one thread takes: one where there are few, so that all of a large GPU is at work.
+fn pixel_vector(images: usize, pixels: usize) -> usize {
+    match images * pixels {
+        few if few < 1 << 18 => 1,
+        _ => vector(&[pixels]),
+    }
+}
+
 /// Over the channels of each pixel; with `beta` the mean is taken off.
 pub(super) fn channel_norm(
     x: CubeTensor,
@@ -27,7 +35,7 @@ pub(super) fn channel_norm(
     let (x, gamma) = (contiguous(x), contiguous(gamma));
     let [images, channels, height, width] = dims(&x);
     let y = empty(&x, [images, channels, height, width]);
-    let vector = vector(&[height * width]);
+    let vector = pixel_vector(images, height * width);
     let pixels = height * width / vector;
     let (count, dim) = cubes(&x, images * pixels);
     // SAFETY: threads past the last task end at once.
@@ -107,7 +115,7 @@ pub(super) fn channel_norm_gradients(
     let [images, channels, height, width] = dims(&x);
     let dx = empty(&x, [images, channels, height, width]);
     let statistics = empty(&x, [images, 2, height, width]);
-    let vector = vector(&[height * width]);
+    let vector = pixel_vector(images, height * width);
     let pixels = height * width / vector;
     let (count, dim) = cubes(&x, images * pixels);
     // SAFETY: threads past the last task end at once.

@@ -9,6 +9,9 @@ use super::row_sums::{Columns, Sums, fold, row_sums};
 
 /// Rows of `c` that one thread computes.
 const ROWS: usize = 8;
+/// Neighbouring threads that have the same rows of neighbouring columns. The next ones have the next rows of the same
+/// columns, so that `b` is in the first cache when they read it again.
+const GROUP: usize = 32;
 
 /// The sizes of each product.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +86,8 @@ pub(super) fn product_and_own(
     let b_vector = vector(&b_steps);
     let columns = size.columns / b_vector;
     let blocks = size.rows.div_ceil(ROWS);
-    let (count, dim) = cubes(c, size.images * size.heads * blocks * columns);
+    let groups = columns.div_ceil(GROUP);
+    let (count, dim) = cubes(c, size.images * size.heads * groups * blocks * GROUP);
     // SAFETY: threads past the last task end at once, and the layouts lie in the buffers.
     unsafe {
         product_kernel::launch_unchecked(
@@ -107,6 +111,7 @@ pub(super) fn product_and_own(
             (size.inner / a_vector) as u32,
             columns as u32,
             ROWS,
+            GROUP,
         );
     }
 }
@@ -130,14 +135,17 @@ fn product_kernel<NA: Size, NB: Size>(
     inner: u32,
     columns: u32,
     #[comptime] block: usize,
+    #[comptime] group: usize,
 ) {
     let task = ABSOLUTE_POS as u32;
-    let column = task % columns;
-    let rest = task / columns;
+    let rest = task / group as u32;
     let blocks = rows.div_ceil(block as u32);
     let first = rest % blocks * block as u32;
-    let matrix = rest / blocks;
-    if matrix >= batch {
+    let rest = rest / blocks;
+    let groups = columns.div_ceil(group as u32);
+    let column = rest % groups * group as u32 + task % group as u32;
+    let matrix = rest / groups;
+    if matrix >= batch || column >= columns {
         terminate!();
     }
     let image = matrix / heads;

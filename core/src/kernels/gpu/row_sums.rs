@@ -131,6 +131,7 @@ fn row_sums_kernel<N: Size>(
     let mut b_tile = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile_columns * (chunk + 1)));
     let across = comptime!(tile_columns / side);
     let down = comptime!(tile_rows / side);
+    // Whole chunks: at least 64.
     let threads = comptime!((tile_columns / side) * (tile_rows / side));
 
     let tiles_across = columns.div_ceil(tile_columns as u32);
@@ -155,38 +156,56 @@ fn row_sums_kernel<N: Size>(
     for i in 0..side * side {
         sums[i] = Vector::new(0.0);
     }
-    for at in begin..end {
-        let image = first_image + at / in_image;
-        let pixel = at % in_image * chunk as u32;
-        let a_start = a_place.of(image, head);
-        let b_start = b_place.of(image, head);
-        #[unroll]
-        for turn in 0..comptime!((tile_rows * chunk).div_ceil(threads)) {
-            let place = unit + (turn * threads) as u32;
-            let row = place / chunk as u32;
-            let k = place % chunk as u32;
-            if row < tile_rows as u32 {
-                let mut value = Vector::<f32, N>::new(0.0);
-                if first_row + row < rows && pixel + k < pixels {
-                    value = a[(a_start + (first_row + row) * a_place.row + pixel + k) as usize];
+    // What each thread brings of a chunk: read while the chunk before is summed. It has the same place in each row.
+    let rows_each = comptime!(threads / chunk);
+    let a_turns = comptime!(tile_rows.div_ceil(threads / chunk));
+    let b_turns = comptime!(tile_columns.div_ceil(threads / chunk));
+    let my_k = unit % chunk as u32;
+    let my_line = unit / chunk as u32;
+    let mut a_next = Array::<Vector<f32, N>>::new(a_turns);
+    let mut b_next = Array::<Vector<f32, N>>::new(b_turns);
+    for at in begin..end + 1 {
+        if at > begin {
+            #[unroll]
+            for turn in 0..a_turns {
+                let row = my_line + (turn * rows_each) as u32;
+                if row < tile_rows as u32 {
+                    a_tile[(row * stride as u32 + my_k) as usize] = a_next[turn];
                 }
-                a_tile[(row * stride as u32 + k) as usize] = value;
             }
+            #[unroll]
+            for turn in 0..b_turns {
+                let row = my_line + (turn * rows_each) as u32;
+                if row < tile_columns as u32 {
+                    b_tile[(row * stride as u32 + my_k) as usize] = b_next[turn];
+                }
+            }
+            sync_cube();
         }
-        #[unroll]
-        for turn in 0..comptime!((tile_columns * chunk).div_ceil(threads)) {
-            let place = unit + (turn * threads) as u32;
-            let row = place / chunk as u32;
-            let k = place % chunk as u32;
-            if row < tile_columns as u32 {
+        if at < end {
+            let image = first_image + at / in_image;
+            let pixel = at % in_image * chunk as u32 + my_k;
+            let a_start = a_place.of(image, head) + pixel;
+            let b_start = b_place.of(image, head);
+            let (line, column_of) = (pixel / width, pixel % width);
+            #[unroll]
+            for turn in 0..a_turns {
+                let row = first_row + my_line + (turn * rows_each) as u32;
                 let mut value = Vector::<f32, N>::new(0.0);
-                let column = first_column + row;
-                let pixel = pixel + k;
+                if row < rows && pixel < pixels {
+                    value = a[(a_start + row * a_place.row) as usize];
+                }
+                a_next[turn] = value;
+            }
+            #[unroll]
+            for turn in 0..b_turns {
+                let column = first_column + my_line + (turn * rows_each) as u32;
+                let mut value = Vector::<f32, N>::new(0.0);
                 if column < columns && pixel < pixels {
                     if comptime!(around) {
                         // Both are one more than the place that is read, which may be outside of the image.
-                        let y = pixel / width + column % 9 / 3;
-                        let x = pixel % width + column % 3;
+                        let y = line + column % 9 / 3;
+                        let x = column_of + column % 3;
                         if y >= 1 && y <= pixels / width && x >= 1 && x <= width {
                             let from = b_start + column / 9 * b_place.row;
                             value = b[(from + (y - 1) * width + x - 1) as usize];
@@ -195,28 +214,29 @@ fn row_sums_kernel<N: Size>(
                         value = b[(b_start + column * b_place.row + pixel) as usize];
                     }
                 }
-                b_tile[(row * stride as u32 + k) as usize] = value;
+                b_next[turn] = value;
             }
         }
-        sync_cube();
-        for k in 0..chunk as u32 {
-            let mut left = Array::<Vector<f32, N>>::new(side);
-            #[unroll]
-            for i in 0..side {
-                let row = my_row + (i * down) as u32;
-                left[i] = a_tile[(row * stride as u32 + k) as usize];
-            }
-            #[unroll]
-            for j in 0..side {
-                let row = my_column + (j * across) as u32;
-                let right = b_tile[(row * stride as u32 + k) as usize];
+        if at > begin {
+            for k in 0..chunk as u32 {
+                let mut left = Array::<Vector<f32, N>>::new(side);
                 #[unroll]
                 for i in 0..side {
-                    sums[i * side + j] = fma(left[i], right, sums[i * side + j]);
+                    let row = my_row + (i * down) as u32;
+                    left[i] = a_tile[(row * stride as u32 + k) as usize];
+                }
+                #[unroll]
+                for j in 0..side {
+                    let row = my_column + (j * across) as u32;
+                    let right = b_tile[(row * stride as u32 + k) as usize];
+                    #[unroll]
+                    for i in 0..side {
+                        sums[i * side + j] = fma(left[i], right, sums[i * side + j]);
+                    }
                 }
             }
+            sync_cube();
         }
-        sync_cube();
     }
     let start = (piece * CUBE_COUNT_Y + matrix) * rows * columns;
     #[unroll]
