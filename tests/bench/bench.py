@@ -112,11 +112,12 @@ class Bench:
             ours.append(self.ours("--size", "64x64", "--runs", 1, "--train", 3, "--weights", nano))
             torch.append(python("run_torch.py", threads, 3, "train", nano, 128, "fp32"))
             mixed.append(python("run_torch.py", threads, 3, "train", nano, 128, "bf16"))
-        ours_ms = median(report["train_ms"] for report in ours)
+        ours = [report["train"][0] for report in ours]
+        ours_ms = median(entry["ms"] for entry in ours)
         bf16_ms = median(entry["ms"] for entry in mixed)
         yield row(
             "train-nano", ours_ms, None, median(entry["ms"] for entry in torch), gflops=None, torch_bf16_ms=bf16_ms,
-            ratio_torch_bf16=bf16_ms / ours_ms, ours_bytes=max(report["train_peak_bytes"] for report in ours),
+            ratio_torch_bf16=bf16_ms / ours_ms, ours_bytes=max(entry["peak_bytes"] for entry in ours),
             torch_bytes=max(entry["bytes"] for entry in torch),
         )
 

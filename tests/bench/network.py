@@ -55,16 +55,16 @@ def channel_attention(qkv, temperature):
 MATRICES = {}
 
 
-def shrink_matrix(out, source):
+def shrink_matrix(out, source, device):
     """The bilinear resize of one axis; made once, outside of what is exported."""
-    if (out, source) not in MATRICES:
-        MATRICES[out, source] = resize.bilinear_matrix(out, source).float()
-    return MATRICES[out, source]
+    if (out, source, device) not in MATRICES:
+        MATRICES[out, source, device] = resize.bilinear_matrix(out, source).float().to(device)
+    return MATRICES[out, source, device]
 
 
 def fusion_map(self, fused, x):
     n, c, h, w = x.shape
-    rows, columns = shrink_matrix(h, fused.shape[2]), shrink_matrix(w, fused.shape[3])
+    rows, columns = (shrink_matrix(*sides, x.device) for sides in ((h, fused.shape[2]), (w, fused.shape[3])))
     query = self.query(rows.T @ (x @ columns)).flatten(2)
     key = self.key(self.adapt(fused)).flatten(2)
     scale = math.sqrt(c) * (h * w if self.pixel_mean else 1)
@@ -85,13 +85,24 @@ def dino_resize(image):
     return F.interpolate(image, size=size, mode="bilinear", antialias=shrinks, align_corners=False)
 
 
+COLOURS = {}
+
+
+def imagenet_normalize(image):
+    """With constants that are on the device: copying them there would wait for it."""
+    if image.device not in COLOURS:
+        COLOURS[image.device] = [torch.tensor(x, device=image.device).view(1, 3, 1, 1) for x in (resize.MEAN, resize.STD)]
+    mean, std = COLOURS[image.device]
+    return (image - mean) / std
+
+
 plain_norm = channel_layer_norm.ChannelLayerNorm.forward
 channel_layer_norm.ChannelLayerNorm.forward = layer_norm
 mdta.channel_attention = channel_attention
 dr_fusion.DrFusion.map = fusion_map
 dr_fusion.DrFusion.forward = fusion
-resize.dino_resize = dino_resize
-sys.modules["dino_ir"].dino_resize = dino_resize
+for module in (resize, sys.modules["dino_ir"]):
+    module.dino_resize, module.imagenet_normalize = dino_resize, imagenet_normalize
 
 
 def build(config):

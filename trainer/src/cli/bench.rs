@@ -16,7 +16,8 @@ use crate::terminal;
 #[command(after_help = "Examples:\n  \
         trainer bench                                  the embedded nano on 512 x 512 pixels\n  \
         trainer bench --weights full.safetensors --size 1024x768 --threads 1 --train 0\n  \
-        trainer bench --weights dinov2.safetensors --size 518x518 --json")]
+        trainer bench --weights dinov2.safetensors --size 518x518 --json\n  \
+        trainer bench --device cuda --runs 0 --train 20 --batch 16,32,64 --set loss.lambda=0")]
 pub struct BenchArgs {
     /// Weights file: a restoration net or a backbone [default: the embedded nano]
     #[arg(long, value_name = "FILE")]
@@ -30,16 +31,22 @@ pub struct BenchArgs {
     /// Threads of the CPU [default: one for each core, or RAYON_NUM_THREADS]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Runs on the image; the median counts
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Runs on the image, the median counts; 0: none
+    #[arg(long, value_name = "N", default_value_t = 7)]
     pub runs: u32,
-    /// Training steps (batch 8, patch 128, with the DPC loss), the median counts; 0: none
+    /// Training steps (Muon, with the DPC loss) after those that warm up, the mean counts; 0: none
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub train: u32,
-    /// Parts of a training batch computed side by side, as `replicas` in a run's settings
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=8))]
-    pub replicas: u16,
-    /// One JSON object
+    /// Samples of a training step; several sizes with commas, until one fails
+    #[arg(long, value_name = "N,...", default_value = "8", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: Vec<u16>,
+    /// Side of the training samples in pixels
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(8..))]
+    pub patch: u16,
+    /// Changes a setting of the training run, such as loss.lambda=0 or replicas=1
+    #[arg(long, value_name = "key=value")]
+    pub set: Vec<String>,
+    /// One JSON object; after each of several sizes, with all so far
     #[arg(long)]
     pub json: bool,
     /// No progress.
@@ -50,13 +57,22 @@ pub struct BenchArgs {
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     use_threads(args.threads)?;
     let spinner = terminal::spinner(args.quiet, "measuring");
-    let report = bench(&BenchOptions {
+    let batches: Vec<usize> = args.batch.iter().copied().map(usize::from).collect();
+    let options = BenchOptions {
         weights: args.weights.as_deref(),
         size: args.size,
         device: args.device,
         runs: args.runs as usize,
         train: args.train as usize,
-        replicas: args.replicas.into(),
+        batches: &batches,
+        patch: args.patch.into(),
+        set: &args.set,
+    };
+    let report = bench(&options, |so_far| {
+        if args.json {
+            terminal::out(&serde_json::to_string(so_far)?)?;
+        }
+        Ok(())
     })?;
     spinner.finish_and_clear();
     terminal::out(&if args.json {
