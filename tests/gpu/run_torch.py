@@ -32,6 +32,9 @@ class Side:
     def __init__(self, weights, device):
         self.weights, self.device = weights, torch.device(device)
         self.gpu = self.device.type == "cuda"
+        if self.gpu:
+            # What is asked about its memory before its first use is refused.
+            torch.cuda.init()
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = True
         torch.set_float32_matmul_precision("high")
@@ -136,9 +139,9 @@ class Side:
     def job(self, name):
         kind, precision, *sizes = name.split(":")
         sizes = [int(size) for size in sizes]
-        self.fresh()
         start = time.perf_counter()
         try:
+            self.fresh()
             if kind == "infer":
                 found = self.infer(precision, *sizes)
             else:
