@@ -3,28 +3,27 @@
 mod analyze;
 mod bench;
 mod data;
+pub mod dino_ir;
 mod eval;
 mod features;
 mod import;
 mod pretrain;
 mod reproduce;
+mod restore;
 mod train;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use ::dino_ir::weights::Dtype;
 use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use dino_ir::device::DeviceChoice;
-use dino_ir::restore::Options;
-use dino_ir::weights::Dtype;
 
-use crate::photo::Format;
-use crate::restore::{Outcome, Settings, engine, naming};
-use crate::size::parse_size;
-use crate::{interrupt, restore, terminal, weights};
+use crate::{interrupt, terminal, weights};
+
+pub use restore::RestoreArgs;
 
 /// Something failed; the rest was done.
 const FAILED: u8 = 1;
@@ -54,7 +53,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Restore photos: remove noise, blur, rain and haze
-    Restore(RestoreArgs),
+    Restore(restore::RestoreArgs),
     /// Say what a weights file is
     Info(InfoArgs),
     /// Write weights, or a training run's best net, in a number format
@@ -77,59 +76,6 @@ pub enum Command {
     Eval(eval::EvalArgs),
     /// Measure how fast a network is on this machine
     Bench(bench::BenchArgs),
-}
-
-/// Arguments of `restore`.
-#[derive(Args, Debug)]
-#[command(
-    override_usage = "trainer restore INPUT... [-o PATH] [OPTIONS]",
-    after_help = "Examples:\n  \
-        trainer restore photo.jpg                      writes photo.restored.jpg\n  \
-        trainer restore holiday/ -o better/            every photo below holiday/\n  \
-        trainer restore scans/ -o better/ --format png every result a PNG\n  \
-        trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
-        trainer restore - < in.png > out.png"
-)]
-pub struct RestoreArgs {
-    /// Photos (PNG, JPEG, WebP, TIFF, JPEG XL, GIF, BMP), folders (with all below), or - for standard input
-    #[arg(value_name = "INPUT", required = true)]
-    pub inputs: Vec<PathBuf>,
-    /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]
-    #[arg(short, long, value_name = "PATH")]
-    pub output: Option<PathBuf>,
-    /// Kind of file to write: png, jpeg, webp, tiff or bmp [default: as -o ends, else as the photo is]
-    #[arg(long, value_name = "KIND", value_parser = parse_format)]
-    pub format: Option<Format>,
-    /// Weights file [default: the embedded nano]
-    #[arg(long, value_name = "FILE")]
-    pub weights: Option<PathBuf>,
-    /// Where to compute: auto, cpu, wgpu, cuda or cuda:N
-    #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
-    pub device: DeviceChoice,
-    /// From 0, the photo as it is, to 1, fully restored
-    #[arg(long, default_value_t = 1.0, value_name = "0..1", value_parser = parse_strength)]
-    pub strength: f32,
-    /// Side of a tile in pixels, or auto; below 256 it is taken as 256 unless --overlap is given
-    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_tile)]
-    pub tile: TileSide,
-    /// Least overlap of neighbouring tiles in pixels [default: an eighth of the tile]
-    #[arg(long, value_name = "N")]
-    pub overlap: Option<usize>,
-    /// Bound of the memory in use, such as 1G or 512M [default: half of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub memory: Option<u64>,
-    /// Average over the 8 flips and rotations: a little better, 8 times slower
-    #[arg(long)]
-    pub tta: bool,
-    /// Threads of the CPU [default: one for each core, or RAYON_NUM_THREADS]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
-    /// Overwrite results that exist
-    #[arg(long)]
-    pub force: bool,
-    /// No progress.
-    #[arg(from_global)]
-    pub quiet: bool,
 }
 
 /// Arguments of `info`.
@@ -167,21 +113,21 @@ pub struct ExportArgs {
     pub quiet: bool,
 }
 
-/// Side of a tile; `None` is automatic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TileSide(pub Option<usize>);
-
-/// Runs the program.
+/// Runs the program `trainer`.
 pub fn main() -> ExitCode {
+    guarded(|| match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => ExitCode::from(report_usage(&error, "trainer")),
+    })
+}
+
+/// Runs a program. A panic is an error of the program's, told in one line.
+fn guarded(program: impl FnOnce() -> ExitCode + std::panic::UnwindSafe) -> ExitCode {
     // What panics is reported by whoever catches it, in a line, not by a trace.
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
-    let run = std::panic::catch_unwind(|| match Cli::try_parse() {
-        Ok(cli) => run(cli.command),
-        Err(error) => ExitCode::from(report_usage(&error)),
-    });
-    run.unwrap_or_else(|panic| {
+    std::panic::catch_unwind(program).unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -197,7 +143,7 @@ pub fn main() -> ExitCode {
 /// Runs one command.
 pub fn run(command: Command) -> ExitCode {
     let done = match command {
-        Command::Restore(args) => run_restore(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Info(args) => weights::info(&args.file, args.json).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => run_export(&args),
         Command::Import(args) => import::run(&args),
@@ -210,6 +156,11 @@ pub fn run(command: Command) -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
+    exit_code(done)
+}
+
+/// The exit code of what was done; an error is told first.
+fn exit_code(done: Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
         if interrupt::asked() {
             return ExitCode::from(interrupt::EXIT_CODE);
@@ -238,46 +189,11 @@ impl std::fmt::Display for UsageError {
 impl std::error::Error for UsageError {}
 
 /// An option out of its range is an error of usage; anything else stays what it is.
-fn usage(error: dino_ir::Error) -> anyhow::Error {
+fn usage(error: ::dino_ir::Error) -> anyhow::Error {
     match error {
-        dino_ir::Error::InvalidOption(what) => UsageError(what).into(),
+        ::dino_ir::Error::InvalidOption(what) => UsageError(what).into(),
         other => other.into(),
     }
-}
-
-fn run_restore(args: &RestoreArgs) -> Result<ExitCode> {
-    interrupt::listen()?;
-    let options = Options {
-        strength: args.strength,
-        tile: args.tile.0,
-        overlap: args.overlap,
-        memory: None,
-        self_ensemble: args.tta,
-    };
-    options.validate().map_err(usage)?;
-    use_threads(args.threads)?;
-    let mut jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
-    if let Some(format) = args.format {
-        jobs = jobs.in_format(format).map_err(UsageError)?;
-    }
-    let settings = Settings {
-        options,
-        memory: args.memory,
-        force: args.force,
-        quiet: args.quiet,
-    };
-    let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
-    engine::check(opened.engine.as_ref(), &settings.options).map_err(usage)?;
-    if !args.quiet {
-        terminal::note(&format!("device: {}", opened.device));
-    }
-    Ok(
-        match restore::run(&jobs, opened.engine.as_ref(), &settings) {
-            Outcome::Done => ExitCode::SUCCESS,
-            Outcome::Failed => ExitCode::from(FAILED),
-            Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
-        },
-    )
 }
 
 fn run_export(args: &ExportArgs) -> Result<ExitCode> {
@@ -298,7 +214,7 @@ fn use_threads(threads: Option<u16>) -> Result<()> {
 }
 
 /// Prints help as it is, and any complaint as one line; returns the exit code.
-fn report_usage(error: &clap::Error) -> u8 {
+fn report_usage(error: &clap::Error, program: &str) -> u8 {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -319,29 +235,8 @@ fn report_usage(error: &clap::Error) -> u8 {
         .collect();
     let line = complaint.join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    terminal::error(&format!("{line} (see trainer --help)"));
+    terminal::error(&format!("{line} (see {program} --help)"));
     USAGE
-}
-
-fn parse_format(text: &str) -> Result<Format, String> {
-    Format::of_extension(text)
-        .filter(|format| format.written() == *format)
-        .ok_or_else(|| "use png, jpeg, webp, tiff or bmp".into())
-}
-
-fn parse_strength(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
-        _ => Err("use a number from 0 to 1".into()),
-    }
-}
-
-fn parse_tile(text: &str) -> Result<TileSide, String> {
-    match (text, text.parse::<usize>()) {
-        ("auto", _) => Ok(TileSide(None)),
-        (_, Ok(side)) if side > 0 => Ok(TileSide(Some(side))),
-        _ => Err("use auto or a number of pixels".into()),
-    }
 }
 
 /// A number that cannot be 0.
@@ -353,9 +248,9 @@ fn parse_count(text: &str) -> Result<usize, String> {
 }
 
 /// Reads what the library knows how to read.
-fn parse_with<T: FromStr<Err = dino_ir::Error>>(text: &str) -> Result<T, String> {
+fn parse_with<T: FromStr<Err = ::dino_ir::Error>>(text: &str) -> Result<T, String> {
     text.parse()
-        .map_err(|error: dino_ir::Error| error.to_string())
+        .map_err(|error: ::dino_ir::Error| error.to_string())
 }
 
 #[cfg(test)]
@@ -403,8 +298,13 @@ mod tests {
             ["--tile", "0"],
             ["--memory", "lots"],
             ["--format", "gif"],
+            ["--shard", "3/2"],
+            ["--shard", "0/2"],
         ] {
-            assert_eq!(report_usage(&parse(&bad).expect_err("refused")), USAGE);
+            assert_eq!(
+                report_usage(&parse(&bad).expect_err("refused"), "trainer"),
+                USAGE
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ pub mod engine;
 pub mod naming;
 pub mod output;
 
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, FileTimes, Metadata, Permissions};
 use std::io::{self, Cursor, IsTerminal, Read, Write};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +31,10 @@ pub struct Settings {
     pub memory: Option<u64>,
     /// Overwrite results that exist.
     pub force: bool,
+    /// Leave results that exist, and do not ask for them again.
+    pub skip_existing: bool,
+    /// Give results the times of their photos.
+    pub keep_dates: bool,
     /// No progress, no notes.
     pub quiet: bool,
 }
@@ -55,9 +59,14 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
     for note in jobs.notes.iter().filter(|_| !settings.quiet) {
         terminal::note(note);
     }
+    let mut there = 0;
     for (index, job) in jobs.jobs.iter().enumerate() {
         if interrupt::asked() {
             return Outcome::Interrupted;
+        }
+        if settings.skip_existing && job.output.exists() {
+            there += 1;
+            continue;
         }
         let count = (index + 1, jobs.jobs.len());
         let Err(error) = guarded(|| restore(job, engine, settings, count)) else {
@@ -71,11 +80,58 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
             terminal::error(&format!("{}: {error:#}", name(&job.input)));
         }
     }
+    if there > 0 && !settings.quiet {
+        let results = if there == 1 {
+            "result was"
+        } else {
+            "results were"
+        };
+        terminal::note(&format!(
+            "{there} {results} there already and left as they are"
+        ));
+    }
     if failed {
         Outcome::Failed
     } else {
         Outcome::Done
     }
+}
+
+/// Says on standard output what [`run`] would read and write, a line for each photo, and what would stand in the way.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
+    let mut failed = !jobs.failures.is_empty();
+    for failure in &jobs.failures {
+        terminal::error(failure);
+    }
+    for note in jobs.notes.iter().filter(|_| !settings.quiet) {
+        terminal::note(note);
+    }
+    let mut out = io::stdout().lock();
+    for job in &jobs.jobs {
+        if settings.skip_existing && job.output.exists() {
+            continue;
+        }
+        let unfit = match (&job.input, &job.output) {
+            (Input::File(path), _) if !path.exists() => Err(anyhow::anyhow!(
+                "cannot be opened; check its name and permissions"
+            )),
+            (_, Output::File { path, .. }) => output::check(path, settings.force),
+            _ => Ok(()),
+        };
+        if let Err(error) = unfit {
+            failed = true;
+            terminal::error(&format!("{}: {error:#}", name(&job.input)));
+            continue;
+        }
+        writeln!(out, "{} -> {}", name(&job.input), job.output).context("standard output")?;
+    }
+    Ok(match failed {
+        true => Outcome::Failed,
+        false => Outcome::Done,
+    })
 }
 
 /// Does the work for one file. A decoder that trips over it costs that file only, and does not make it a damaged one.
@@ -110,7 +166,8 @@ fn restore(
     check_format(&photo, target.format)?;
     // Without restoration the best copy of a file is the file, which loses nothing.
     if settings.options.strength == 0.0 && photo.format == target.format {
-        return target.write(settings.force, |out| Ok(out.write_all(&bytes)?));
+        target.write(settings.force, |out| Ok(out.write_all(&bytes)?))?;
+        return target.date(job, settings);
     }
     photo.adapt(target.format)?;
     let loss = photo.loss(target.format);
@@ -141,7 +198,8 @@ fn restore(
     photo.renew_thumbnail();
     target.write(settings.force, |mut out| {
         photo.encode(target.format, &mut out)
-    })
+    })?;
+    target.date(job, settings)
 }
 
 /// Runs the network over a photo within the budget.
@@ -272,6 +330,27 @@ fn target(job: &Job, photo: &Photo) -> Target {
 }
 
 impl Target {
+    /// Gives the result the times of its photo, if that is wished.
+    fn date(&self, job: &Job, settings: &Settings) -> Result<()> {
+        let (true, Place::File(result), Input::File(photo)) =
+            (settings.keep_dates, &self.place, &job.input)
+        else {
+            return Ok(());
+        };
+        let dated = photo.metadata().and_then(|meta| {
+            let times = FileTimes::new()
+                .set_accessed(meta.accessed()?)
+                .set_modified(meta.modified()?);
+            File::options().write(true).open(result)?.set_times(times)
+        });
+        dated.with_context(|| {
+            format!(
+                "{}: its date cannot be set; the result is whole",
+                result.display()
+            )
+        })
+    }
+
     fn write(
         &self,
         force: bool,

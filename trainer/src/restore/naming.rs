@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::{fmt, fs};
 
 use crate::photo::Format;
 use crate::photo::foreign::is_foreign;
@@ -38,6 +38,23 @@ pub enum Output {
     Folder(PathBuf),
 }
 
+impl Output {
+    /// Whether it is a file that is there.
+    pub fn exists(&self) -> bool {
+        matches!(self, Self::File { path, .. } if path.exists())
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::File { path, .. } | Self::Special(path) => path.display().fmt(f),
+            Self::Folder(path) => write!(f, "a file in {}", path.display()),
+        }
+    }
+}
+
 /// One photo to restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -47,6 +64,15 @@ pub struct Job {
     pub output: Output,
     /// As what; `None`: as the output's name says where the user chose it, else as the input is.
     pub format: Option<Format>,
+}
+
+/// One of several parts into which the photos are divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which, counted from 1.
+    pub number: usize,
+    /// Of how many.
+    pub of: usize,
 }
 
 /// What a command line asks for.
@@ -129,6 +155,16 @@ impl Jobs {
             return;
         }
         self.jobs.push(job);
+    }
+
+    /// Every `of`-th job from the `number`-th on: the shards of the same command line are disjoint, and together all.
+    pub fn of_shard(mut self, shard: Shard) -> Self {
+        let mut index = 0;
+        self.jobs.retain(|_| {
+            index += 1;
+            (index - 1) % shard.of == shard.number - 1
+        });
+        self
     }
 
     /// The same jobs with results of one format, and named so.
@@ -541,6 +577,19 @@ mod tests {
             .in_format(Format::Png)
             .expect_err("two kinds of file");
         assert!(error.starts_with("b.jpg: --format png"), "{error}");
+    }
+
+    #[test]
+    fn shards_are_disjoint_and_together_all() {
+        let tree = tree();
+        let all = || jobs(&[tree.path().to_owned()], None).expect("a sensible command line");
+        let mut found: Vec<Job> = Vec::new();
+        for number in 1..=2 {
+            found.extend(all().of_shard(Shard { number, of: 2 }).jobs);
+        }
+        assert_eq!(found.len(), all().jobs.len());
+        assert!(all().jobs.iter().all(|job| found.contains(job)));
+        assert!(all().of_shard(Shard { number: 9, of: 9 }).jobs.is_empty());
     }
 
     #[test]

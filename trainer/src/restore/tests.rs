@@ -47,6 +47,8 @@ fn settings() -> Settings {
         },
         memory: None,
         force: false,
+        skip_existing: false,
+        keep_dates: false,
         quiet: true,
     }
 }
@@ -405,4 +407,32 @@ fn existing_results_stay_without_force() {
     };
     assert_eq!(run(&jobs, &engine(), &settings), Outcome::Done);
     assert_ne!(fs::read(&result).expect("a file"), b"precious");
+}
+
+#[test]
+fn what_is_there_is_skipped_and_results_are_dated() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for name in ["a.png", "b.png"] {
+        image::RgbImage::new(40, 40)
+            .save(at(name))
+            .expect("written");
+    }
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let photo = fs::File::options().write(true).open(at("b.png"));
+    photo.expect("a file").set_modified(old).expect("dated");
+    fs::write(at("a.restored.png"), b"precious").expect("a file");
+    let jobs = naming::jobs(&[folder.path().to_owned()], None).expect("jobs");
+    assert_eq!(dry_run(&jobs, &settings()).expect("told"), Outcome::Failed);
+    let settings = Settings {
+        skip_existing: true,
+        keep_dates: true,
+        ..settings()
+    };
+    assert_eq!(dry_run(&jobs, &settings).expect("told"), Outcome::Done);
+    assert!(!at("b.restored.png").exists());
+    assert_eq!(run(&jobs, &engine(), &settings), Outcome::Done);
+    assert_eq!(fs::read(at("a.restored.png")).expect("a file"), b"precious");
+    let made = fs::metadata(at("b.restored.png")).expect("a result");
+    assert_eq!(made.modified().expect("a time"), old);
 }

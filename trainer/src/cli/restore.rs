@@ -1,0 +1,170 @@
+//! `trainer restore`, which is also all that the program `dino-ir` does.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use dino_ir::device::DeviceChoice;
+use dino_ir::restore::Options;
+
+use super::{FAILED, UsageError, parse_with, usage, use_threads};
+use crate::photo::Format;
+use crate::restore::naming::{self, Shard};
+use crate::restore::{self, Outcome, Settings, engine};
+use crate::size::parse_size;
+use crate::{interrupt, terminal};
+
+/// Examples of use.
+pub(super) const EXAMPLES: &str = "Examples:\n  \
+        trainer restore photo.jpg                      writes photo.restored.jpg\n  \
+        trainer restore holiday/ -o better/            every photo below holiday/\n  \
+        trainer restore scans/ -o better/ --format png every result a PNG\n  \
+        trainer restore scans/ -o better/ --skip-existing   what is left of a stopped run\n  \
+        trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
+        trainer restore - < in.png > out.png";
+
+/// Arguments of `restore`.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "trainer restore INPUT... [-o PATH] [OPTIONS]",
+    after_help = EXAMPLES
+)]
+pub struct RestoreArgs {
+    /// Photos (PNG, JPEG, WebP, TIFF, JPEG XL, GIF, BMP), folders (with all below), or - for standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Kind of file to write: png, jpeg, webp, tiff or bmp [default: as -o ends, else as the photo is]
+    #[arg(long, value_name = "KIND", value_parser = parse_format)]
+    pub format: Option<Format>,
+    /// Weights file [default: the embedded nano]
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Where to compute: auto, cpu, wgpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = parse_with::<DeviceChoice>)]
+    pub device: DeviceChoice,
+    /// From 0, the photo as it is, to 1, fully restored
+    #[arg(long, default_value_t = 1.0, value_name = "0..1", value_parser = parse_strength)]
+    pub strength: f32,
+    /// Side of a tile in pixels, or auto; below 256 it is taken as 256 unless --overlap is given
+    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_tile)]
+    pub tile: TileSide,
+    /// Least overlap of neighbouring tiles in pixels [default: an eighth of the tile]
+    #[arg(long, value_name = "N")]
+    pub overlap: Option<usize>,
+    /// Bound of the memory in use, such as 1G or 512M [default: half of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// Average over the 8 flips and rotations: a little better, 8 times slower
+    #[arg(long)]
+    pub tta: bool,
+    /// Threads of the CPU [default: one for each core, or RAYON_NUM_THREADS]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Overwrite results that exist
+    #[arg(long)]
+    pub force: bool,
+    /// Leave results that exist as they are: a folder goes on where it was stopped
+    #[arg(long, conflicts_with = "force")]
+    pub skip_existing: bool,
+    /// Say what would be read and written, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Results are as old as their photos
+    #[arg(long)]
+    pub keep_dates: bool,
+    /// Only the I-th of N parts of the photos, for N machines that divide them
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub shard: Option<Shard>,
+    /// No progress.
+    #[arg(from_global)]
+    pub quiet: bool,
+}
+
+/// Side of a tile; `None` is automatic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileSide(pub Option<usize>);
+
+/// Restores what the arguments mean.
+pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
+    interrupt::listen()?;
+    let options = Options {
+        strength: args.strength,
+        tile: args.tile.0,
+        overlap: args.overlap,
+        memory: None,
+        self_ensemble: args.tta,
+    };
+    options.validate().map_err(usage)?;
+    use_threads(args.threads)?;
+    let mut jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
+    if let Some(format) = args.format {
+        jobs = jobs.in_format(format).map_err(UsageError)?;
+    }
+    if let Some(shard) = args.shard {
+        jobs = jobs.of_shard(shard);
+    }
+    let settings = Settings {
+        options,
+        memory: args.memory,
+        force: args.force,
+        skip_existing: args.skip_existing,
+        keep_dates: args.keep_dates,
+        quiet: args.quiet,
+    };
+    if args.dry_run {
+        return Ok(exit_code(restore::dry_run(&jobs, &settings)?));
+    }
+    let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    engine::check(opened.engine.as_ref(), &settings.options).map_err(usage)?;
+    if !args.quiet {
+        terminal::note(&format!("device: {}", opened.device));
+    }
+    Ok(exit_code(restore::run(
+        &jobs,
+        opened.engine.as_ref(),
+        &settings,
+    )))
+}
+
+fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Done => ExitCode::SUCCESS,
+        Outcome::Failed => ExitCode::from(FAILED),
+        Outcome::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
+    }
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    Format::of_extension(text)
+        .filter(|format| format.written() == *format)
+        .ok_or_else(|| "use png, jpeg, webp, tiff or bmp".into())
+}
+
+fn parse_strength(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
+        _ => Err("use a number from 0 to 1".into()),
+    }
+}
+
+fn parse_tile(text: &str) -> Result<TileSide, String> {
+    match (text, text.parse::<usize>()) {
+        ("auto", _) => Ok(TileSide(None)),
+        (_, Ok(side)) if side > 0 => Ok(TileSide(Some(side))),
+        _ => Err("use auto or a number of pixels".into()),
+    }
+}
+
+/// `I/N`, with `I` from 1 to `N`.
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
+        _ => Err("use I/N, such as 2/8, with I from 1 to N".into()),
+    }
+}
