@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Command, CommandFactory, Parser, Subcommand};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::restore::{self, RestoreArgs};
@@ -25,9 +25,6 @@ struct DinoIr {
     other: Option<Other>,
     #[command(flatten)]
     restore: Option<RestoreArgs>,
-    /// No progress and no notes
-    #[arg(short, long, global = true)]
-    quiet: bool,
 }
 
 /// What else it can do.
@@ -47,7 +44,7 @@ pub fn main() -> ExitCode {
     guarded(|| {
         let parsed = command()
             .try_get_matches()
-            .and_then(|matches| <DinoIr as clap::FromArgMatches>::from_arg_matches(&matches));
+            .and_then(|matches| DinoIr::from_arg_matches(&matches));
         match parsed {
             Ok(asked) => exit_code(run(&asked)),
             Err(error) => ExitCode::from(report_usage(&error, "dino-ir")),
@@ -57,7 +54,14 @@ pub fn main() -> ExitCode {
 
 /// The options of `trainer restore`, in this program's name.
 fn command() -> Command {
+    // In `trainer` it is an option of all commands.
+    let quiet = Arg::new("quiet")
+        .short('q')
+        .long("quiet")
+        .help("No progress and no notes")
+        .action(ArgAction::SetTrue);
     DinoIr::command()
+        .arg(quiet)
         .override_usage("dino-ir INPUT... [-o PATH] [OPTIONS]")
         .after_help(restore::EXAMPLES.replace("trainer restore", "dino-ir"))
 }
@@ -91,7 +95,7 @@ mod tests {
     fn photos_and_other_commands_are_told_apart() {
         let parse = |line: &str| {
             let matches = command().try_get_matches_from(line.split(' '))?;
-            <DinoIr as clap::FromArgMatches>::from_arg_matches(&matches)
+            DinoIr::from_arg_matches(&matches)
         };
         let photo = parse("dino-ir a.jpg b.jpg -o out --shard 2/3 -q").expect("photos");
         let args = photo.restore.expect("arguments");
