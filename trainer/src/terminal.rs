@@ -1,13 +1,25 @@
 //! Lines for people, on standard error; a reader that has gone away is no error.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-/// Writes `trainer: MESSAGE` as one line.
+/// The name of the program that runs, if it is not `trainer`.
+static PROGRAM: OnceLock<&str> = OnceLock::new();
+
+/// Says which program runs; once, before anything else.
+pub fn set_program(name: &'static str) {
+    let _ = PROGRAM.set(name);
+}
+
+/// Writes `trainer: MESSAGE`, or the name of the program that runs in its place, as one line.
 pub fn error(message: &str) {
-    note(&format!("trainer: {message}"));
+    note(&format!(
+        "{}: {message}",
+        PROGRAM.get().unwrap_or(&"trainer")
+    ));
 }
 
 /// Writes one line.

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use super::restore::{self, RestoreArgs};
 use super::{exit_code, guarded, report_usage};
+use crate::terminal;
 
 /// Restores photos: removes noise, blur, rain and haze, whichever they have.
 #[derive(Debug, Parser)]
@@ -41,6 +42,7 @@ enum Other {
 
 /// Runs the program `dino-ir`.
 pub fn main() -> ExitCode {
+    terminal::set_program("dino-ir");
     guarded(|| {
         let parsed = command()
             .try_get_matches()
