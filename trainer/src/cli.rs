@@ -117,7 +117,7 @@ pub struct ExportArgs {
 pub fn main() -> ExitCode {
     guarded(|| match Cli::try_parse() {
         Ok(cli) => run(cli.command),
-        Err(error) => ExitCode::from(report_usage(&error)),
+        Err(error) => ExitCode::from(report_usage(&error, "trainer")),
     })
 }
 
@@ -214,7 +214,7 @@ fn use_threads(threads: Option<u16>) -> Result<()> {
 }
 
 /// Prints help as it is, and any complaint as one line; returns the exit code.
-fn report_usage(error: &clap::Error) -> u8 {
+fn report_usage(error: &clap::Error, program: &str) -> u8 {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -235,7 +235,7 @@ fn report_usage(error: &clap::Error) -> u8 {
         .collect();
     let line = complaint.join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    terminal::error(&format!("{line} (see {} --help)", terminal::program()));
+    terminal::error(&format!("{line} (see {program} --help)"));
     USAGE
 }
 
@@ -301,7 +301,10 @@ mod tests {
             ["--shard", "3/2"],
             ["--shard", "0/2"],
         ] {
-            assert_eq!(report_usage(&parse(&bad).expect_err("refused")), USAGE);
+            assert_eq!(
+                report_usage(&parse(&bad).expect_err("refused"), "trainer"),
+                USAGE
+            );
         }
     }
 }

@@ -52,7 +52,13 @@ pub enum Outcome {
 
 /// Restores every job. Failures go to standard error, a line each, and the rest is done all the same.
 pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Outcome {
-    let mut failed = tell(jobs, settings);
+    let mut failed = !jobs.failures.is_empty();
+    for failure in &jobs.failures {
+        terminal::error(failure);
+    }
+    for note in jobs.notes.iter().filter(|_| !settings.quiet) {
+        terminal::note(note);
+    }
     let mut there = 0;
     for (index, job) in jobs.jobs.iter().enumerate() {
         if interrupt::asked() {
@@ -84,25 +90,10 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
             "{there} {results} there already and left as they are"
         ));
     }
-    outcome(failed)
-}
-
-/// Says what is left out of the jobs, and why; whether anything of it is a failure.
-fn tell(jobs: &naming::Jobs, settings: &Settings) -> bool {
-    for failure in &jobs.failures {
-        terminal::error(failure);
-    }
-    for note in jobs.notes.iter().filter(|_| !settings.quiet) {
-        terminal::note(note);
-    }
-    !jobs.failures.is_empty()
-}
-
-/// How a run without interruption ended.
-fn outcome(failed: bool) -> Outcome {
-    match failed {
-        true => Outcome::Failed,
-        false => Outcome::Done,
+    if failed {
+        Outcome::Failed
+    } else {
+        Outcome::Done
     }
 }
 
@@ -111,7 +102,13 @@ fn outcome(failed: bool) -> Outcome {
 /// # Errors
 /// If standard output cannot be written.
 pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
-    let mut failed = tell(jobs, settings);
+    let mut failed = !jobs.failures.is_empty();
+    for failure in &jobs.failures {
+        terminal::error(failure);
+    }
+    for note in jobs.notes.iter().filter(|_| !settings.quiet) {
+        terminal::note(note);
+    }
     let mut out = io::stdout().lock();
     for job in &jobs.jobs {
         if settings.skip_existing && job.output.exists() {
@@ -131,7 +128,10 @@ pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
         }
         writeln!(out, "{} -> {}", name(&job.input), job.output).context("standard output")?;
     }
-    Ok(outcome(failed))
+    Ok(match failed {
+        true => Outcome::Failed,
+        false => Outcome::Done,
+    })
 }
 
 /// Does the work for one file. A decoder that trips over it costs that file only, and does not make it a damaged one.

@@ -14,11 +14,6 @@ pub fn set_program(name: &'static str) {
     let _ = PROGRAM.set(name);
 }
 
-/// The name of the program that runs.
-pub fn program() -> &'static str {
-    PROGRAM.get().copied().unwrap_or("trainer")
-}
-
 /// Writes `trainer: MESSAGE`, or the name of the program that runs in its place, as one line.
 pub fn error(message: &str) {
     note(&format!(

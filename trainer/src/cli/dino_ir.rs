@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
             .and_then(|matches| DinoIr::from_arg_matches(&matches));
         match parsed {
             Ok(asked) => exit_code(run(&asked)),
-            Err(error) => ExitCode::from(report_usage(&error)),
+            Err(error) => ExitCode::from(report_usage(&error, "dino-ir")),
         }
     })
 }
