@@ -51,6 +51,9 @@ pub struct DataConfig {
     pub halved_share: f32,
     /// Share of the clean samples that are lightly compressed, as most good photos are, 0..=1.
     pub compressed_share: f32,
+    /// Share of the crops without haze that are chosen for looking hazy, 0..=1: of several, the one whose dark channel
+    /// (the mean of each pixel's least colour) is brightest. Mist-grey walls must not be taken for haze.
+    pub pale_share: f32,
     /// Folders of clean photos of which a quarter is kept for measuring ([`reserved`]): neither trained nor validated on.
     pub reserve: Vec<PathBuf>,
 }
@@ -69,6 +72,7 @@ impl Default for DataConfig {
             real_share: 0.5,
             halved_share: 0.0,
             compressed_share: 0.0,
+            pale_share: 0.0,
             reserve: Vec::new(),
         }
     }

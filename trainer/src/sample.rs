@@ -1,15 +1,22 @@
 //! Draws training samples. A sample depends on the seed and its index alone, so a resumed run continues exactly.
 
-use crate::dataset::{DataConfig, Dataset, Pair, Photo, Split, TaskWeights};
+mod cut;
+mod place;
+mod scene;
+
+use crate::dataset::{DataConfig, Dataset, Pair, Split, TaskWeights};
 use crate::degrade::grain::Grain;
 use crate::degrade::jpeg::Compression;
 use crate::degrade::print::Print;
 use crate::degrade::{Task, blur, camera, haze, jpeg, lens, noise, rain};
 use crate::rgb::Rgb;
 use anyhow::{Result, bail};
+use cut::Cut;
+use place::{PALE_CHOICE, Place, palest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
+use scene::{Margin, Scene};
 use std::sync::Arc;
 
 /// A degraded patch and its truth.
@@ -33,6 +40,7 @@ pub struct Sampler {
     real_share: f32,
     halved_share: f32,
     compressed_share: f32,
+    pale_share: f32,
     seed: u64,
 }
 
@@ -50,12 +58,14 @@ impl Sampler {
             real_share: config.real_share,
             halved_share: config.halved_share,
             compressed_share: config.compressed_share,
+            pale_share: config.pale_share,
             seed,
         };
         for (name, share) in [
             ("real_share", config.real_share),
             ("halved_share", config.halved_share),
             ("compressed_share", config.compressed_share),
+            ("pale_share", config.pale_share),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 bail!("{name} must be between 0 and 1, not {share}");
@@ -208,14 +218,23 @@ impl Sampler {
             let pair = &pairs[pick as usize % pairs.len()];
             (Cut::of_pair(pair, patch, rng), &pair.degraded.name)
         } else {
-            let photo = &photos[pick as usize % photos.len()];
             let margin = self.margin(first, rng);
-            let large = photo.width.min(photo.height) >= 2 * patch;
             let halved = self.halved_share > 0.0 && rng.random::<f32>() < self.halved_share;
-            let zoom = if large && halved { 2 } else { 1 };
+            let pale = first != Task::Haze
+                && self.pale_share > 0.0
+                && rng.random::<f32>() < self.pale_share;
+            let place = |pick: u32, rng: &mut StdRng| {
+                Place::draw(&photos[pick as usize % photos.len()], halved, patch, rng)
+            };
+            let place = if pale {
+                let places = (0..PALE_CHOICE).map(|_| place(rng.random(), rng));
+                palest(places, patch)
+            } else {
+                place(pick, rng)
+            };
             let upright = matches!(first, Task::Rain | Task::Haze);
-            let scene = Scene::cut(photo, zoom, patch, margin, upright, rng);
-            (self.degrade(scene, first, rng)?, &photo.name)
+            let scene = Scene::cut(&place, patch, margin, upright, rng);
+            (self.degrade(scene, first, rng)?, &place.photo.name)
         };
         let cut = match task {
             Task::Mixed => cut.with_second_fault(rng)?,
@@ -307,139 +326,6 @@ fn grainy(clean: &Rgb, rng: &mut StdRng) -> Result<(Rgb, Rgb)> {
     Ok((clean, noisy))
 }
 
-/// A part of a photo to be degraded, larger than the patch where faults reach beyond a pixel.
-struct Scene {
-    picture: Rgb,
-    margin: Margin,
-    patch: usize,
-    /// Where the patch is in the photo.
-    frame: haze::Frame,
-}
-
-/// Pixels around a patch.
-#[derive(Clone, Copy)]
-struct Margin {
-    left: usize,
-    top: usize,
-    /// Left and right, or above and below, together.
-    both: usize,
-}
-
-impl Margin {
-    const NONE: Self = Self::even(0);
-
-    const fn even(side: usize) -> Self {
-        Self {
-            left: side,
-            top: side,
-            both: 2 * side,
-        }
-    }
-
-    /// The blocks of JPEG and the cells of the mosaic begin anywhere in the patch.
-    fn of_blocks(rng: &mut StdRng) -> Self {
-        Self {
-            left: BLOCK + rng.random_range(0..BLOCK),
-            top: BLOCK + rng.random_range(0..BLOCK),
-            both: 3 * BLOCK,
-        }
-    }
-}
-
-impl Scene {
-    /// `zoom` pixels of the photo, 1 or 2, become one a side.
-    fn cut(
-        photo: &Photo,
-        zoom: usize,
-        patch: usize,
-        margin: Margin,
-        upright: bool,
-        rng: &mut StdRng,
-    ) -> Self {
-        let x = place(photo.width, zoom * patch, rng);
-        let y = place(photo.height, zoom * patch, rng);
-        let turn = Turn {
-            flip: rng.random(),
-            quarters: if upright { 0 } else { rng.random_range(0..4) },
-        };
-        let side = zoom * (patch + margin.both);
-        let (left, top) = (zoom * margin.left, zoom * margin.top);
-        let picture = photo.patch(x - left as isize, y - top as isize, side, side);
-        let picture = if zoom == 2 { halve(&picture) } else { picture };
-        let (width, height) = (photo.width as f32, photo.height as f32);
-        Self {
-            picture: turn.apply(picture),
-            margin,
-            patch,
-            frame: haze::Frame {
-                left: x as f32 / width,
-                top: y as f32 / height,
-                width: (zoom * patch) as f32 / width,
-                height: (zoom * patch) as f32 / height,
-            },
-        }
-    }
-}
-
-/// Side of a JPEG's blocks, where colour is halved.
-const BLOCK: usize = 16;
-
-/// Half as wide and high: means of 2 x 2 pixels.
-fn halve(picture: &Rgb) -> Rgb {
-    Rgb::from_fn(picture.width / 2, picture.height / 2, |x, y| {
-        let corner = |dx, dy| picture.pixel(2 * x + dx, 2 * y + dy);
-        let corners = [corner(0, 0), corner(1, 0), corner(0, 1), corner(1, 1)];
-        [0, 1, 2].map(|c| corners.iter().map(|pixel| pixel[c]).sum::<f32>() / 4.0)
-    })
-    .quantised()
-}
-
-/// A patch and its truth.
-struct Cut {
-    clean: Rgb,
-    degraded: Rgb,
-}
-
-impl Cut {
-    fn of_pair(pair: &Pair, patch: usize, rng: &mut StdRng) -> Self {
-        let x = place(pair.clean.width, patch, rng);
-        let y = place(pair.clean.height, patch, rng);
-        // Rain falls and the horizon lies: real pairs are mirrored, but not turned.
-        let turn = Turn {
-            flip: rng.random(),
-            quarters: 0,
-        };
-        let cut = |photo: &Photo| turn.apply(photo.patch(x, y, patch, patch));
-        Self {
-            clean: cut(&pair.clean),
-            degraded: cut(&pair.degraded),
-        }
-    }
-
-    fn crop(self, margin: Margin, patch: usize) -> Self {
-        let inner = |picture: Rgb| picture.crop(margin.left, margin.top, patch, patch);
-        Self {
-            clean: inner(self.clean),
-            degraded: inner(self.degraded),
-        }
-    }
-
-    /// Noise of a finished picture or of a camera, or compression, on top of what is there.
-    fn with_second_fault(self, rng: &mut StdRng) -> Result<Self> {
-        let degraded = match rng.random_range(0..4) {
-            0 => noise::degrade(&self.degraded, rng),
-            1 => Grain::draw(rng).lay(&self.degraded, rng),
-            2 => {
-                let mut camera = camera::Camera::draw(rng);
-                camera.exposure = 1.0;
-                camera.shoot(&self.degraded, rng)?.1
-            }
-            _ => jpeg::compress_as(&self.degraded, &Compression::draw(30..=92, rng))?,
-        };
-        Ok(Self { degraded, ..self })
-    }
-}
-
 /// Which half of each list samples come from.
 #[derive(Clone, Copy)]
 enum Half {
@@ -456,29 +342,6 @@ impl Half {
     }
 }
 
-/// A place for a patch along one side; a photo smaller than the patch is put in its middle and mirrored around.
-fn place(size: usize, patch: usize, rng: &mut StdRng) -> isize {
-    if size > patch {
-        rng.random_range(0..=size - patch) as isize
-    } else {
-        -((patch - size) as isize / 2)
-    }
-}
-
-/// One of the eight positions of a square.
-#[derive(Clone, Copy)]
-struct Turn {
-    flip: bool,
-    quarters: u8,
-}
-
-impl Turn {
-    fn apply(self, image: Rgb) -> Rgb {
-        let image = if self.flip { image.flip() } else { image };
-        (0..self.quarters).fold(image, |image, _| image.rotate90())
-    }
-}
-
 /// Spreads a number over all 64 bits (the finaliser of SplitMix64).
 pub(crate) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -490,6 +353,7 @@ pub(crate) fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Photo;
 
     fn photo(seed: u64, width: usize, height: usize) -> Arc<Photo> {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -570,6 +434,46 @@ mod tests {
                 .iter()
                 .all(|s| s.task != Task::Clean || s.clean == s.degraded)
         );
+    }
+
+    /// Pale crops are those of the palest photo; haze is laid on any.
+    #[test]
+    fn crops_that_look_hazy_are_preferred() {
+        let pale = Photo {
+            name: "pale".to_owned(),
+            width: 40,
+            height: 40,
+            samples: vec![200; 4800],
+        };
+        let none = Split {
+            train: vec![],
+            held_out: vec![],
+        };
+        let mut train: Vec<_> = (0..3).map(|s| photo(s, 50, 40)).collect();
+        train.push(Arc::new(pale));
+        let data = Arc::new(Dataset {
+            clean: Split {
+                train,
+                held_out: vec![],
+            },
+            rain: none.clone(),
+            haze: none.clone(),
+            pairs: none,
+        });
+        let share = |pale_share, task| {
+            let config = DataConfig {
+                pale_share,
+                ..DataConfig::default()
+            };
+            let sampler = Sampler::from_dataset(Arc::clone(&data), &config, 5).expect("valid");
+            let samples = sampler.samples(0, 400, 16).expect("made");
+            let of_task = samples.iter().filter(|sample| sample.task == task);
+            let pale = of_task.clone().filter(|sample| sample.name == "pale");
+            pale.count() as f32 / of_task.count() as f32
+        };
+        assert!(share(1.0, Task::Noise) > 0.8);
+        assert!((0.1..0.4).contains(&share(0.0, Task::Noise)));
+        assert!((0.1..0.4).contains(&share(1.0, Task::Haze)));
     }
 
     #[test]
