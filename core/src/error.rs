@@ -19,6 +19,14 @@ pub enum Error {
     /// The weights cannot be used: take another file.
     #[error("weights: {0}")]
     Weights(String),
+    /// A weights file cannot be read, or what it holds cannot be used: take another file.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The device cannot be opened: choose another one.
     #[error("device: {0}")]
     Device(String),

@@ -311,7 +311,7 @@ fn broken(what: &str) -> Error {
     ))
 }
 
-fn report(callback: ProgressCallback<'_>, progress: Progress) -> Result<()> {
+pub(crate) fn report(callback: ProgressCallback<'_>, progress: Progress) -> Result<()> {
     match callback(progress) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Error::Cancelled),

@@ -1,0 +1,184 @@
+use super::*;
+use crate::device::DeviceChoice;
+use crate::open::WeightsFile;
+use crate::restore::{Area, Source};
+use crate::weights::Loaded;
+use std::ops::ControlFlow;
+
+const WIDTH: usize = 24;
+const HEIGHT: usize = 17;
+
+fn restorer() -> Restorer<Loaded> {
+    Restorer::open(WeightsFile::Embedded, DeviceChoice::Cpu)
+        .expect("embedded weights")
+        .loaded
+}
+
+/// A slope with coarse noise, which the network changes.
+fn noisy(channels: usize) -> Vec<u8> {
+    (0..WIDTH * HEIGHT * channels)
+        .map(|at| (60 + at % 97 + (at * 7919 % 83)) as u8)
+        .collect()
+}
+
+fn restore<'a>(
+    from: PixelView<'_>,
+    to: impl Into<SamplesMut<'a>>,
+    channels: usize,
+    strength: f32,
+) -> Result<()> {
+    let options = Options {
+        strength,
+        ..Options::default()
+    };
+    let to = PixelViewMut::new(to, WIDTH, HEIGHT, channels)?;
+    restorer().restore_pixels(from, to, &options, &mut |_| ControlFlow::Continue(()))
+}
+
+/// Each type of sample, each number of channels: the same picture comes back.
+#[test]
+fn types_and_channels_agree() {
+    let grey = noisy(1);
+    let mut of_grey = vec![0_u8; grey.len()];
+    let view = |channels| move |samples| PixelView::new(samples, WIDTH, HEIGHT, channels);
+    restore(view(1)(&grey[..]).expect("good"), &mut of_grey[..], 1, 1.0).expect("restored");
+    assert_ne!(of_grey, grey);
+
+    let rgba: Vec<u8> = grey.iter().flat_map(|&v| [v, v, v, 200]).collect();
+    let mut of_rgba = vec![0_u8; rgba.len()];
+    restore(view(4)(&rgba[..]).expect("good"), &mut of_rgba[..], 4, 1.0).expect("restored");
+    let expected: Vec<u8> = of_grey.iter().flat_map(|&v| [v, v, v, 200]).collect();
+    assert_eq!(of_rgba, expected);
+
+    let wide: Vec<u16> = grey.iter().map(|&v| u16::from(v) * 257).collect();
+    let mut of_wide = vec![0.0_f32; grey.len()];
+    let from = PixelView::new(&wide[..], WIDTH, HEIGHT, 1).expect("good");
+    restore(from, &mut of_wide[..], 1, 1.0).expect("restored");
+    for (wide, byte) in of_wide.iter().zip(&of_grey) {
+        assert!(
+            (wide * 255.0 - f32::from(*byte)).abs() <= 0.501,
+            "{wide} {byte}"
+        );
+    }
+}
+
+/// Linear light goes in and out as the same colours do sRGB-encoded.
+#[test]
+fn linear_light_is_converted() {
+    let encoded: Vec<f32> = noisy(3).iter().map(|&v| f32::from(v) / 255.0).collect();
+    let linear: Vec<f32> = encoded
+        .iter()
+        .map(|&v| Transfer::Linear.from_srgb(v))
+        .collect();
+    let (mut a, mut b) = (vec![0.0_f32; encoded.len()], vec![0.0_f32; encoded.len()]);
+    let from = PixelView::new(&encoded[..], WIDTH, HEIGHT, 3).expect("good");
+    restore(from, &mut a[..], 3, 1.0).expect("restored");
+    let from = PixelView::new(&linear[..], WIDTH, HEIGHT, 3).expect("good");
+    let to = PixelViewMut::new(&mut b[..], WIDTH, HEIGHT, 3).expect("good");
+    restorer()
+        .restore_pixels(
+            from.with_transfer(Transfer::Linear),
+            to.with_transfer(Transfer::Linear),
+            &Options::default(),
+            &mut |_| ControlFlow::Continue(()),
+        )
+        .expect("restored");
+    for (a, b) in a.iter().zip(&b) {
+        assert!((a - Transfer::Linear.to_srgb(*b)).abs() < 1e-3, "{a} {b}");
+    }
+    assert_eq!(
+        Transfer::Linear.to_srgb(-0.5),
+        -Transfer::Linear.to_srgb(0.5)
+    );
+}
+
+/// What alpha hides stays, bit by bit, and is not read.
+#[test]
+fn hidden_pixels_stay() {
+    let mut photo = noisy(4);
+    for pixel in photo.chunks_exact_mut(4) {
+        pixel[3] = 255;
+    }
+    photo[..4].copy_from_slice(&[255, 0, 255, 0]);
+    let mut restored = vec![0_u8; photo.len()];
+    let from = PixelView::new(&photo[..], WIDTH, HEIGHT, 4).expect("good");
+    restore(from, &mut restored[..], 4, 1.0).expect("restored");
+    assert_eq!(restored[..4], photo[..4]);
+    let mut read = [0.0; 6];
+    let area = Area {
+        x: 0,
+        y: 0,
+        width: 2,
+        height: 1,
+    };
+    from.read(area, &mut read);
+    assert!(read[..3].iter().all(|v| v.is_nan()) && read[3..].iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn strength_0_copies_bits_and_leaves_gaps_alone() {
+    let stride = WIDTH + 3;
+    let photo: Vec<f32> = (0..stride * HEIGHT)
+        .map(|at| f32::from_bits(at as u32 * 7919))
+        .collect();
+    let mut copy = vec![5.0_f32; photo.len()];
+    let options = Options {
+        strength: 0.0,
+        ..Options::default()
+    };
+    let from = PixelView::new(&photo[..], WIDTH, HEIGHT, 1).expect("good");
+    let to = PixelViewMut::new(&mut copy[..], WIDTH, HEIGHT, 1).expect("good");
+    restorer()
+        .restore_pixels(
+            from.with_stride(stride).expect("good"),
+            to.with_stride(stride).expect("good"),
+            &options,
+            &mut |_| ControlFlow::Continue(()),
+        )
+        .expect("copied");
+    for (at, (before, after)) in photo.iter().zip(&copy).enumerate() {
+        let expected = if at % stride < WIDTH { *before } else { 5.0 };
+        assert_eq!(after.to_bits(), expected.to_bits());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let samples = vec![0_u8; 100];
+    let invalid =
+        |view: Result<PixelView<'_>>| matches!(view.expect_err("refused"), Error::InvalidImage(_));
+    let view = |width, height, channels| PixelView::new(&samples[..], width, height, channels);
+    assert!(invalid(view(0, 5, 1)));
+    assert!(invalid(view(5, 0, 1)));
+    assert!(invalid(view(5, 5, 0)));
+    assert!(invalid(view(5, 5, 5)));
+    assert!(invalid(view(5, 7, 3)));
+    assert!(invalid(view(usize::MAX, 1, 4)));
+    let fits = view(5, 5, 4).expect("exactly");
+    assert!(invalid(fits.with_stride(19)));
+    assert!(invalid(fits.with_stride(21)));
+    assert!(invalid(fits.with_stride(usize::MAX)));
+
+    let (from, mut to) = (noisy(3), vec![0_u8; WIDTH * HEIGHT * 4]);
+    let from = PixelView::new(&from[..], WIDTH, HEIGHT, 3).expect("good");
+    assert!(matches!(
+        restore(from, &mut to[..], 4, 1.0),
+        Err(Error::InvalidImage(_))
+    ));
+}
+
+#[test]
+fn a_break_cancels() {
+    let (from, mut to) = (noisy(3), noisy(3));
+    for strength in [0.0, 1.0] {
+        let from = PixelView::new(&from[..], WIDTH, HEIGHT, 3).expect("good");
+        let to = PixelViewMut::new(&mut to[..], WIDTH, HEIGHT, 3).expect("good");
+        let options = Options {
+            strength,
+            ..Options::default()
+        };
+        let cancelled =
+            restorer().restore_pixels(from, to, &options, &mut |_| ControlFlow::Break(()));
+        assert!(matches!(cancelled, Err(Error::Cancelled)));
+    }
+}
