@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 use std::slice;
 
-use dino_ir::restore::{Area, Sink, Source};
+use dino_ir::pixels::{PixelFormat, SampleType};
+use dino_ir::{Area, Sink, Source, Transfer};
 
 use super::failure::{Failure, Status};
 use super::options::check_struct;
@@ -50,8 +51,7 @@ struct View {
     stride: usize,
     width: usize,
     height: usize,
-    channels: usize,
-    sample: Sample,
+    format: PixelFormat,
 }
 
 impl View {
@@ -78,24 +78,23 @@ impl View {
         if image.width == 0 || image.height == 0 {
             return invalid(format!("{}x{} has no pixels", image.width, image.height));
         }
-        if !(1..=4).contains(&image.channels) {
-            return invalid(format!("{} channels: use 1 to 4", image.channels));
-        }
         let sample = match image.sample {
-            0 => Sample::U8,
-            1 => Sample::U16,
-            2 => Sample::F32,
+            sample if sample == Sample::U8 as u32 => SampleType::U8,
+            sample if sample == Sample::U16 as u32 => SampleType::U16,
+            sample if sample == Sample::F32 as u32 => SampleType::F32,
             other => return invalid(format!("sample {other}: use a dino_ir_sample")),
+        };
+        let Ok(format) = PixelFormat::new(image.channels as usize, sample, Transfer::Srgb) else {
+            return invalid(format!("{} channels: use 1 to 4", image.channels));
         };
         let view = Self {
             data: image.data.cast(),
             stride: image.stride,
             width: image.width as usize,
             height: image.height as usize,
-            channels: image.channels as usize,
-            sample,
+            format,
         };
-        let Some(row) = view.width.checked_mul(view.pixel()) else {
+        let Some(row) = view.width.checked_mul(view.format.bytes()) else {
             return invalid("a row is too large for this machine".to_owned());
         };
         if view.stride < row {
@@ -118,19 +117,9 @@ impl View {
         Ok(view)
     }
 
-    /// Bytes of a pixel.
-    fn pixel(&self) -> usize {
-        self.channels
-            * match self.sample {
-                Sample::U8 => 1,
-                Sample::U16 => 2,
-                Sample::F32 => 4,
-            }
-    }
-
     /// Bytes of a row, without what the stride adds.
     fn row_bytes(&self) -> usize {
-        self.width * self.pixel()
+        self.width * self.format.bytes()
     }
 
     /// The addresses from the first byte to one past the last.
@@ -140,17 +129,6 @@ impl View {
             start,
             start + (self.height - 1) * self.stride + self.row_bytes(),
         )
-    }
-
-    /// Colour channels: 1 or 3.
-    fn colours(&self) -> usize {
-        if self.channels < 3 { 1 } else { 3 }
-    }
-
-    /// Whether the alpha of a pixel's bytes, if it has one, is 0 or less.
-    fn hides(&self, pixel: &[u8]) -> bool {
-        let alpha = self.pixel() / self.channels * self.colours();
-        alpha < pixel.len() && get(self.sample, &pixel[alpha..]) <= 0.0
     }
 
     fn row(&self, y: usize) -> &[u8] {
@@ -180,11 +158,12 @@ impl Pair {
         // SAFETY: as the caller promises.
         let (from, to) = unsafe { (View::new(from, "in")?, View::new(to, "out")?) };
         let invalid = |what: String| Err(Failure::new(Status::InvalidImage, what));
-        let size = |view: &View| (view.width, view.height, view.channels);
+        let size = |view: &View| (view.width, view.height, view.format.channels());
         if size(&from) != size(&to) {
+            let (a, b) = (size(&from), size(&to));
             return invalid(format!(
                 "in is {}x{} with {} channels, out {}x{} with {}: they must be equal",
-                from.width, from.height, from.channels, to.width, to.height, to.channels
+                a.0, a.1, a.2, b.0, b.1, b.2
             ));
         }
         let (a, b) = (from.addresses(), to.addresses());
@@ -196,7 +175,7 @@ impl Pair {
 
     /// Whether both store samples alike.
     pub fn same_samples(&self) -> bool {
-        self.from.sample == self.to.sample
+        self.from.format == self.to.format
     }
 
     /// Copies every pixel's bytes. Samples must be stored alike.
@@ -223,7 +202,6 @@ struct Input {
     view: View,
 }
 
-/// Grey is read as three equal channels; what alpha hides has no colours.
 impl Source for Input {
     fn width(&self) -> usize {
         self.view.width
@@ -234,21 +212,10 @@ impl Source for Input {
     }
 
     fn read(&self, area: Area, rgb: &mut [f32]) {
-        let pixel = self.view.pixel();
-        let bytes = pixel / self.view.channels;
-        let grey = self.view.colours() == 1;
-        for (to, y) in rgb.chunks_exact_mut(area.width * 3).zip(area.y..) {
-            let row = &self.view.row(y)[area.x * pixel..][..area.width * pixel];
-            for (to, from) in to.chunks_exact_mut(3).zip(row.chunks_exact(pixel)) {
-                if self.view.hides(from) {
-                    to.fill(f32::NAN);
-                    continue;
-                }
-                for (channel, to) in to.iter_mut().enumerate() {
-                    let at = if grey { 0 } else { channel * bytes };
-                    *to = get(self.view.sample, &from[at..at + bytes]);
-                }
-            }
+        let pixel = self.view.format.bytes();
+        for (rgb, y) in rgb.chunks_exact_mut(area.width * 3).zip(area.y..) {
+            let pixels = &self.view.row(y)[area.x * pixel..][..area.width * pixel];
+            self.view.format.read(pixels, rgb);
         }
     }
 }
@@ -261,56 +228,11 @@ struct Output<'a> {
 
 impl Sink for Output<'_> {
     fn write_rows(&mut self, y: usize, rows: &[f32]) -> dino_ir::Result<()> {
-        let (from, sample) = (self.from, self.to.sample);
-        let (from_pixel, to_pixel) = (from.pixel(), self.to.pixel());
-        let (from_bytes, to_bytes) = (from_pixel / from.channels, to_pixel / from.channels);
-        let colours = from.colours();
-        let keep = |kept: &[u8], to: &mut [u8]| {
-            if from.sample == sample {
-                to.copy_from_slice(kept);
-            } else {
-                put(sample, to, get(from.sample, kept));
-            }
-        };
-        for (rgb, y) in rows.chunks_exact(from.width * 3).zip(y..) {
-            let before = from.row(y).chunks_exact(from_pixel);
-            let after = self.to.row_mut(y).chunks_exact_mut(to_pixel);
-            for ((rgb, before), after) in rgb.chunks_exact(3).zip(before).zip(after) {
-                let kept = before.chunks_exact(from_bytes);
-                let samples = after.chunks_exact_mut(to_bytes).zip(kept);
-                let hidden = from.hides(before);
-                for ((to, kept), at) in samples.zip(0..) {
-                    if hidden || at == colours {
-                        keep(kept, to);
-                    } else {
-                        // The three of a grey photo are equal.
-                        put(sample, to, rgb[at]);
-                    }
-                }
-            }
+        let to = self.to.format;
+        for (rgb, y) in rows.chunks_exact(self.from.width * 3).zip(y..) {
+            let after = self.to.row_mut(y);
+            self.from.format.write(rgb, self.from.row(y), after, &to);
         }
         Ok(())
-    }
-}
-
-/// The value of a sample's bytes.
-fn get(sample: Sample, bytes: &[u8]) -> f32 {
-    match (sample, bytes) {
-        (Sample::U8, [a]) => f32::from(*a) / 255.0,
-        (Sample::U16, [a, b]) => f32::from(u16::from_ne_bytes([*a, *b])) / 65535.0,
-        (Sample::F32, [a, b, c, d]) => f32::from_ne_bytes([*a, *b, *c, *d]),
-        _ => unreachable!("samples are cut by their own size"),
-    }
-}
-
-/// Stores a value, clamped where the type asks for it.
-fn put(sample: Sample, to: &mut [u8], value: f32) {
-    // A cast saturates, and takes NaN to 0.
-    match sample {
-        Sample::U8 => to[0] = (value * 255.0).round() as u8,
-        Sample::U16 => {
-            to.copy_from_slice(&((f64::from(value) * 65535.0).round() as u16).to_ne_bytes());
-        }
-        Sample::F32 => to.copy_from_slice(&value.to_ne_bytes()),
     }
 }
