@@ -37,7 +37,11 @@ fuzz_target!(|bytes: &[u8]| {
         height,
     };
     photo.read(area, &mut rows);
-    assert!(rows.iter().all(|value| (0.0..=1.0).contains(value)));
+    // Hidden pixels have no colours; those outside of sRGB's gamut lie a little outside of 0..=1.
+    let sane = |rgb: &[f32]| {
+        rgb.iter().all(|value| value.is_nan()) || rgb.iter().all(|value| value.abs() < 16.0)
+    };
+    assert!(rows.chunks_exact(3).all(sane));
     let mut restored = Restored::of(&photo);
     restored.write_rows(0, &rows).expect("rows of the photo");
     photo.samples = restored.into_samples();

@@ -1,0 +1,39 @@
+from os import PathLike
+from typing import Callable, Optional, TypeVar, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.float32])
+_Progress = Callable[[int, int], Optional[bool]]
+
+__version__: str
+
+class Cancelled(Exception): ...
+
+class Restorer:
+    def __init__(self, weights: Union[str, PathLike[str], None] = None, device: str = "auto") -> None: ...
+    @property
+    def device(self) -> str: ...
+    def restore(
+        self,
+        array: _Array,
+        strength: float = 1.0,
+        progress: Optional[_Progress] = None,
+        *,
+        tile: Optional[int] = None,
+        memory: Optional[int] = None,
+        self_ensemble: bool = False,
+    ) -> _Array: ...
+
+def restore(
+    array: _Array,
+    strength: float = 1.0,
+    device: str = "auto",
+    progress: Optional[_Progress] = None,
+    *,
+    weights: Union[str, PathLike[str], None] = None,
+    tile: Optional[int] = None,
+    memory: Optional[int] = None,
+    self_ensemble: bool = False,
+) -> _Array: ...

@@ -1,0 +1,99 @@
+"""The installed package, against the command's pixels: DINO_IR_COMMAND names the program, DINO_IR_PHOTO an 8-bit RGB PNG."""
+
+import os
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dino_ir
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return np.asarray(Image.open(os.environ["DINO_IR_PHOTO"]).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def restorer():
+    return dino_ir.Restorer(device="cpu")
+
+
+def test_equals_the_command(photo, restorer, tmp_path):
+    out = tmp_path / "out.png"
+    command = [os.environ["DINO_IR_COMMAND"], "restore", os.environ["DINO_IR_PHOTO"], "-o", str(out), "--device", "cpu"]
+    subprocess.run(command, check=True)
+    result = restorer.restore(photo)
+    assert result.shape == photo.shape and result.dtype == np.uint8
+    assert (result != photo).mean() > 0.1
+    assert np.array_equal(result, np.asarray(Image.open(out)))
+
+
+def test_types_agree(photo, restorer):
+    part = photo[:80, 3:93]  # not contiguous
+    expected = restorer.restore(part).astype(float) / 255
+    wide = restorer.restore(part.astype(np.uint16) * 257)
+    assert wide.dtype == np.uint16
+    assert np.abs(wide / 65535 - expected).max() < 0.6 / 255
+    other_order = (part.astype(np.uint16) * 257).astype(">u2")
+    assert np.array_equal(restorer.restore(other_order), wide)
+    floats = restorer.restore(part.astype(np.float32) / 255)
+    assert floats.dtype == np.float32
+    assert np.abs(np.clip(floats, 0, 1) - expected).max() < 0.6 / 255
+    alpha = np.dstack([part, np.full(part.shape[:2], 77, np.uint8)])
+    result = restorer.restore(alpha)
+    assert (result[..., 3] == 77).all() and np.array_equal(result[..., :3], restorer.restore(part))
+    grey = part[..., 0]
+    assert restorer.restore(grey).shape == grey.shape
+    assert np.array_equal(restorer.restore(grey), restorer.restore(np.dstack([grey] * 3))[..., 0])
+
+
+def test_strength_0_is_the_input(photo):
+    assert np.array_equal(dino_ir.restore(photo, strength=0.0, device="cpu"), photo)
+
+
+def test_progress_and_cancelling(photo, restorer):
+    calls = []
+    restorer.restore(photo[:64, :64], progress=lambda done, total: calls.append((done, total)))
+    assert calls[0][0] == 0 and calls[-1][0] == calls[-1][1]
+    with pytest.raises(dino_ir.Cancelled):
+        restorer.restore(photo, progress=lambda done, total: False)
+    with pytest.raises(ZeroDivisionError):
+        restorer.restore(photo, progress=lambda done, total: 1 // 0)
+
+
+def test_other_threads_run_meanwhile(photo, restorer):
+    turns, over = 0, threading.Event()
+
+    def restore():
+        restorer.restore(photo)
+        over.set()
+
+    thread = threading.Thread(target=restore)
+    thread.start()
+    while not over.wait(0.001):
+        turns += 1
+    thread.join()
+    assert turns > 5
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "error"),
+    [
+        (np.zeros((4, 4), np.int32), {}, ValueError),
+        (np.zeros((4, 4, 5), np.uint8), {}, ValueError),
+        (np.zeros(4, np.uint8), {}, ValueError),
+        (np.zeros((0, 4), np.uint8), {}, ValueError),
+        (np.full((4, 4), np.nan, np.float32), {}, ValueError),
+        (np.zeros((4, 4), np.uint8), {"strength": 2.0}, ValueError),
+        (np.zeros((300, 300), np.uint8), {"memory": 1000}, MemoryError),
+        (np.zeros((4, 4), np.uint8), {"device": "abacus"}, ValueError),
+        (np.zeros((4, 4), np.uint8), {"weights": "missing.safetensors"}, ValueError),
+    ],
+)
+def test_bad_input_is_told(array, options, error):
+    with pytest.raises(error) as raised:
+        dino_ir.restore(array, **{"device": "cpu", **options})
+    assert "\n" not in str(raised.value) and str(raised.value)
