@@ -2,7 +2,7 @@
 //!
 //! Every function takes and returns ordinary tensors (NCHW) on any device, with or without
 //! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs a kernel of this module, written
-//! once and compiled for AVX-512, AVX2 and plain Rust ([`simd`]); the best is chosen when the
+//! once and compiled for AVX-512, AVX2 and plain Rust (`simd`); the best is chosen when the
 //! program runs. On a GPU it runs a kernel of `gpu`, where no gradient is asked for. Everywhere else
 //! it is a composition of burn operations (`plain` in each file), which is also what the tests compare
 //! the kernels with.

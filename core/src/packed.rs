@@ -15,7 +15,7 @@
 //! | `resize` | the image as the backbone takes it |
 //! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
 //!
-//! Kernels address memory through [`pool::Rows`], because threads write interleaved parts of one
+//! Kernels address memory through `pool::Rows`, because threads write interleaved parts of one
 //! map. Who calls an `unsafe` function here says that nobody else touches what it writes; sizes are
 //! asserted where planes become addresses.
 

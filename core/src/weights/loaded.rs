@@ -127,7 +127,7 @@ impl Network for Loaded {
 /// Loads a restoration net and checks it against its golden values on `device`.
 ///
 /// # Errors
-/// [`Error::Weights`] for unusable bytes, [`Error::Golden`] if the device computes other values.
+/// [`Error::Weights`](crate::Error::Weights) for unusable bytes, [`Error::Golden`](crate::Error::Golden) if the device computes other values.
 pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let weights = Weights::from_bytes(bytes)?;
     let config = weights.config()?;

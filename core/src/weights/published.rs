@@ -1,7 +1,7 @@
 //! The names that published checkpoints give to our parameters, as tables.
 //!
 //! A row is the beginning of a name, in whole parts between dots, here and there; what follows it
-//! is alike in both, but for the parts of [`KeyMap::inner`].
+//! is alike in both, but for the parts of `KeyMap::inner`.
 
 /// How names of ours lead to those of a published checkpoint.
 #[derive(Clone, Copy, Debug)]
