@@ -67,10 +67,10 @@ pub fn write(
     write_like(path, force, None, write)
 }
 
-/// As [`write`], with the permissions of another file: what only its owner may read stays so.
+/// As [`write()`], with the permissions of another file: what only its owner may read stays so.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_like(
     path: &Path,
     force: bool,
