@@ -29,7 +29,10 @@ pub fn read_metadata(bytes: &[u8]) -> Metadata {
             b"eXIf" => metadata.exif = Some(data.to_vec()),
             _ if OWN.contains(&&kind) => {}
             // A small fourth letter says that a chunk stays true whatever becomes of the picture.
-            _ if KEPT.contains(&&kind) || kind[3].is_ascii_lowercase() => {
+            // A small first one, that readers may pass over it.
+            _ if KEPT.contains(&&kind)
+                || kind[0].is_ascii_lowercase() && kind[3].is_ascii_lowercase() =>
+            {
                 if let (b"iTXt", None, Some(xmp)) = (&kind, &metadata.xmp, xmp_text(data)) {
                     metadata.xmp = Some(xmp);
                     continue;
@@ -112,12 +115,12 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// The types and data of a file's chunks.
+/// The types and data of a file's chunks, up to its end or to what is no chunk.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (kind, data, next) = chunk(rest)?;
-        rest = next;
+        rest = if kind == *b"IEND" { &[] } else { next };
         Some((kind, data))
     })
 }
@@ -125,7 +128,10 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 /// Splits the first chunk off: its type, its data, what follows it.
 fn chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8], &[u8])> {
     let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-    let kind = bytes.get(4..8)?.try_into().ok()?;
+    let kind: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
+    if !kind.iter().all(u8::is_ascii_alphabetic) {
+        return None;
+    }
     let end = length.checked_add(8)?;
     Some((kind, bytes.get(8..end)?, bytes.get(end.checked_add(4)?..)?))
 }
@@ -212,6 +218,18 @@ mod tests {
             "{:?}",
             metadata.dropped
         );
+    }
+
+    /// What would make the result unreadable is not kept: a damaged file's remains, and chunks that readers must know.
+    #[test]
+    fn what_is_no_chunk_is_not_kept() {
+        let mut damaged = file(&[(b"abCd", b"kept"), (b"XbCd", b"must be known")]);
+        assert_eq!(read_metadata(&damaged).png_chunks.len(), 1);
+        damaged.extend([0, 0, 0, 2, b'a', b'b', b'C', b'd', 1, 2, 0, 0, 0, 0]);
+        assert_eq!(read_metadata(&damaged).png_chunks.len(), 1);
+        let mut remains = damaged[..8].to_vec();
+        remains.extend([0, 0, 0, 2, 0, 0, 12, b'j', 1, 2, 0, 0, 0, 0]);
+        assert!(read_metadata(&remains).png_chunks.is_empty());
     }
 
     #[test]

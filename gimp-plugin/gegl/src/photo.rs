@@ -1,0 +1,84 @@
+//! A whole photo restored, and kept until another one comes.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dino_ir::{
+    DeviceChoice, Error, Loaded, Options, PixelView, PixelViewMut, Restorer, Result, WeightsFile,
+};
+
+/// More pixels than this are refused: the floats of a photo and of its result would take more than 2 GiB, in the process
+/// of the editor.
+pub const MOST_PIXELS: usize = 64 << 20;
+
+/// The result of the last photo. Only `strength` changes while a user looks at it.
+static LAST: Mutex<Option<Kept>> = Mutex::new(None);
+
+/// The network, opened when the first photo comes.
+static RESTORER: Mutex<Option<Restorer<Loaded>>> = Mutex::new(None);
+
+struct Kept {
+    /// Size and hash of the photo.
+    key: (usize, usize, u64),
+    /// RGBA.
+    restored: Arc<Vec<f32>>,
+}
+
+/// The network's result for a photo: `pixels` is `[height, width, 4]`, RGBA, sRGB-encoded, alpha not multiplied in.
+pub fn restored(pixels: &[f32], width: usize, height: usize) -> Result<Arc<Vec<f32>>> {
+    if width * height > MOST_PIXELS {
+        return Err(Error::OutOfMemory(format!(
+            "{width}x{height} is too large for an effect, which may have {} megapixels: use Filters > Restore (DINO-IR)",
+            MOST_PIXELS / 1_000_000
+        )));
+    }
+    let key = (width, height, hash(pixels));
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kept) = &*last
+        && kept.key == key
+    {
+        return Ok(Arc::clone(&kept.restored));
+    }
+    // Given back before the next one is made.
+    *last = None;
+    let mut restored = vec![0.0; pixels.len()];
+    let mut restorer = RESTORER.lock().unwrap_or_else(PoisonError::into_inner);
+    if restorer.is_none() {
+        let opened = Restorer::open(WeightsFile::Embedded, DeviceChoice::Auto)?;
+        *restorer = Some(opened.loaded);
+    }
+    if let Some(restorer) = &*restorer {
+        restorer.restore_pixels(
+            PixelView::new(pixels, width, height, 4)?,
+            PixelViewMut::new(&mut restored[..], width, height, 4)?,
+            &Options::default(),
+            &mut |_| ControlFlow::Continue(()),
+        )?;
+    }
+    let restored = Arc::new(restored);
+    *last = Some(Kept {
+        key,
+        restored: Arc::clone(&restored),
+    });
+    Ok(restored)
+}
+
+/// Mixes the restored photo into the photo: 0 leaves it as it is.
+pub fn mix(pixels: &mut [f32], restored: &[f32], strength: f32) {
+    for (to, from) in pixels.iter_mut().zip(restored) {
+        // Equal values stay equal bit by bit: alpha, and what it hides.
+        if *to != *from {
+            *to += strength * (*from - *to);
+        }
+    }
+}
+
+fn hash(pixels: &[f32]) -> u64 {
+    let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+    for pair in pixels.chunks(2) {
+        let high = pair.get(1).map_or(0, |value| value.to_bits());
+        hasher.write_u64(u64::from(pair[0].to_bits()) | u64::from(high) << 32);
+    }
+    hasher.finish()
+}
