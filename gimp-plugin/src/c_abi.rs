@@ -6,10 +6,8 @@ mod image;
 mod options;
 mod restorers;
 
-use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr::null_mut;
 
 use dino_ir::device::DeviceChoice;
@@ -18,7 +16,7 @@ use self::failure::{Status, guarded};
 use self::image::{Image, Pair};
 use self::options::Options;
 use self::restorers::Handle;
-use crate::weights;
+use crate::{system, weights};
 
 /// The version of this interface. Programs made for another version must not use the library.
 pub const DINO_IR_ABI_VERSION: u32 = 1;
@@ -48,12 +46,12 @@ pub unsafe extern "C" fn dino_ir_open(
     let opened = guarded(|| {
         // SAFETY: NULL or strings, as the caller promises.
         let (path, device) = unsafe { (string(weights_path), string(device)) };
-        let path = path.map(|path| Path::new(OsStr::from_bytes(path.to_bytes())));
+        let path = path.map(|path| system::path(path.to_bytes()));
         let device: DeviceChoice = match device {
             Some(name) => name.to_string_lossy().parse()?,
             None => DeviceChoice::Auto,
         };
-        let opened = weights::open(path, device)?;
+        let opened = weights::open(path.as_deref(), device)?;
         let refused: Vec<_> = opened.refused.iter().map(ToString::to_string).collect();
         failure::leave(&refused.join("; "));
         Ok(restorers::register(opened.loaded))

@@ -233,7 +233,7 @@ fn report_usage(error: &clap::Error, program: &str) -> u8 {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let line = complaint.join(" ");
+    let line = complaint.join(" ").replace(" tip: ", "; ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     terminal::error(&format!("{line} (see {program} --help)"));
     USAGE

@@ -32,6 +32,7 @@ pub mod rgb;
 pub mod sample;
 pub mod schedule;
 pub mod size;
+mod system;
 pub mod terminal;
 pub mod train;
 pub mod trainee;
