@@ -11,6 +11,7 @@ pub mod dataset;
 pub mod deepen;
 pub mod degrade;
 pub mod devices;
+pub mod diagnosis;
 pub mod ema;
 pub mod eval;
 pub mod features;

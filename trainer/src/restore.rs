@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::engine::Engine;
 use self::naming::{Input, Job, Output};
-use self::report::{Ending, Report};
+use self::report::{Ending, Explained, Report};
 use self::target::{Place, Target};
 use crate::memory;
 use crate::photo::pixels::Restored;
@@ -48,6 +48,10 @@ pub struct Settings {
     pub quality: Option<u8>,
     /// Write a picture of each photo before and after beside its result.
     pub compare: bool,
+    /// Say what is wrong with each photo.
+    pub explain: bool,
+    /// Leave photos alone with which nothing is wrong.
+    pub skip_fine: bool,
     /// No progress, no notes.
     pub quiet: bool,
     /// Say more of each photo.
@@ -97,7 +101,7 @@ impl Work<'_> {
             terminal::note(note);
         }
         let mut failed = !jobs.failures.is_empty();
-        let mut there = 0;
+        let (mut there, mut fine) = (0, 0);
         for (index, job) in jobs.jobs.iter().enumerate() {
             if interrupt::asked() {
                 return Ok(Outcome::Interrupted);
@@ -106,6 +110,7 @@ impl Work<'_> {
                 Ending::Interrupted => return Ok(Outcome::Interrupted),
                 Ending::Failed => failed = true,
                 Ending::Skipped => there += 1,
+                Ending::Fine => fine += 1,
                 Ending::Restored | Ending::Planned => {}
             }
         }
@@ -118,6 +123,14 @@ impl Work<'_> {
             terminal::note(&format!(
                 "{there} {results} there already and left as they are"
             ));
+        }
+        if fine > 0 && !self.settings.quiet {
+            let photos = if fine == 1 {
+                "photo seems"
+            } else {
+                "photos seem"
+            };
+            terminal::note(&format!("{fine} {photos} fine and no result was written"));
         }
         Ok(if failed {
             Outcome::Failed
@@ -159,7 +172,7 @@ impl Work<'_> {
         let seconds = start.elapsed().as_secs_f64();
         report.seconds = Some((seconds * 1000.0).round() / 1000.0);
         report.outcome = match done {
-            Ok(()) => Ending::Restored,
+            Ok(ending) => ending,
             Err(error) if interrupt::asked() || is_cancelled(&error) => Ending::Interrupted,
             Err(error) => {
                 if !terminal::is_broken_pipe(&error) {
@@ -184,10 +197,15 @@ impl Work<'_> {
 }
 
 /// Says on standard output what [`run`] would read and write, a line for each photo, and what would stand in the way.
+/// With an `engine`, photos are read, and it is said what is wrong with each.
 ///
 /// # Errors
 /// If standard output cannot be written.
-pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
+pub fn dry_run(
+    jobs: &naming::Jobs,
+    engine: Option<&dyn Engine>,
+    settings: &Settings,
+) -> Result<Outcome> {
     let mut failed = !jobs.failures.is_empty();
     for failure in &jobs.failures {
         terminal::error(&failure.to_string());
@@ -202,7 +220,12 @@ pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
         let mut report = Report::new(job, Ending::Planned);
         if settings.skip_existing && job.output.exists() {
             report.outcome = Ending::Skipped;
-        } else if let Err(error) = planned(job, settings, &mut report) {
+        } else if let Err(error) = planned(job, settings, &mut report)
+            .and_then(|()| guarded(|| foreseen(job, engine, settings, &mut report)))
+        {
+            if interrupt::asked() {
+                return Ok(Outcome::Interrupted);
+            }
             failed = true;
             terminal::error(&format!("{}: {error:#}", job.input));
             report.outcome = Ending::Failed;
@@ -241,8 +264,26 @@ fn planned(job: &Job, settings: &Settings, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// What an engine says of a photo that is not to be restored.
+fn foreseen(
+    job: &Job,
+    engine: Option<&dyn Engine>,
+    settings: &Settings,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(engine) = engine else { return Ok(()) };
+    let budget = settings.memory.unwrap_or_else(memory::default_budget);
+    let photo = Photo::decode(&read(&job.input, budget / 2)?, budget)?;
+    report.sized(&photo);
+    if explain(&photo, job, engine, settings, report)? && settings.skip_fine {
+        report.output = None;
+        report.outcome = Ending::Fine;
+    }
+    Ok(())
+}
+
 /// Does the work for one file. A decoder that trips over it costs that file only, and does not make it a damaged one.
-fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "stopped by an error in the program, which cannot handle this kind of file; \
@@ -258,12 +299,19 @@ fn restore(
     settings: &Settings,
     count: (usize, usize),
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Ending> {
     let budget = settings.memory.unwrap_or_else(memory::default_budget);
     target::check(&job.output, settings.force)?;
     let bytes = read(&job.input, budget / 2)?;
     let mut photo = Photo::decode(&bytes, budget)?;
     report.sized(&photo);
+    if settings.explain || settings.skip_fine {
+        let fine = explain(&photo, job, engine, settings, report)?;
+        if fine && settings.skip_fine {
+            report.output = None;
+            return Ok(Ending::Fine);
+        }
+    }
     let target = Target::of(job, &photo);
     let comparison = target.file().filter(|_| settings.compare);
     let comparison = comparison.map(naming::comparison);
@@ -314,7 +362,29 @@ fn restore(
         let target = target.at(path);
         encode(&compare::side_by_side(before, photo), &target, settings)?;
     }
-    Ok(())
+    Ok(Ending::Restored)
+}
+
+/// Says what is wrong with a photo; whether nothing is.
+fn explain(
+    photo: &Photo,
+    job: &Job,
+    engine: &dyn Engine,
+    settings: &Settings,
+    report: &mut Report,
+) -> Result<bool> {
+    let name = job.input.to_string();
+    let diagnosis = engine.diagnose(photo)?;
+    let told = format!("{name}: {diagnosis}");
+    report.explained = Some(Explained::new(name, photo, &diagnosis));
+    if settings.explain && !settings.json {
+        match job.output {
+            // Nothing else may come with the photo.
+            Output::Stdout => terminal::note(&told),
+            _ => terminal::out(&told).context("standard output")?,
+        }
+    }
+    Ok(diagnosis.is_fine())
 }
 
 fn encode(photo: &Photo, target: &Target, settings: &Settings) -> Result<()> {

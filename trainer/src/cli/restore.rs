@@ -97,6 +97,12 @@ pub struct RestoreArgs {
     /// Restore photos of this folder as they come, and those that have no result yet; Ctrl-C ends it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["inputs", "shard", "dry_run", "skip_existing"])]
     pub watch: Option<PathBuf>,
+    /// Say of each photo what is wrong with it: noise, blur, rain, haze, compression; with --dry-run no more than that
+    #[arg(long)]
+    pub explain: bool,
+    /// Leave photos alone that seem fine: no result is written for them
+    #[arg(long, conflicts_with = "watch")]
+    pub skip_fine: bool,
     /// A line of JSON on standard output for each photo: input, output, outcome, seconds, megapixels, device, error
     #[arg(long)]
     pub json: bool,
@@ -139,16 +145,28 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
         strip: args.strip,
         quality: args.quality,
         compare: args.compare,
+        explain: args.explain,
+        skip_fine: args.skip_fine,
         quiet: args.quiet,
         verbose: args.verbose,
         json: args.json,
         device: args.device.to_string(),
     };
     let jobs = jobs(args)?;
-    if args.dry_run {
-        return Ok(exit_code(restore::dry_run(&jobs, &settings)?));
+    let explains = args.explain || args.skip_fine;
+    if args.dry_run && !explains {
+        return Ok(exit_code(restore::dry_run(&jobs, None, &settings)?));
     }
     let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    if explains && !opened.engine.diagnoses() {
+        let why = "--explain and --skip-fine: these weights have no diagnosis; leave --weights out, or make one with \
+            trainer diagnosis";
+        return Err(UsageError(why.into()).into());
+    }
+    if args.dry_run {
+        let engine = Some(opened.engine.as_ref());
+        return Ok(exit_code(restore::dry_run(&jobs, engine, &settings)?));
+    }
     engine::check(opened.engine.as_ref(), &settings.options).map_err(usage)?;
     let settings = Settings {
         device: opened.device.to_string(),

@@ -1,7 +1,9 @@
 //! What became of each photo, for programs: `--json`.
 
+use std::collections::BTreeMap;
 use std::io;
 
+use dino_ir::model::diagnosis::{Diagnosis, Fault, Faults};
 use serde::Serialize;
 
 use super::naming::{Failure, Job};
@@ -27,6 +29,41 @@ pub struct Report {
     pub device: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// What is wrong with the photo, with `--explain`.
+    #[serde(flatten)]
+    pub explained: Option<Explained>,
+}
+
+/// What is wrong with a photo.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// The photo.
+    pub file: String,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// How much there is of each fault.
+    pub faults: Faults,
+    /// How sure that is, 0..=1.
+    pub confidence: BTreeMap<&'static str, f32>,
+    /// Whether it is too little of everything to be called a fault.
+    pub fine: bool,
+}
+
+impl Explained {
+    /// What a diagnosis says of a photo.
+    pub fn new(file: String, photo: &Photo, diagnosis: &Diagnosis) -> Self {
+        let sure = |fault: Fault| (fault.name(), diagnosis.confidence(fault));
+        Self {
+            file,
+            width: photo.width,
+            height: photo.height,
+            faults: diagnosis.faults,
+            confidence: Fault::ALL.map(sure).into(),
+            fine: diagnosis.is_fine(),
+        }
+    }
 }
 
 /// What became of a photo.
@@ -41,6 +78,8 @@ pub enum Ending {
     Failed,
     /// The user stopped the work on it.
     Interrupted,
+    /// It is left as it is: nothing is wrong with it.
+    Fine,
     /// Nothing was to be done: a dry run.
     Planned,
 }
@@ -57,6 +96,7 @@ impl Report {
             megapixels: None,
             device: None,
             error: None,
+            explained: None,
         }
     }
 
@@ -86,6 +126,7 @@ impl From<&Failure> for Report {
             megapixels: None,
             device: None,
             error: Some(failure.why.clone()),
+            explained: None,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::photo::{Depth, Metadata};
 
 mod choices;
 mod colour;
+mod explained;
 mod losses;
 mod others;
 mod tiff;
@@ -336,7 +337,7 @@ fn bad_files_fail_alone_and_leave_nothing() {
 
 #[test]
 fn a_decoder_that_trips_does_not_make_a_file_a_damaged_one() {
-    let error = guarded(|| panic!("index out of bounds")).expect_err("caught");
+    let error = guarded::<()>(|| panic!("index out of bounds")).expect_err("caught");
     let error = error.to_string();
     assert!(error.contains("cannot handle this kind of file") && !error.contains("damaged"));
 }
@@ -422,13 +423,19 @@ fn what_is_there_is_skipped_and_results_are_dated() {
     photo.expect("a file").set_modified(old).expect("dated");
     fs::write(at("a.restored.png"), b"precious").expect("a file");
     let jobs = naming::jobs(&[folder.path().to_owned()], &Names::default()).expect("jobs");
-    assert_eq!(dry_run(&jobs, &settings()).expect("told"), Outcome::Failed);
+    assert_eq!(
+        dry_run(&jobs, None, &settings()).expect("told"),
+        Outcome::Failed
+    );
     let settings = Settings {
         skip_existing: true,
         keep_dates: true,
         ..settings()
     };
-    assert_eq!(dry_run(&jobs, &settings).expect("told"), Outcome::Done);
+    assert_eq!(
+        dry_run(&jobs, None, &settings).expect("told"),
+        Outcome::Done
+    );
     assert!(!at("b.restored.png").exists());
     assert_eq!(run(&jobs, &engine(), &settings), Outcome::Done);
     assert_eq!(fs::read(at("a.restored.png")).expect("a file"), b"precious");
