@@ -2,6 +2,7 @@
 //! arguments as far as that can be done.
 
 mod failure;
+mod faults;
 mod image;
 mod options;
 mod restorers;
@@ -13,8 +14,9 @@ use std::ptr::null_mut;
 use dino_ir::device::DeviceChoice;
 
 use self::failure::{Status, guarded};
-use self::image::{Image, Pair};
-use self::options::Options;
+use self::faults::Faults;
+use self::image::{Image, Input, Pair};
+use self::options::{Options, check_struct};
 use self::restorers::Handle;
 use crate::{system, weights};
 
@@ -108,6 +110,34 @@ pub unsafe extern "C" fn dino_ir_restore(
         Ok(())
     });
     restored.err().unwrap_or(Status::Ok) as c_int
+}
+
+/// Says what is wrong with `image`, judged by a few windows of it; nothing is restored. Returns a
+/// dino_ir_status; unless that is OK, `faults` is as before. Weights without a diagnosis:
+/// DINO_IR_STATUS_WEIGHTS.
+///
+/// # Safety
+/// The structures are as their documentation says, and nobody writes to the pixels meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_diagnose(
+    restorer: *mut Handle,
+    image: *const Image,
+    faults: *mut Faults,
+) -> c_int {
+    let diagnosed = guarded(|| {
+        let engine = restorers::find(restorer)?;
+        let engine = restorers::lock(&engine)?;
+        // SAFETY: NULL or such structures, as the caller promises.
+        let source = unsafe {
+            check_struct(faults, "faults")?;
+            Input::new(image, "image")?
+        };
+        let found = Faults::from(engine.diagnose(&source)?);
+        // SAFETY: as large and aligned as it should be, which was checked.
+        unsafe { faults.write(found) };
+        Ok(())
+    });
+    diagnosed.err().unwrap_or(Status::Ok) as c_int
 }
 
 /// What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to
