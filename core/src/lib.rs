@@ -22,6 +22,7 @@
 //! - [`Restorer::open`] reads weights ([`WeightsFile`]) on a device ([`DeviceChoice`]).
 //! - [`Restorer::restore_pixels`] restores pixels in memory ([`PixelView`], [`PixelViewMut`]), by [`Options`], with
 //!   [`Progress`].
+//! - [`Restorer::diagnose`] tells what is wrong with a photo ([`Diagnosis`]), without restoring it.
 //! - [`Restorer::restore`] reads from a [`Source`] and writes to a [`Sink`], a band of rows at a time, for photos that are
 //!   not to be in memory whole.
 //!
@@ -64,6 +65,7 @@ pub mod weights;
 
 pub use device::{DeviceChoice, Opened, Refusal};
 pub use error::{Error, Result};
+pub use model::diagnosis::{Diagnosis, Fault, Faults};
 pub use open::WeightsFile;
 pub use pixels::{PixelView, PixelViewMut, Samples, SamplesMut, Transfer};
 pub use restore::{Network, Options, Progress, ProgressCallback, Restorer, Sink, Source};

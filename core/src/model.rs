@@ -1,5 +1,6 @@
 //! DINO-IR: the restoration net and its guidance, wired as in the paper's figure 2.
 
+pub mod diagnosis;
 pub mod dinov2;
 pub mod dr_fusion;
 pub mod layers;
@@ -225,6 +226,36 @@ impl DinoIr {
             }
         }
     }
+}
+
+impl DinoIr {
+    /// What a [diagnosis] goes by: mean and deviation over all pixels of each channel of the fused features, where there
+    /// is guidance, and of the latent.
+    ///
+    /// # Shapes
+    /// - `image`: as [`forward`](Self::forward) takes it
+    /// - output: `[batch, 2 (fused + latent)]`, for each map the means first
+    pub fn describe(&self, image: Tensor<4>) -> Tensor<2> {
+        let sums = &mut Sums::Own;
+        let Some(guidance) = &self.guidance else {
+            let unguided = |_, features, _: &mut Sums| features;
+            return moments(self.restormer.encode(image, unguided, sums).0);
+        };
+        let fused = guidance.fuse(image.clone()).features;
+        let guide = |stage, features, sums: &mut Sums| {
+            guidance.guide(stage, || fused.clone(), features, sums)
+        };
+        let (latent, _) = self.restormer.encode(image, guide, sums);
+        Tensor::cat(vec![moments(fused), moments(latent)], 1)
+    }
+}
+
+/// Means of all channels, then their deviations: `[batch, channels, height, width]` to `[batch, 2 channels]`.
+fn moments(map: Tensor<4>) -> Tensor<2> {
+    let values = map.flatten::<3>(2, 3);
+    let means = values.clone().mean_dim(2);
+    let variances = (values - means.clone()).square().mean_dim(2);
+    Tensor::cat(vec![means, variances.sqrt()], 1).squeeze_dim(2)
 }
 
 impl Guidance {

@@ -180,14 +180,7 @@ impl Packed {
 
     fn run(&self, image: &[f32], size: [usize; 2], run: &mut Run<'_>) -> Vec<f32> {
         let [height, width] = size;
-        assert!(
-            size.iter()
-                .all(|side| side.is_multiple_of(self.restormer.multiple()) && *side > 0),
-            "{height} x {width} are multiples of {}",
-            self.restormer.multiple()
-        );
-        let map = Map::new(&self.workspace.maps, 3, size);
-        map.fill(image);
+        let map = self.map_of(image, size);
         let fused = self.guidance.as_ref().map(|guidance| {
             // Fused features serve for the sums of D-R fusion only.
             let needed = !run.sums.surveyed() && !guidance.stages.is_empty();
@@ -218,11 +211,73 @@ impl Packed {
         restored
     }
 
+    /// What a diagnosis goes by ([`crate::model::diagnosis`]): mean and deviation over all pixels of each channel of the
+    /// fused features, where there is guidance, and of the latent.
+    ///
+    /// # Shapes
+    /// - `image`: `[3, height, width]`, `size` being height and width
+    /// - result: `[2 (fused + latent)]`, for each map the means first
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn describe(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+        let map = self.map_of(image, size);
+        let run = &mut Run {
+            sums: Sums::Own,
+            watch: &mut |_| {},
+        };
+        let workspace = &self.workspace;
+        let guidance = self.guidance.as_ref();
+        let fused = guidance.map(|guidance| guidance.fuse(workspace, map.planes(), run));
+        let fusion = |level| guidance.and_then(|guidance| guidance.fusion(level));
+        let guide = fused.as_ref().map(|fused| Guide {
+            fused: Some(fused.planes()),
+            fusion: &fusion,
+        });
+        let encoded = self
+            .restormer
+            .encode(workspace, map.planes(), guide.as_ref(), run);
+        let maps = fused.iter().chain([&encoded.latent]);
+        maps.flat_map(|map| moments(map.planes())).collect()
+    }
+
+    /// The image as a map.
+    ///
+    /// # Panics
+    /// If the size is not one that the net takes.
+    fn map_of(&self, image: &[f32], size: [usize; 2]) -> Map<'_> {
+        let [height, width] = size;
+        assert!(
+            size.iter()
+                .all(|side| side.is_multiple_of(self.restormer.multiple()) && *side > 0),
+            "{height} x {width} are multiples of {}",
+            self.restormer.multiple()
+        );
+        let map = Map::new(&self.workspace.maps, 3, size);
+        map.fill(image);
+        map
+    }
+
     /// Gives the buffers back that are kept for the next image.
     pub fn release(&self) {
         self.workspace.maps.clear();
         self.workspace.scratch.clear();
     }
+}
+
+/// Means of all channels, then their deviations.
+fn moments(map: Planes<'_>) -> Vec<f32> {
+    let moments = |channel| {
+        // SAFETY: nobody writes to the map any more.
+        let values = unsafe { map.channel(channel) };
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let squares = values.iter().map(|&v| (f64::from(v) - mean).powi(2));
+        [mean as f32, (squares.sum::<f64>() / count).sqrt() as f32]
+    };
+    let moments: Vec<[f32; 2]> = (0..map.channels).map(moments).collect();
+    let part = |part: usize| moments.iter().map(move |moments| moments[part]);
+    part(0).chain(part(1)).collect()
 }
 
 impl Guidance {

@@ -3,6 +3,7 @@
 //! [`Restorer`] does it all while the caller waits. Under it, [`Restoration`] is a state machine that
 //! hands out tiles and takes results, for callers that run the network in their own way.
 
+mod diagnose;
 mod dihedral;
 mod hidden;
 mod options;
@@ -25,6 +26,7 @@ pub use crate::tile::{Area, TilePlan};
 
 use crate::image::Image;
 use crate::kernels;
+use crate::model::diagnosis::DiagnosisHead;
 use crate::tile::TileRules;
 use crate::{Error, Result};
 
@@ -70,6 +72,20 @@ pub trait Network {
         self.forward(x)
     }
 
+    /// What a diagnosis goes by; only asked of networks that have a [`diagnosis`](Self::diagnosis).
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` to `[batch, values]`
+    fn describe(&self, x: Tensor<4>) -> Tensor<2> {
+        let [batch, ..] = x.dims();
+        Tensor::zeros([batch, 0], &x.device())
+    }
+
+    /// What judges photos, if the network has it: it is on the CPU.
+    fn diagnosis(&self) -> Option<&DiagnosisHead> {
+        None
+    }
+
     /// Called after an image: gives back what was kept for the next tile.
     fn release(&self) {}
 }
@@ -101,6 +117,14 @@ impl<N: Network + ?Sized> Network for &N {
 
     fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
         (**self).forward_surveyed(x, survey)
+    }
+
+    fn describe(&self, x: Tensor<4>) -> Tensor<2> {
+        (**self).describe(x)
+    }
+
+    fn diagnosis(&self) -> Option<&DiagnosisHead> {
+        (**self).diagnosis()
     }
 
     fn release(&self) {
@@ -225,14 +249,7 @@ impl<N: Network> Restorer<N> {
     }
 
     fn run(&self, input: TileInput) -> Result<Vec<f32>> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::Device(format!("the result cannot be read: {error}"))
-        };
-        let y = run(&self.network, input, &self.device);
-        let y = y
-            .try_into_data_as::<f32>()
-            .map_err(|error| failed(&error))?;
-        y.try_into_vec::<f32>().map_err(|error| failed(&error))
+        host(run(&self.network, input, &self.device))
     }
 }
 
@@ -250,6 +267,17 @@ pub fn run<N: Network + ?Sized>(network: &N, input: TileInput, device: &Device) 
                 .flatten(0, 3)
         }
     }
+}
+
+/// A result's values.
+pub(crate) fn host<const D: usize>(result: Tensor<D>) -> Result<Vec<f32>> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::Device(format!("the result cannot be read: {error}"))
+    };
+    let data = result
+        .try_into_data_as::<f32>()
+        .map_err(|error| failed(&error))?;
+    data.try_into_vec::<f32>().map_err(|error| failed(&error))
 }
 
 /// Releases a network's buffers however a restoration ends.

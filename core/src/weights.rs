@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use dtype::Dtype;
 pub use loaded::{Loaded, load, load_backbone};
-pub use write::{backbone_to_bytes, to_bytes};
+pub use write::{backbone_to_bytes, to_bytes, with_diagnosis_to_bytes};
 
+use crate::model::diagnosis::{DiagnosisConfig, DiagnosisHead};
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::{Error, Result};
@@ -29,6 +30,9 @@ use named::{apply, shapes};
 
 /// Key of the header in safetensors' `__metadata__`.
 const HEADER_KEY: &str = "dino_ir";
+
+/// In front of the names of a diagnosis's tensors.
+const DIAGNOSIS: &str = "diagnosis.";
 
 /// The longest header in bytes that is read; ours have some thousand. Parsed, a hostile one takes fifty times its length.
 pub const MAX_HEADER: usize = 1 << 20;
@@ -77,6 +81,9 @@ pub struct Header {
     pub kind: Kind,
     /// [`DinoIrConfig`] or [`Dinov2Config`], by kind.
     pub config: serde_json::Value,
+    /// What judges photos by the network, if the file has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<DiagnosisConfig>,
     /// Where the weights come from, for people.
     #[serde(default)]
     pub provenance: serde_json::Value,
@@ -160,8 +167,44 @@ impl<'bytes> Weights<'bytes> {
     /// [`Error::Weights`] naming the first missing, extra, misshapen or non-finite tensor.
     pub fn model(&self, device: &Device) -> Result<DinoIr> {
         let model = self.config()?.init(device);
-        let mut values = self.values(&shapes(&model))?;
+        let mut values = self.values(&self.with_diagnosis(shapes(&model))?)?;
         Ok(apply(model, &mut values))
+    }
+
+    /// What judges photos by the network, on the CPU, if the file has that.
+    ///
+    /// # Errors
+    /// As [`Self::model`].
+    pub fn diagnosis(&self) -> Result<Option<DiagnosisHead>> {
+        let Some(config) = &self.header.diagnosis else {
+            return Ok(None);
+        };
+        config.validate()?;
+        let head = config.init(&Device::flex());
+        let expected = shapes(&head).into_iter();
+        let mut values = expected
+            .map(|(name, shape)| {
+                let stored = self.value(&format!("{DIAGNOSIS}{name}"))?;
+                Ok((name, TensorData::new(stored, shape)))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Some(apply(head, &mut values)))
+    }
+
+    /// The names and shapes of a network's tensors with those of the diagnosis.
+    fn with_diagnosis(
+        &self,
+        mut expected: Vec<(String, Vec<usize>)>,
+    ) -> Result<Vec<(String, Vec<usize>)>> {
+        if let Some(config) = &self.header.diagnosis {
+            config.validate()?;
+            let head = shapes(&config.init(&Device::flex()));
+            expected.extend(
+                head.into_iter()
+                    .map(|(name, shape)| (format!("{DIAGNOSIS}{name}"), shape)),
+            );
+        }
+        Ok(expected)
     }
 
     /// The backbone on `device`.
@@ -196,7 +239,9 @@ impl<'bytes> Weights<'bytes> {
         let cpu = Device::flex();
         let expected = match self.header.kind {
             Kind::Dinov2 => shapes(&self.backbone_config()?.init(&cpu)),
-            Kind::DinoIr | Kind::Restormer => shapes(&self.config()?.init(&cpu)),
+            Kind::DinoIr | Kind::Restormer => {
+                self.with_diagnosis(shapes(&self.config()?.init(&cpu)))?
+            }
         };
         self.check_shapes(&expected)?;
         expected

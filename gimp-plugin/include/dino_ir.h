@@ -102,6 +102,36 @@ typedef struct {
 // Anything but 0 cancels. It must return (no longjmp, no C++ exception).
 typedef int (*dino_ir_progress)(uint32_t done, uint32_t total, void *user);
 
+// What is wrong with an image. Set `struct_size` before the call; the rest is filled in. A confidence is
+// 0 to 1: the chance that the number before is off by less than 5 (noise), 0.5 (blur), 0.1 (rain),
+// 0.15 (haze), or 15 (jpeg).
+typedef struct {
+  // sizeof(dino_ir_faults).
+  size_t struct_size;
+  // Standard deviation of the noise in 8-bit units, 0 to 75.
+  float noise;
+  // How sure that is.
+  float noise_confidence;
+  // Blur: the deviation in pixels of a Gaussian that spreads light as far, 0 to 4.
+  float blur;
+  // How sure that is.
+  float blur_confidence;
+  // Share of pixels that streaks of rain touch, 0 to 1.
+  float rain;
+  // How sure that is.
+  float rain_confidence;
+  // Haze: one minus the mean share of their own light that reaches us from the pixels, 0 to 1.
+  float haze;
+  // How sure that is.
+  float haze_confidence;
+  // Quality of JPEG compression, 1 to 100; 100: none.
+  float jpeg;
+  // How sure that is.
+  float jpeg_confidence;
+  // 1 if there is too little of everything to be called a fault, else 0.
+  uint32_t fine;
+} dino_ir_faults;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -129,6 +159,16 @@ int dino_ir_restore(dino_ir_restorer *restorer,
                     const dino_ir_options *options,
                     dino_ir_progress progress,
                     void *user);
+
+// Says what is wrong with `image`, judged by a few windows of it; nothing is restored. Returns a
+// dino_ir_status; unless that is OK, `faults` is as before. Weights without a diagnosis:
+// DINO_IR_STATUS_WEIGHTS.
+//
+// # Safety
+// The structures are as their documentation says, and nobody writes to the pixels meanwhile.
+int dino_ir_diagnose(dino_ir_restorer *restorer,
+                     const dino_ir_image *image,
+                     dino_ir_faults *faults);
 
 // What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to
 // do, empty before any failure. After dino_ir_open succeeded: why faster devices were not taken for

@@ -2,23 +2,23 @@
 //! arguments as far as that can be done.
 
 mod failure;
+mod faults;
 mod image;
 mod options;
 mod restorers;
 
-use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr::null_mut;
 
 use dino_ir::device::DeviceChoice;
 
 use self::failure::{Status, guarded};
-use self::image::{Image, Pair};
-use self::options::Options;
+use self::faults::Faults;
+use self::image::{Image, Input, Pair};
+use self::options::{Options, check_struct};
 use self::restorers::Handle;
-use crate::weights;
+use crate::{system, weights};
 
 /// The version of this interface. Programs made for another version must not use the library.
 pub const DINO_IR_ABI_VERSION: u32 = 1;
@@ -48,12 +48,12 @@ pub unsafe extern "C" fn dino_ir_open(
     let opened = guarded(|| {
         // SAFETY: NULL or strings, as the caller promises.
         let (path, device) = unsafe { (string(weights_path), string(device)) };
-        let path = path.map(|path| Path::new(OsStr::from_bytes(path.to_bytes())));
+        let path = path.map(|path| system::path(path.to_bytes()));
         let device: DeviceChoice = match device {
             Some(name) => name.to_string_lossy().parse()?,
             None => DeviceChoice::Auto,
         };
-        let opened = weights::open(path, device)?;
+        let opened = weights::open(path.as_deref(), device)?;
         let refused: Vec<_> = opened.refused.iter().map(ToString::to_string).collect();
         failure::leave(&refused.join("; "));
         Ok(restorers::register(opened.loaded))
@@ -110,6 +110,34 @@ pub unsafe extern "C" fn dino_ir_restore(
         Ok(())
     });
     restored.err().unwrap_or(Status::Ok) as c_int
+}
+
+/// Says what is wrong with `image`, judged by a few windows of it; nothing is restored. Returns a
+/// dino_ir_status; unless that is OK, `faults` is as before. Weights without a diagnosis:
+/// DINO_IR_STATUS_WEIGHTS.
+///
+/// # Safety
+/// The structures are as their documentation says, and nobody writes to the pixels meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_diagnose(
+    restorer: *mut Handle,
+    image: *const Image,
+    faults: *mut Faults,
+) -> c_int {
+    let diagnosed = guarded(|| {
+        let engine = restorers::find(restorer)?;
+        let engine = restorers::lock(&engine)?;
+        // SAFETY: NULL or such structures, as the caller promises.
+        let source = unsafe {
+            check_struct(faults, "faults")?;
+            Input::new(image, "image")?
+        };
+        let found = Faults::from(engine.diagnose(&source)?);
+        // SAFETY: as large and aligned as it should be, which was checked.
+        unsafe { faults.write(found) };
+        Ok(())
+    });
+    diagnosed.err().unwrap_or(Status::Ok) as c_int
 }
 
 /// What went wrong in the last call on this thread that failed: one line of UTF-8 that says what to

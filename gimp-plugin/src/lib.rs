@@ -1,6 +1,7 @@
 //! The C ABI of DINO-IR, `libdino_ir`: see `include/dino_ir.h`.
 
 mod c_abi;
+mod system;
 mod weights;
 
 /// Large temporaries cost 2.5 times as much with the system's allocator, in page faults. Only this

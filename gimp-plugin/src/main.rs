@@ -6,10 +6,10 @@
 mod host;
 mod job;
 mod settings;
+mod system;
 mod weights;
 
 use std::ffi::CString;
-use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 /// Large temporaries cost 2.5 times as much with the system's allocator, in page faults.
@@ -19,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = std::env::args_os().map(|argument| {
         // The system's own arguments hold no zero byte.
-        CString::new(argument.into_vec()).unwrap_or_default()
+        CString::new(argument.into_encoded_bytes()).unwrap_or_default()
     });
     match host::main(arguments.collect()) {
         Ok(code) => ExitCode::from(code),

@@ -11,6 +11,7 @@ fn the_header_is_up_to_date() {
     let sources = [
         "c_abi.rs",
         "c_abi/failure.rs",
+        "c_abi/faults.rs",
         "c_abi/image.rs",
         "c_abi/options.rs",
         "c_abi/restorers.rs",

@@ -1,4 +1,4 @@
-//! Runs the `trainer` program, as a user would.
+//! Runs the programs `trainer` and `dino-ir`, as a user would.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,7 +8,19 @@ use std::process::{Command, Output};
 /// # Panics
 /// If it cannot be started.
 pub fn trainer(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(crate::program("trainer"))
+    run("trainer", arguments, folder)
+}
+
+/// Runs the other one in a folder.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn dino_ir(arguments: &[&str], folder: &Path) -> Output {
+    run("dino-ir", arguments, folder)
+}
+
+fn run(program: &str, arguments: &[&str], folder: &Path) -> Output {
+    Command::new(crate::program(program))
         .args(arguments)
         .current_dir(folder)
         .output()

@@ -1,6 +1,7 @@
 //! `analyze`: what the backbone's features and the gate make of degraded photos (the paper's figures 3 and 5, and the
-//! scores beside its table 5).
+//! scores beside its table 5), and how well a network tells what is wrong with them.
 
+pub mod diagnosis;
 pub mod gate;
 pub mod layers;
 pub mod pca;

@@ -3,6 +3,7 @@
 mod analyze;
 mod bench;
 mod data;
+mod diagnosis;
 pub mod dino_ir;
 mod eval;
 mod features;
@@ -70,6 +71,8 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Pre-train a backbone on photos
     Pretrain(pretrain::PretrainArgs),
+    /// Train what tells the faults of photos, beside a network
+    Diagnosis(diagnosis::DiagnosisArgs),
     /// Train and measure the variants of one of the paper's ablations
     Reproduce(reproduce::ReproduceArgs),
     /// Measure a network on a test set
@@ -152,6 +155,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::Diagnosis(args) => diagnosis::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -233,7 +237,7 @@ fn report_usage(error: &clap::Error, program: &str) -> u8 {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let line = complaint.join(" ");
+    let line = complaint.join(" ").replace(" tip: ", "; ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     terminal::error(&format!("{line} (see {program} --help)"));
     USAGE
@@ -275,6 +279,7 @@ mod tests {
             "data check a",
             "train --config a",
             "pretrain --config a",
+            "diagnosis --config a --weights a -o b",
             "reproduce table3 --scale smoke --data a -o b",
             "eval --suite blur --data a",
             "bench",

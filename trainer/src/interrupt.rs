@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::system::Ignored;
+
 /// The exit code of a program that Ctrl-C ended, as shells know it.
 pub const EXIT_CODE: u8 = 130;
 
@@ -21,7 +23,6 @@ static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// # Errors
 /// When the system refuses a handler.
 pub fn listen() -> anyhow::Result<&'static AtomicBool> {
-    #[cfg(unix)]
     let ignored = Ignored::now();
     ctrlc::set_handler(|| {
         ASKED.store(true, Ordering::SeqCst);
@@ -33,35 +34,8 @@ pub fn listen() -> anyhow::Result<&'static AtomicBool> {
         }
         std::process::exit(EXIT_CODE.into());
     })?;
-    #[cfg(unix)]
     ignored.restore();
     Ok(&ASKED)
-}
-
-/// The signals that were ignored at a time.
-#[cfg(unix)]
-struct Ignored(Vec<core::ffi::c_int>);
-
-#[cfg(unix)]
-impl Ignored {
-    fn now() -> Self {
-        let signals = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
-        let is_ignored = |signal: &core::ffi::c_int| {
-            // SAFETY: all zeros is a valid value of this plain structure.
-            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-            // SAFETY: without a new action the call only writes the old one to where it may.
-            let asked = unsafe { libc::sigaction(*signal, std::ptr::null(), &mut action) };
-            asked == 0 && action.sa_sigaction == libc::SIG_IGN
-        };
-        Ignored(signals.into_iter().filter(is_ignored).collect())
-    }
-
-    fn restore(&self) {
-        for &signal in &self.0 {
-            // SAFETY: to ignore a signal runs no code of ours.
-            unsafe { libc::signal(signal, libc::SIG_IGN) };
-        }
-    }
 }
 
 /// Whether the user asked to stop.

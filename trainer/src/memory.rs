@@ -7,6 +7,7 @@ use std::path::Path;
 use mimalloc as _;
 
 use crate::size::MIB;
+use crate::system;
 
 /// mimalloc's `mi_option_purge_delay`: milliseconds until freed memory goes back to the system.
 const PURGE_DELAY: c_int = 15;
@@ -33,7 +34,7 @@ fn reserve(budget: u64) -> u64 {
 /// The bound when `--memory` is not given: half of what the machine, or a container, has free,
 /// between 1 and 8 GiB, and never more than a container has.
 pub fn default_budget() -> u64 {
-    budget(available(), group_left(Path::new("/sys/fs/cgroup")))
+    budget(system::available(), group_left(Path::new("/sys/fs/cgroup")))
 }
 
 fn budget(machine: Option<u64>, group: Option<u64>) -> u64 {
@@ -45,7 +46,7 @@ fn budget(machine: Option<u64>, group: Option<u64>) -> u64 {
 /// What is left of `budget` for the network once everything that is resident now, and a reserve, is
 /// taken off; zero when nothing is left.
 pub fn left_of(budget: u64, own_buffers: u64) -> u64 {
-    let held = resident()
+    let held = system::resident()
         .unwrap_or(own_buffers + 64 * MIB)
         .max(own_buffers);
     budget.saturating_sub(held + reserve(budget))
@@ -53,17 +54,7 @@ pub fn left_of(budget: u64, own_buffers: u64) -> u64 {
 
 /// The most bytes that this process ever had in memory, where the system tells.
 pub fn peak() -> Option<u64> {
-    field("/proc/self/status", "VmHWM:")
-}
-
-/// Bytes of this process in memory now, where the system tells.
-fn resident() -> Option<u64> {
-    field("/proc/self/status", "VmRSS:")
-}
-
-/// Bytes that the machine could give without swapping, where the system tells.
-fn available() -> Option<u64> {
-    field("/proc/meminfo", "MemAvailable:")
+    system::peak()
 }
 
 /// Bytes that this process's control group (version 2 or 1, under `root`) may still take, where it
@@ -86,13 +77,6 @@ fn group_left(root: &Path) -> Option<u64> {
         Some(limit.saturating_sub(used.unwrap_or(0)))
     };
     versions.into_iter().filter_map(left).min()
-}
-
-fn field(file: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[cfg(test)]

@@ -17,13 +17,16 @@ pub mod metadata;
 mod photoshop;
 pub mod pixels;
 pub mod png;
+mod strip;
 pub mod thumbnail;
 pub mod tiff;
+mod upright;
 pub mod xmp;
 
 pub use depth::Depth;
 pub use format::Format;
 pub use metadata::Metadata;
+pub use upright::Orientation;
 
 /// A decoded photo. Rows from the top, samples interleaved; alpha is the last channel, and colours
 /// are not multiplied by it, whatever the file does; they are encoded as the

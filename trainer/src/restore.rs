@@ -1,14 +1,19 @@
 //! The command `restore`: photos in, restored photos out, whatever happens to any one of them.
 
+mod compare;
 pub mod engine;
 pub mod naming;
 pub mod output;
+pub mod report;
+mod target;
+pub mod watch;
 
-use std::fs::{File, FileTimes, Metadata, Permissions};
-use std::io::{self, Cursor, IsTerminal, Read, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use dino_ir::restore::{Options, Progress};
@@ -16,14 +21,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::engine::Engine;
 use self::naming::{Input, Job, Output};
+use self::report::{Ending, Explained, Report};
+use self::target::{Place, Target};
 use crate::memory;
 use crate::photo::pixels::Restored;
-use crate::photo::{Format, Photo, bmp, cost, tiff};
+use crate::photo::{Format, Photo, bmp, cost, jpeg, tiff};
 use crate::size::{show_size, suggest_size};
 use crate::{interrupt, terminal};
 
 /// What the command line says about every photo.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// How to restore; its `memory` is filled in for each photo.
     pub options: Options,
@@ -35,8 +42,24 @@ pub struct Settings {
     pub skip_existing: bool,
     /// Give results the times of their photos.
     pub keep_dates: bool,
+    /// Leave metadata out, but for what pixels look like.
+    pub strip: bool,
+    /// Quality of JPEG files, from 1 to 100; `None`: the usual one.
+    pub quality: Option<u8>,
+    /// Write a picture of each photo before and after beside its result.
+    pub compare: bool,
+    /// Say what is wrong with each photo.
+    pub explain: bool,
+    /// Leave photos alone with which nothing is wrong.
+    pub skip_fine: bool,
     /// No progress, no notes.
     pub quiet: bool,
+    /// Say more of each photo.
+    pub verbose: bool,
+    /// Say on standard output what became of each photo, a line of JSON for each.
+    pub json: bool,
+    /// What computes, by its name.
+    pub device: String,
 }
 
 /// How a run ended.
@@ -52,81 +75,168 @@ pub enum Outcome {
 
 /// Restores every job. Failures go to standard error, a line each, and the rest is done all the same.
 pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Outcome {
-    let mut failed = !jobs.failures.is_empty();
-    for failure in &jobs.failures {
-        terminal::error(failure);
-    }
-    for note in jobs.notes.iter().filter(|_| !settings.quiet) {
-        terminal::note(note);
-    }
-    let mut there = 0;
-    for (index, job) in jobs.jobs.iter().enumerate() {
-        if interrupt::asked() {
-            return Outcome::Interrupted;
-        }
-        if settings.skip_existing && job.output.exists() {
-            there += 1;
-            continue;
-        }
-        let count = (index + 1, jobs.jobs.len());
-        let Err(error) = guarded(|| restore(job, engine, settings, count)) else {
-            continue;
-        };
-        if interrupt::asked() || is_cancelled(&error) {
-            return Outcome::Interrupted;
-        }
-        failed = true;
+    let work = Work { engine, settings };
+    work.all(jobs).unwrap_or_else(|error| {
         if !terminal::is_broken_pipe(&error) {
-            terminal::error(&format!("{}: {error:#}", name(&job.input)));
+            terminal::error(&format!("{error:#}"));
         }
-    }
-    if there > 0 && !settings.quiet {
-        let results = if there == 1 {
-            "result was"
-        } else {
-            "results were"
-        };
-        terminal::note(&format!(
-            "{there} {results} there already and left as they are"
-        ));
-    }
-    if failed {
         Outcome::Failed
-    } else {
-        Outcome::Done
+    })
+}
+
+/// Restores photos one after another, and tells what becomes of them.
+pub struct Work<'a> {
+    /// The network.
+    pub engine: &'a dyn Engine,
+    /// What the command line says.
+    pub settings: &'a Settings,
+}
+
+impl Work<'_> {
+    fn all(&self, jobs: &naming::Jobs) -> Result<Outcome> {
+        for failure in &jobs.failures {
+            self.tell(failure)?;
+        }
+        for note in jobs.notes.iter().filter(|_| !self.settings.quiet) {
+            terminal::note(note);
+        }
+        let mut failed = !jobs.failures.is_empty();
+        let (mut there, mut fine) = (0, 0);
+        for (index, job) in jobs.jobs.iter().enumerate() {
+            if interrupt::asked() {
+                return Ok(Outcome::Interrupted);
+            }
+            match self.restore(job, (index + 1, jobs.jobs.len()))? {
+                Ending::Interrupted => return Ok(Outcome::Interrupted),
+                Ending::Failed => failed = true,
+                Ending::Skipped => there += 1,
+                Ending::Fine => fine += 1,
+                Ending::Restored | Ending::Planned => {}
+            }
+        }
+        if there > 0 && !self.settings.quiet {
+            let results = if there == 1 {
+                "result was"
+            } else {
+                "results were"
+            };
+            terminal::note(&format!(
+                "{there} {results} there already and left as they are"
+            ));
+        }
+        if fine > 0 && !self.settings.quiet {
+            let photos = if fine == 1 {
+                "photo seems"
+            } else {
+                "photos seem"
+            };
+            terminal::note(&format!("{fine} {photos} fine and no result was written"));
+        }
+        Ok(if failed {
+            Outcome::Failed
+        } else {
+            Outcome::Done
+        })
+    }
+
+    /// Names an input that is no job.
+    ///
+    /// # Errors
+    /// Those of standard output.
+    pub fn tell(&self, failure: &naming::Failure) -> Result<()> {
+        terminal::error(&failure.to_string());
+        self.report(&Report::from(failure))
+    }
+
+    fn report(&self, report: &Report) -> Result<()> {
+        if self.settings.json {
+            report.write().context("standard output")?;
+        }
+        Ok(())
+    }
+
+    /// Restores one photo, the `count.0`-th of `count.1`, unless there is a result and that is to stay.
+    ///
+    /// # Errors
+    /// Those of standard output; what is wrong with the photo is told, and an [`Ending`].
+    pub fn restore(&self, job: &Job, count: (usize, usize)) -> Result<Ending> {
+        let settings = self.settings;
+        let mut report = Report::new(job, Ending::Skipped);
+        if settings.skip_existing && job.output.exists() {
+            self.report(&report)?;
+            return Ok(report.outcome);
+        }
+        report.device = Some(settings.device.clone());
+        let start = Instant::now();
+        let done = guarded(|| restore(job, self.engine, settings, count, &mut report));
+        let seconds = start.elapsed().as_secs_f64();
+        report.seconds = Some((seconds * 1000.0).round() / 1000.0);
+        report.outcome = match done {
+            Ok(ending) => ending,
+            Err(error) if interrupt::asked() || is_cancelled(&error) => Ending::Interrupted,
+            Err(error) => {
+                if !terminal::is_broken_pipe(&error) {
+                    terminal::error(&format!("{}: {error:#}", job.input));
+                }
+                report.error = Some(format!("{error:#}").replace('\n', " "));
+                Ending::Failed
+            }
+        };
+        if settings.verbose && report.outcome == Ending::Restored {
+            terminal::note(&format!(
+                "{} -> {}: {:.1} megapixels in {seconds:.1} s on {}",
+                report.input,
+                report.output.as_deref().unwrap_or_default(),
+                report.megapixels.unwrap_or_default(),
+                settings.device
+            ));
+        }
+        self.report(&report)?;
+        Ok(report.outcome)
     }
 }
 
 /// Says on standard output what [`run`] would read and write, a line for each photo, and what would stand in the way.
+/// With an `engine`, photos are read, and it is said what is wrong with each.
 ///
 /// # Errors
 /// If standard output cannot be written.
-pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
+pub fn dry_run(
+    jobs: &naming::Jobs,
+    engine: Option<&dyn Engine>,
+    settings: &Settings,
+) -> Result<Outcome> {
     let mut failed = !jobs.failures.is_empty();
     for failure in &jobs.failures {
-        terminal::error(failure);
+        terminal::error(&failure.to_string());
+        if settings.json {
+            Report::from(failure).write().context("standard output")?;
+        }
     }
     for note in jobs.notes.iter().filter(|_| !settings.quiet) {
         terminal::note(note);
     }
-    let mut out = io::stdout().lock();
     for job in &jobs.jobs {
+        let mut report = Report::new(job, Ending::Planned);
         if settings.skip_existing && job.output.exists() {
-            continue;
-        }
-        let unfit = match (&job.input, &job.output) {
-            (Input::File(path), _) if !path.exists() => Err(anyhow::anyhow!(
-                "cannot be opened; check its name and permissions"
-            )),
-            (_, Output::File { path, .. }) => output::check(path, settings.force),
-            _ => Ok(()),
-        };
-        if let Err(error) = unfit {
+            report.outcome = Ending::Skipped;
+        } else if let Err(error) = planned(job, settings, &mut report)
+            .and_then(|()| guarded(|| foreseen(job, engine, settings, &mut report)))
+        {
+            if interrupt::asked() {
+                return Ok(Outcome::Interrupted);
+            }
             failed = true;
-            terminal::error(&format!("{}: {error:#}", name(&job.input)));
-            continue;
+            terminal::error(&format!("{}: {error:#}", job.input));
+            report.outcome = Ending::Failed;
+            report.error = Some(format!("{error:#}"));
         }
-        writeln!(out, "{} -> {}", name(&job.input), job.output).context("standard output")?;
+        if settings.json {
+            report.write().context("standard output")?;
+        } else if report.outcome == Ending::Planned {
+            let line = format!("{} -> {}", job.input, job.output);
+            terminal::out(&line).context("standard output")?;
+        }
     }
     Ok(match failed {
         true => Outcome::Failed,
@@ -134,8 +244,46 @@ pub fn dry_run(jobs: &naming::Jobs, settings: &Settings) -> Result<Outcome> {
     })
 }
 
+/// What can be said of a photo that is not to be read.
+fn planned(job: &Job, settings: &Settings, report: &mut Report) -> Result<()> {
+    if let Input::File(path) = &job.input {
+        ensure!(
+            path.exists(),
+            "cannot be opened; check its name and permissions"
+        );
+    }
+    let Output::File { path, .. } = &job.output else {
+        return Ok(());
+    };
+    output::check(path, settings.force)?;
+    if settings.compare {
+        let comparison = naming::comparison(path);
+        output::check(&comparison, settings.force)?;
+        report.compare = Some(comparison.display().to_string());
+    }
+    Ok(())
+}
+
+/// What an engine says of a photo that is not to be restored.
+fn foreseen(
+    job: &Job,
+    engine: Option<&dyn Engine>,
+    settings: &Settings,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(engine) = engine else { return Ok(()) };
+    let budget = settings.memory.unwrap_or_else(memory::default_budget);
+    let photo = Photo::decode(&read(&job.input, budget / 2)?, budget)?;
+    report.sized(&photo);
+    if explain(&photo, job, engine, settings, report)? && settings.skip_fine {
+        report.output = None;
+        report.outcome = Ending::Fine;
+    }
+    Ok(())
+}
+
 /// Does the work for one file. A decoder that trips over it costs that file only, and does not make it a damaged one.
-fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "stopped by an error in the program, which cannot handle this kind of file; \
@@ -144,62 +292,125 @@ fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
     })
 }
 
+/// Restores one photo, and notes in `report` what is found out about it on the way.
 fn restore(
     job: &Job,
     engine: &dyn Engine,
     settings: &Settings,
     count: (usize, usize),
-) -> Result<()> {
+    report: &mut Report,
+) -> Result<Ending> {
     let budget = settings.memory.unwrap_or_else(memory::default_budget);
-    match &job.output {
-        Output::File { path, .. } => output::check(path, settings.force)?,
-        Output::Stdout => ensure!(!io::stdout().is_terminal(), ON_TERMINAL),
-        Output::Special(path) => ensure!(!is_terminal(path), ON_TERMINAL),
-        Output::Folder(_) => {}
-    }
+    target::check(&job.output, settings.force)?;
     let bytes = read(&job.input, budget / 2)?;
     let mut photo = Photo::decode(&bytes, budget)?;
-    let target = target(job, &photo);
-    if let (Output::Folder(_), Place::File(path)) = (&job.output, &target.place) {
+    report.sized(&photo);
+    if settings.explain || settings.skip_fine {
+        let fine = explain(&photo, job, engine, settings, report)?;
+        if fine && settings.skip_fine {
+            report.output = None;
+            return Ok(Ending::Fine);
+        }
+    }
+    let target = Target::of(job, &photo);
+    let comparison = target.file().filter(|_| settings.compare);
+    let comparison = comparison.map(naming::comparison);
+    if let (Output::Unfinished(_), Some(path)) = (&job.output, target.file()) {
         output::check(path, settings.force)?;
+        report.output = Some(path.display().to_string());
     }
-    check_format(&photo, target.format)?;
+    if let Some(path) = &comparison {
+        output::check(path, settings.force)?;
+        report.compare = Some(path.display().to_string());
+    }
+    check_format(&photo, target.format, settings.compare)?;
+
+    let before = comparison.is_some().then(|| photo.clone());
     // Without restoration the best copy of a file is the file, which loses nothing.
-    if settings.options.strength == 0.0 && photo.format == target.format {
+    let same = settings.options.strength == 0.0
+        && photo.format == target.format
+        && !settings.strip
+        && !(settings.quality.is_some() && target.format == Format::Jpeg);
+    if same {
         target.write(settings.force, |out| Ok(out.write_all(&bytes)?))?;
-        return target.date(job, settings);
+    } else {
+        // Upright only after the network, which sees the same pixels with and without it.
+        let orientation = settings.strip.then(|| photo.strip());
+        photo.adapt(target.format)?;
+        note_losses(&mut photo, target.format);
+        if !settings.quiet {
+            for note in &photo.notes {
+                terminal::note(&format!("{}: {note}", job.input));
+            }
+        }
+        drop(bytes);
+        check_memory(&photo, &target, settings, budget)?;
+        if settings.options.strength > 0.0 {
+            let name = job.input.to_string();
+            photo.samples = restored(&photo, engine, settings, budget, &name, count)?;
+        }
+        if let Some(orientation) = orientation {
+            photo.turn(orientation);
+        }
+        photo.renew_thumbnail();
+        encode(&photo, &target, settings)?;
     }
-    photo.adapt(target.format)?;
-    let loss = photo.loss(target.format);
+    if settings.keep_dates {
+        target.date(&job.input)?;
+    }
+    if let (Some(before), Some(path)) = (before, comparison) {
+        let target = target.at(path);
+        encode(&compare::side_by_side(before, photo), &target, settings)?;
+    }
+    Ok(Ending::Restored)
+}
+
+/// Says what is wrong with a photo; whether nothing is.
+fn explain(
+    photo: &Photo,
+    job: &Job,
+    engine: &dyn Engine,
+    settings: &Settings,
+    report: &mut Report,
+) -> Result<bool> {
+    let name = job.input.to_string();
+    let diagnosis = engine.diagnose(photo)?;
+    let told = format!("{name}: {diagnosis}");
+    report.explained = Some(Explained::new(name, photo, &diagnosis));
+    if settings.explain && !settings.json {
+        match job.output {
+            // Nothing else may come with the photo.
+            Output::Stdout => terminal::note(&told),
+            _ => terminal::out(&told).context("standard output")?,
+        }
+    }
+    Ok(diagnosis.is_fine())
+}
+
+fn encode(photo: &Photo, target: &Target, settings: &Settings) -> Result<()> {
+    let quality = settings.quality.unwrap_or(jpeg::QUALITY);
+    target.write(settings.force, |mut out| {
+        photo.encode_with(target.format, quality, &mut out)
+    })
+}
+
+/// Notes what a photo loses on its way into a format.
+fn note_losses(photo: &mut Photo, format: Format) {
+    let loss = photo.loss(format);
     photo.notes.extend(loss.map(String::from));
-    match target.format {
+    match format {
         Format::Tiff => {}
         Format::Bmp => {
-            let lost = [tiff::losses(&photo), bmp::losses(&photo)].concat();
+            let lost = [tiff::losses(photo), bmp::losses(photo)].concat();
             photo.notes.extend(lost);
         }
-        _ => photo.notes.extend(tiff::losses(&photo)),
+        _ => photo.notes.extend(tiff::losses(photo)),
     }
-    if photo.format.written() != photo.format && target.format == photo.format.written() {
+    if photo.format.written() != photo.format && format == photo.format.written() {
         let name = photo.format.name();
         let note = format!("{name} is not written; the result is a PNG");
         photo.notes.push(note);
     }
-    if !settings.quiet {
-        for note in &photo.notes {
-            terminal::note(&format!("{}: {note}", name(&job.input)));
-        }
-    }
-    drop(bytes);
-    check_memory(&photo, &target, budget)?;
-    if settings.options.strength > 0.0 {
-        photo.samples = restored(&photo, engine, settings, budget, &name(&job.input), count)?;
-    }
-    photo.renew_thumbnail();
-    target.write(settings.force, |mut out| {
-        photo.encode(target.format, &mut out)
-    })?;
-    target.date(job, settings)
 }
 
 /// Runs the network over a photo within the budget.
@@ -286,148 +497,46 @@ fn options_within(
     }
 }
 
-/// Where a result goes, and as what.
-struct Target {
-    place: Place,
-    format: Format,
-    /// The input's permissions, which the result takes over.
-    like: Option<Permissions>,
-}
-
-/// Where a result goes.
-enum Place {
-    Stdout,
-    File(PathBuf),
-    /// A pipe or a device, which stays what it is.
-    Special(PathBuf),
-}
-
-fn target(job: &Job, photo: &Photo) -> Target {
-    let (place, named) = match &job.output {
-        Output::Stdout => (Place::Stdout, None),
-        Output::Special(path) => (Place::Special(path.clone()), Format::of_output(path)),
-        Output::File { path, convert } => (
-            Place::File(path.clone()),
-            Format::of_output(path).filter(|_| *convert),
-        ),
-        Output::Folder(folder) => (
-            Place::File(folder.join(format!(
-                "stdin.{}",
-                job.format.unwrap_or(photo.format.written()).extension()
-            ))),
-            None,
-        ),
-    };
-    let like = match &job.input {
-        Input::File(path) => path.metadata().ok().filter(Metadata::is_file),
-        Input::Stdin => None,
-    };
-    Target {
-        place,
-        format: job.format.or(named).unwrap_or(photo.format.written()),
-        like: like.map(|meta| meta.permissions()),
-    }
-}
-
-impl Target {
-    /// Gives the result the times of its photo, if that is wished.
-    fn date(&self, job: &Job, settings: &Settings) -> Result<()> {
-        let (true, Place::File(result), Input::File(photo)) =
-            (settings.keep_dates, &self.place, &job.input)
-        else {
-            return Ok(());
-        };
-        let dated = photo.metadata().and_then(|meta| {
-            let times = FileTimes::new()
-                .set_accessed(meta.accessed()?)
-                .set_modified(meta.modified()?);
-            File::options().write(true).open(result)?.set_times(times)
-        });
-        dated.with_context(|| {
-            format!(
-                "{}: its date cannot be set; the result is whole",
-                result.display()
-            )
-        })
-    }
-
-    fn write(
-        &self,
-        force: bool,
-        write: impl FnOnce(&mut dyn WriteSeek) -> Result<()>,
-    ) -> Result<()> {
-        if let Place::File(path) = &self.place {
-            return output::write_like(path, force, self.like.clone(), |out| write(out));
-        }
-        // Half a photo on a pipe is a partial file too.
-        let mut whole = Cursor::new(Vec::new());
-        write(&mut whole)?;
-        match &self.place {
-            Place::Special(path) => File::options()
-                .write(true)
-                .open(path)
-                .and_then(|mut out| out.write_all(whole.get_ref()))
-                .with_context(|| format!("{} cannot be written", path.display())),
-            _ => {
-                let mut out = io::stdout().lock();
-                out.write_all(whole.get_ref())
-                    .and_then(|()| out.flush())
-                    .context("standard output")
-            }
-        }
-    }
-}
-
-const ON_TERMINAL: &str = "a photo's bytes are nothing for a terminal; give -o FILE, or lead the output into a file or a pipe";
-
-/// Whether a device is a terminal. Pipes are not opened: that would wait for their reader.
-fn is_terminal(path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        path.metadata()
-            .is_ok_and(|meta| meta.file_type().is_char_device())
-            && File::open(path).is_ok_and(|file| file.is_terminal())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        false
-    }
-}
-
-/// What encoders write to.
-trait WriteSeek: Write + io::Seek {}
-
-impl<T: Write + io::Seek> WriteSeek for T {}
-
 /// Refuses, before minutes of work, what cannot be written after them.
-fn check_format(photo: &Photo, format: Format) -> Result<()> {
+fn check_format(photo: &Photo, format: Format, compare: bool) -> Result<()> {
     ensure!(
         !(format == Format::Jpeg && photo.has_alpha()),
         "JPEG holds no transparency; write a PNG with -o NAME.png"
     );
+    let most = match format {
+        Format::WebP => 16384,
+        Format::Jpeg => 65535,
+        _ => return Ok(()),
+    };
+    let name = format.name();
     ensure!(
-        format != Format::WebP || (photo.width <= 16384 && photo.height <= 16384),
-        "WebP holds at most 16384 pixels a side; write a PNG with -o NAME.png"
+        photo.width <= most && photo.height <= most,
+        "{name} holds at most {most} pixels a side; write a PNG with -o NAME.png"
     );
+    // It may be turned.
+    let side = photo.width.max(photo.height);
     ensure!(
-        format != Format::Jpeg || (photo.width <= 65535 && photo.height <= 65535),
-        "JPEG holds at most 65535 pixels a side; write a PNG with -o NAME.png"
+        !compare || compare::width(side) <= most,
+        "{name} holds at most {most} pixels a side, too few for --compare; write PNG files with --format png"
     );
     Ok(())
 }
 
 /// Refuses, before minutes of work, what takes too much memory to be written after them.
-fn check_memory(photo: &Photo, target: &Target, budget: u64) -> Result<()> {
+fn check_memory(photo: &Photo, target: &Target, settings: &Settings, budget: u64) -> Result<()> {
     let samples = (photo.samples.len() + photo.metadata.tiff_extra.samples.len()) as u64;
-    // A pipe gets a file that has grown in memory.
-    let piped = match target.place {
-        Place::File(_) => 0,
-        Place::Stdout | Place::Special(_) => 2 * samples,
+    let encoding = cost::of_encoding(photo, target.format);
+    let beside = match target.place {
+        // The photo as it was, and the picture of both.
+        Place::File(_) if settings.compare => 3 * samples + 2 * encoding,
+        // What is turned is there twice.
+        Place::File(_) if settings.strip => samples.max(encoding),
+        Place::File(_) => encoding,
+        // A pipe gets a file that has grown in memory.
+        Place::Stdout | Place::Special(_) => 2 * samples + encoding,
     };
-    let held = samples + piped + cost::of_encoding(photo, target.format);
-    cost::check(photo.width as u64, photo.height as u64, held, budget)
+    let (width, height) = (photo.width as u64, photo.height as u64);
+    cost::check(width, height, samples + beside, budget)
 }
 
 fn read(input: &Input, limit: u64) -> Result<Vec<u8>> {
@@ -458,13 +567,6 @@ fn read(input: &Input, limit: u64) -> Result<Vec<u8>> {
         "the file alone takes more than half of the memory allowed; give a larger --memory"
     );
     Ok(bytes)
-}
-
-fn name(input: &Input) -> String {
-    match input {
-        Input::Stdin => "standard input".into(),
-        Input::File(path) => path.display().to_string(),
-    }
 }
 
 fn bar(quiet: bool, name: &str, (number, of): (usize, usize)) -> ProgressBar {

@@ -1,6 +1,7 @@
 //! Draws training samples. A sample depends on the seed and its index alone, so a resumed run continues exactly.
 
 mod cut;
+mod known;
 mod place;
 mod scene;
 
@@ -12,6 +13,7 @@ use crate::degrade::{Task, blur, camera, haze, jpeg, lens, noise, rain};
 use crate::rgb::Rgb;
 use anyhow::{Result, bail};
 use cut::Cut;
+pub use known::Known;
 use place::{PALE_CHOICE, Place, palest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -201,9 +201,10 @@ fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
         )?);
     }
     let net = dino_ir::weights::load(bytes, &cpu)?;
-    Ok(dino_ir::weights::to_bytes(
+    Ok(dino_ir::weights::with_diagnosis_to_bytes(
         &net.model,
         &net.config,
+        net.diagnosis.as_ref(),
         dtype,
         provenance,
     )?)

@@ -196,16 +196,7 @@ impl Restormer {
         guide: impl Fn(usize, Tensor<4>, &mut Sums) -> Tensor<4>,
         sums: &mut Sums,
     ) -> Tensor<4> {
-        let mut x = self
-            .patch_embed
-            .forward(pixel_unshuffle(image.clone(), self.unshuffle));
-        let mut skips = Vec::with_capacity(self.encoder.len());
-        for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
-            let features = guide(level, run(blocks, x, sums), sums);
-            x = down.forward(features.clone());
-            skips.push(features);
-        }
-        x = guide(LEVELS, run(&self.latent, x, sums), sums);
+        let (mut x, mut skips) = self.encode(image.clone(), guide, sums);
         for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
             let up = up.forward(x);
             x = match skips.pop() {
@@ -219,6 +210,27 @@ impl Restormer {
         }
         let residual = self.output.forward(run(&self.refinement, x, sums));
         pixel_shuffle(residual, self.unshuffle) + image
+    }
+}
+
+impl Restormer {
+    /// Down to the latent: its features, and those of the levels above, both guided.
+    pub(crate) fn encode(
+        &self,
+        image: Tensor<4>,
+        guide: impl Fn(usize, Tensor<4>, &mut Sums) -> Tensor<4>,
+        sums: &mut Sums,
+    ) -> (Tensor<4>, Vec<Tensor<4>>) {
+        let mut x = self
+            .patch_embed
+            .forward(pixel_unshuffle(image, self.unshuffle));
+        let mut skips = Vec::with_capacity(self.encoder.len());
+        for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
+            let features = guide(level, run(blocks, x, sums), sums);
+            x = down.forward(features.clone());
+            skips.push(features);
+        }
+        (guide(LEVELS, run(&self.latent, x, sums), sums), skips)
     }
 }
 

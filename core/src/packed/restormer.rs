@@ -34,6 +34,13 @@ pub(crate) struct Guide<'a> {
     pub(crate) fusion: &'a dyn Fn(usize) -> Option<&'a DrFusion>,
 }
 
+/// What the encoder leaves.
+pub(crate) struct Encoded<'w> {
+    pub(crate) latent: Map<'w>,
+    /// Each level's features, with room before them for what comes up from below.
+    skips: Vec<Map<'w>>,
+}
+
 impl Restormer {
     pub(crate) fn new(net: &restormer::Restormer) -> Self {
         let blocks =
@@ -81,6 +88,18 @@ impl Restormer {
         guide: Option<&Guide<'_>>,
         run: &mut Run<'_>,
     ) -> Map<'w> {
+        let Encoded { latent, skips } = self.encode(workspace, image, guide, run);
+        self.decode(workspace, latent, skips, run)
+    }
+
+    /// Down to the latent, which is guided.
+    pub(crate) fn encode<'w>(
+        &self,
+        workspace: &'w Workspace,
+        image: Planes<'_>,
+        guide: Option<&Guide<'_>>,
+        run: &mut Run<'_>,
+    ) -> Encoded<'w> {
         let mut x = self.embed(workspace, image);
         (run.watch)(Stage::new(
             "patch embed",
@@ -119,6 +138,18 @@ impl Restormer {
         ));
         // SAFETY: as above.
         unsafe { self.guide(workspace, latent, x.planes(), guide, run) };
+        Encoded { latent: x, skips }
+    }
+
+    /// And back up.
+    fn decode<'w>(
+        &self,
+        workspace: &'w Workspace,
+        mut x: Map<'w>,
+        mut skips: Vec<Map<'w>>,
+        run: &mut Run<'_>,
+    ) -> Map<'w> {
+        let latent = self.encoder.len() + 1;
         for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
             let level = latent - 1 - i;
             let Some(both) = skips.pop() else { break };

@@ -310,6 +310,28 @@ fn check_network(what: &str, config: &DinoIrConfig, size: [usize; 2]) {
         assert_close(what, map_of(&workspace, found).planes(), expected);
     }
     check_survey(what, &model, &packed, size);
+    check_description(what, &model, &packed, size);
+}
+
+/// A diagnosis goes by the same values on the CPU and elsewhere.
+fn check_description(
+    what: &str,
+    model: &DinoIr,
+    packed: &Packed,
+    size @ [height, width]: [usize; 2],
+) {
+    let image = random([1, 3, height, width], 24) * 0.5 + 0.5;
+    let expected: Vec<f32> = {
+        let described = model.describe(image.clone());
+        described.into_data().try_into_vec().expect("f32")
+    };
+    let image: Vec<f32> = image.into_data().try_into_vec().expect("f32");
+    let found = packed.describe(&image, size);
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let off = (found - expected).abs() / expected.abs().max(1.0);
+        assert!(off < 1e-3, "{what}, value {at}: {found}, not {expected}");
+    }
 }
 
 /// An image by its own sums comes out as without a survey; by another's, both nets give another result, but the same.

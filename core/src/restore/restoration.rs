@@ -337,7 +337,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
 }
 
 /// `area` as `[3, height, width]`, hidden pixels filled, reflected at the right and bottom border.
-fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
+pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
     let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
         let at: Vec<_> = (start..start + count)
             .map(|index| reflect(index, length))
@@ -374,7 +374,7 @@ fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
     planar
 }
 
-fn bearable(sample: f32) -> f32 {
+pub(super) fn bearable(sample: f32) -> f32 {
     if sample.is_finite() {
         sample.clamp(-1e3, 1e3)
     } else {

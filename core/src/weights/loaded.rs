@@ -6,6 +6,7 @@ use super::Weights;
 use super::golden::features;
 use crate::Result;
 use crate::kernels;
+use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
 use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig};
@@ -25,6 +26,8 @@ pub struct Loaded {
     pub config: DinoIrConfig,
     /// The same net for the CPU, where it is there.
     packed: Option<Packed>,
+    /// What judges photos by it, on the CPU, if its file has that.
+    pub diagnosis: Option<DiagnosisHead>,
 }
 
 impl Loaded {
@@ -36,6 +39,7 @@ impl Loaded {
             model,
             config,
             packed,
+            diagnosis: None,
         }
     }
 
@@ -117,6 +121,20 @@ impl Network for Loaded {
         Tensor::from_data(TensorData::new(restored, shape), &device)
     }
 
+    fn describe(&self, x: Tensor<4>) -> Tensor<2> {
+        let Some(packed) = self.packed_for(&x) else {
+            return self.model.describe(x);
+        };
+        let ([batch, ..], device) = (x.dims(), x.device());
+        let values = each_image(x, |_, image, size| packed.describe(image, size));
+        let shape = [batch, values.len() / batch];
+        Tensor::from_data(TensorData::new(values, shape), &device)
+    }
+
+    fn diagnosis(&self) -> Option<&DiagnosisHead> {
+        self.diagnosis.as_ref()
+    }
+
     fn release(&self) {
         if let Some(packed) = &self.packed {
             packed.release();
@@ -131,7 +149,8 @@ impl Network for Loaded {
 pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let weights = Weights::from_bytes(bytes)?;
     let config = weights.config()?;
-    let net = Loaded::new(weights.model(device)?, config);
+    let mut net = Loaded::new(weights.model(device)?, config);
+    net.diagnosis = weights.diagnosis()?;
     if let Some(golden) = &weights.header.golden {
         golden.check(|x| net.forward(x), device)?;
         net.release();

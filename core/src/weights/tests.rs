@@ -84,6 +84,7 @@ fn the_first_wrong_tensor_is_named() {
             format: FORMAT,
             kind: Kind::DinoIr,
             config: to_json(&config).expect("serialises"),
+            diagnosis: None,
             provenance: serde_json::Value::Null,
             golden: None,
         },
@@ -161,4 +162,51 @@ fn other_formats_and_huge_configs_are_refused() {
     });
     assert!(error(&nothing).contains("expansion"));
     assert!(error(b"\x89PNG\r\n\x1a\n not weights").contains("not a readable"));
+}
+
+/// A head with values of its own, and the bytes of a net that has it.
+fn with_head() -> (DiagnosisHead, Vec<u8>) {
+    let (model, config) = tiny();
+    let sizes = DiagnosisConfig {
+        inputs: 200,
+        hidden: 8,
+    };
+    let head = sizes.init(&Device::flex());
+    let null = serde_json::Value::Null;
+    let bytes = with_diagnosis_to_bytes(&model, &config, Some(&head), Dtype::F32, null);
+    (head, bytes.expect("valid"))
+}
+
+#[test]
+fn a_diagnosis_comes_back_with_its_net_or_is_absent() {
+    let (head, bytes) = with_head();
+    let loaded = load(&bytes, &Device::flex()).expect("loads");
+    let found = loaded.diagnosis.expect("a diagnosis");
+    assert_eq!(collect(&found), collect(&head));
+    let (model, config) = tiny();
+    let null = serde_json::Value::Null;
+    let plain = to_bytes(&model, &config, Dtype::F32, null).expect("valid");
+    assert!(
+        load(&plain, &Device::flex())
+            .expect("loads")
+            .diagnosis
+            .is_none()
+    );
+}
+
+#[test]
+fn a_broken_diagnosis_is_refused() {
+    let (_, bytes) = with_head();
+    let renamed = edited(&bytes, |json| {
+        json.replace("diagnosis.fc1.bias", "diagnosis.fc1.bios")
+    });
+    assert!(error(&renamed).contains("\"diagnosis.fc1.bias\" is missing"));
+    let narrow = edited(&bytes, |json| {
+        json.replace("\\\"hidden\\\":8", "\\\"hidden\\\":9")
+    });
+    assert!(error(&narrow).contains("has shape"));
+    let none = edited(&bytes, |json| {
+        json.replace("\\\"inputs\\\":200", "\\\"inputs\\\":2")
+    });
+    assert!(error(&none).contains("cannot be"));
 }

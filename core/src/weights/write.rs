@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::dtype::from_f32;
 use super::golden::{Golden, features};
 use super::named::{Named, collect};
-use super::{Dtype, FORMAT, HEADER_KEY, Header, Kind, Weights};
+use super::{DIAGNOSIS, Dtype, FORMAT, HEADER_KEY, Header, Kind, Weights};
+use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::{Error, Result};
@@ -25,6 +26,20 @@ pub fn to_bytes(
     dtype: Dtype,
     provenance: serde_json::Value,
 ) -> Result<Vec<u8>> {
+    with_diagnosis_to_bytes(model, config, None, dtype, provenance)
+}
+
+/// As [`to_bytes`], with what judges photos by the net.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn with_diagnosis_to_bytes(
+    model: &DinoIr,
+    config: &DinoIrConfig,
+    diagnosis: Option<&DiagnosisHead>,
+    dtype: Dtype,
+    provenance: serde_json::Value,
+) -> Result<Vec<u8>> {
     let kind = match config.guidance {
         Some(_) => Kind::DinoIr,
         None => Kind::Restormer,
@@ -33,10 +48,21 @@ pub fn to_bytes(
         format: FORMAT,
         kind,
         config: to_json(config)?,
+        diagnosis: diagnosis.map(DiagnosisHead::config),
         provenance,
         golden: None,
     };
-    with_golden(&collect(model), dtype, header, |stored, cpu| {
+    let mut named = collect(model);
+    named.extend(
+        diagnosis
+            .iter()
+            .flat_map(|head| collect(*head))
+            .map(|found| Named {
+                name: format!("{DIAGNOSIS}{}", found.name),
+                ..found
+            }),
+    );
+    with_golden(&named, dtype, header, |stored, cpu| {
         let rounded = stored.model(cpu)?;
         Golden::record(|x| rounded.forward(x), cpu)
     })
@@ -56,6 +82,7 @@ pub fn backbone_to_bytes(
         format: FORMAT,
         kind: Kind::Dinov2,
         config: to_json(config)?,
+        diagnosis: None,
         provenance,
         golden: None,
     };

@@ -198,8 +198,19 @@ impl Pair {
     }
 }
 
-struct Input {
+/// An input alone.
+pub struct Input {
     view: View,
+}
+
+impl Input {
+    /// # Safety
+    /// `image` is NULL or points to such a structure, whose `data` is NULL or as it says, for as long as this lives.
+    pub unsafe fn new(image: *const Image, name: &str) -> Result<Self, Failure> {
+        // SAFETY: as the caller promises.
+        let view = unsafe { View::new(image, name)? };
+        Ok(Self { view })
+    }
 }
 
 impl Source for Input {

@@ -334,3 +334,72 @@ fn a_restorer_serves_one_call_at_a_time() {
     );
     dino_ir_close(restorer);
 }
+
+fn no_faults() -> Faults {
+    Faults {
+        struct_size: size_of::<Faults>(),
+        noise: -1.0,
+        noise_confidence: -1.0,
+        blur: -1.0,
+        blur_confidence: -1.0,
+        rain: -1.0,
+        rain_confidence: -1.0,
+        haze: -1.0,
+        haze_confidence: -1.0,
+        jpeg: -1.0,
+        jpeg_confidence: -1.0,
+        fine: 7,
+    }
+}
+
+#[test]
+fn faults_are_told_alike_of_every_layout() {
+    let restorer = open();
+    let diagnosed = |picture: &Picture| {
+        let mut faults = no_faults();
+        // SAFETY: a picture and a structure made here.
+        let code = unsafe { dino_ir_diagnose(restorer, &picture.image, &mut faults) };
+        assert_eq!(code, Status::Ok as c_int, "{}", message());
+        faults
+    };
+    let expected = diagnosed(&picture(3, Sample::U8, 0));
+    assert!((0.0..=75.0).contains(&expected.noise), "{expected:?}");
+    assert!(
+        (0.0..=1.0).contains(&expected.noise_confidence),
+        "{expected:?}"
+    );
+    assert!((1.0..=100.0).contains(&expected.jpeg), "{expected:?}");
+    assert!(expected.fine <= 1);
+    for (sample, gap) in [(Sample::U8, 5), (Sample::U16, 0), (Sample::F32, 3)] {
+        let found = diagnosed(&picture(3, sample, gap));
+        assert!((found.noise - expected.noise).abs() < 0.01, "{found:?}");
+        assert!((found.haze - expected.haze).abs() < 0.001, "{found:?}");
+    }
+    dino_ir_close(restorer);
+}
+
+#[test]
+fn a_diagnosis_of_nothing_is_refused() {
+    let restorer = open();
+    let picture = picture(3, Sample::U8, 0);
+    let mut small = no_faults();
+    small.struct_size = 8;
+    let mut faults = no_faults();
+    // SAFETY: NULL, or structures made here.
+    unsafe {
+        let call = |image, faults| dino_ir_diagnose(restorer, image, faults);
+        let invalid = Status::InvalidArgument as c_int;
+        assert_eq!(call(&picture.image, null_mut()), invalid);
+        assert_eq!(call(null(), &mut faults), invalid);
+        assert_eq!(call(&picture.image, &mut small), invalid);
+        assert!(message().contains("faults.struct_size"), "{}", message());
+        let hidden = Image {
+            width: 0,
+            ..picture.image
+        };
+        assert_eq!(call(&hidden, &mut faults), Status::InvalidImage as c_int);
+        dino_ir_close(restorer);
+        assert_eq!(call(&picture.image, &mut faults), invalid);
+    }
+    assert_eq!((faults.fine, faults.noise), (7, -1.0), "left as it was");
+}

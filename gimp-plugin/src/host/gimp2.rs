@@ -3,9 +3,7 @@
 mod dialog;
 mod last_values;
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::null;
 use std::sync::OnceLock;
 
@@ -15,6 +13,7 @@ use super::library::{Library, functions};
 use super::{AUTHORS, BLURB, DATE, HELP, IMAGE_TYPES, MENU_LABEL, MENU_PATH, PROCEDURE, arguments};
 use crate::job::{Error, caught};
 use crate::settings::{Device, Output, Settings};
+use crate::system;
 
 /// GIMP_PLUGIN.
 const PLUGIN: c_int = 1;
@@ -146,7 +145,7 @@ static API: OnceLock<Api> = OnceLock::new();
 /// # Errors
 /// [`Error::Library`].
 pub fn main(argv: &mut [*mut c_char]) -> Result<c_int, Error> {
-    let library = Library::open(c"libgimp-2.0.so.0")?;
+    let library = Library::open("libgimp-2.0")?;
     let api = Api {
         gimp2: Functions::load(library)?,
         lib: LibGimp::load(library, -1)?,
@@ -278,7 +277,7 @@ unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
     let unknown = |what: &str, number: i32| Error::Setting(format!("{what} {number} is unknown"));
     Ok(Settings {
         strength,
-        weights: (!weights.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(weights))),
+        weights: (!weights.is_empty()).then(|| system::path(weights)),
         tile_size,
         output: Output::from_number(output).ok_or_else(|| unknown("output", output))?,
         device: Device::from_number(device).ok_or_else(|| unknown("device", device))?,

@@ -2,9 +2,7 @@
 
 mod dialog;
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_double, c_int, c_uint, c_ulong, c_ushort, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::ffi::{CStr, CString, c_char, c_double, c_int, c_uint, c_ulong, c_ushort, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
@@ -15,6 +13,7 @@ use super::library::{Library, functions};
 use super::{AUTHORS, BLURB, DATE, HELP, IMAGE_TYPES, MENU_LABEL, MENU_PATH, PROCEDURE};
 use crate::job::{Error, caught};
 use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
+use crate::system;
 
 /// G_PARAM_READWRITE.
 const READ_WRITE: c_uint = 3;
@@ -115,7 +114,7 @@ static API: OnceLock<Api> = OnceLock::new();
 /// # Errors
 /// [`Error::Library`].
 pub fn main(argv: &mut [*mut c_char]) -> Result<c_int, Error> {
-    let library = Library::open(c"libgimp-3.0.so.0")?;
+    let library = Library::open("libgimp-3.0")?;
     let api = Api {
         gimp3: Functions::load(library)?,
         lib: LibGimp::load(library, null_mut())?,
@@ -368,7 +367,7 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             let uri = take_text(&api.lib.gegl, (api.gimp3.g_file_get_uri)(file));
             (api.lib.gegl.g_object_unref)(file);
             match path {
-                Some(path) => Some(PathBuf::from(OsStr::from_bytes(path.to_bytes()))),
+                Some(path) => Some(system::path(path.to_bytes())),
                 // What Script-Fu makes of "".
                 None if uri.is_none_or(|uri| uri.is_empty()) => None,
                 None => {

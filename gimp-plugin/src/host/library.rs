@@ -1,33 +1,33 @@
 //! Shared libraries opened at run time. A handle on libgimp also finds what libgimp depends on: GLib,
 //! GEGL, babl.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::ffi::{CStr, c_void};
 
+#[cfg(unix)]
+use self::unix as loader;
+#[cfg(windows)]
+use self::windows as loader;
 use crate::job::Error;
 
 /// An open library. It stays open for as long as the process lives.
 #[derive(Clone, Copy)]
-pub struct Library(*mut c_void);
+pub struct Library(loader::Handle);
 
 impl Library {
-    /// Opens a library by its soname.
+    /// Opens the first version of a library, such as `libgimp-3.0`, by the name that the system gives to its file.
     ///
     /// # Errors
     /// [`Error::Library`] with the loader's own words.
-    pub fn open(name: &CStr) -> Result<Self, Error> {
-        // SAFETY: the initialisers of GIMP's own libraries may run.
-        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-        if !handle.is_null() {
-            return Ok(Self(handle));
-        }
-        // SAFETY: after a failure it gives a string, or NULL.
-        let reason = unsafe {
-            let reason = libc::dlerror();
-            (!reason.is_null()).then(|| CStr::from_ptr(reason).to_string_lossy().into_owned())
-        };
-        Err(Error::Library(reason.unwrap_or_else(|| {
-            format!("{} cannot be opened", name.to_string_lossy())
-        })))
+    pub fn open(stem: &str) -> Result<Self, Error> {
+        let name = loader::file_name(stem);
+        loader::open(&name).map(Self).map_err(|reason| {
+            Error::Library(reason.unwrap_or_else(|| format!("{name} cannot be opened")))
+        })
     }
 
     /// The address of a function.
@@ -35,8 +35,7 @@ impl Library {
     /// # Errors
     /// [`Error::Library`] that names it.
     pub fn find(self, name: &CStr) -> Result<*mut c_void, Error> {
-        // SAFETY: the handle is open and the name a string.
-        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        let address = loader::find(self.0, name);
         if address.is_null() {
             let name = name.to_string_lossy();
             return Err(Error::Library(format!("{name} is missing")));

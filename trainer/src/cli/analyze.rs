@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use dino_ir::device::DeviceChoice;
+use dino_ir::restore::Restorer;
 use serde_json::{Value, json};
 
 use super::{parse_count, parse_with};
-use crate::analyze::{gate, layers, pca, photos, robustness};
+use crate::analyze::{diagnosis, gate, layers, pca, photos, robustness};
 use crate::checkpoint::write_atomically;
 use crate::features::open_backbone;
 use crate::{devices, interrupt, terminal, weights};
@@ -25,15 +26,18 @@ pub enum Subject {
     Gate,
     /// What each block keeps of a spoilt photo
     Layers,
+    /// How well the faults of photos are told; --data is a folder that has cbsd68, rain100l and sots_outdoor
+    Diagnosis,
 }
 
 /// Arguments of `analyze`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "trainer analyze robustness|pca|gate|layers --data DIR|PHOTO [--weights FILE] -o DIR",
+    override_usage = "trainer analyze robustness|pca|gate|layers|diagnosis --data DIR|PHOTO [--weights FILE] -o DIR",
     after_help = "Writes PNG plots and a JSON file into the folder.\n\nExamples:\n  \
         trainer analyze robustness --data photos/cbsd68 --weights vits14.safetensors -o figures\n  \
-        trainer analyze pca --data photo.png --weights vits14.safetensors -o figures"
+        trainer analyze pca --data photo.png --weights vits14.safetensors -o figures\n  \
+        trainer analyze diagnosis --data test --limit 68 -o figures"
 )]
 pub struct AnalyzeArgs {
     /// What to look at
@@ -81,7 +85,11 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     } else {
         args.limit
     };
-    let photos = photos(&args.data, limit)?;
+    let photos = match args.subject {
+        // Whole, and with faults of their own.
+        Subject::Diagnosis => Vec::new(),
+        _ => photos(&args.data, limit)?,
+    };
     let spinner = terminal::spinner(args.quiet, "analyzing");
     let path = |name: &str| args.output.join(name);
     let (name, text, found) = match args.subject {
@@ -107,6 +115,19 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             let found = gate::measure(&net, &photos, &device)?;
             found.plot(&path("gate.png"))?;
             ("gate", found.text(), serde_json::to_value(found)?)
+        }
+        Subject::Diagnosis => {
+            let bytes = args.weights.as_deref().map(weights::read).transpose()?;
+            let bytes = bytes.as_deref().unwrap_or(dino_ir::embedded::nano());
+            let (_, restorer) = devices::open(args.device, |device| {
+                Ok(Restorer::new(
+                    dino_ir::weights::load(bytes, device)?,
+                    device,
+                ))
+            })?;
+            let found = diagnosis::measure(&restorer, &args.data, args.limit)?;
+            found.plot(&path("diagnosis.png"))?;
+            ("diagnosis", found.text(), serde_json::to_value(found)?)
         }
         Subject::Pca => {
             let (backbone, device) = open_backbone(args.weights.as_deref(), args.device)?;

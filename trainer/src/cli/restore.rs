@@ -1,19 +1,20 @@
 //! `trainer restore`, which is also all that the program `dino-ir` does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use dino_ir::device::DeviceChoice;
 use dino_ir::restore::Options;
 
 use super::{FAILED, UsageError, parse_with, usage, use_threads};
 use crate::photo::Format;
-use crate::restore::naming::{self, Shard};
-use crate::restore::{self, Outcome, Settings, engine};
-use crate::size::parse_size;
-use crate::{interrupt, terminal};
+use crate::restore::naming::{self, Jobs, Names, Output, Shard};
+use crate::restore::watch::watch;
+use crate::restore::{self, Outcome, Settings, Work, engine};
+use crate::size::{parse_size, show_size};
+use crate::{interrupt, memory, terminal};
 
 /// Examples of use.
 pub(super) const EXAMPLES: &str = "Examples:\n  \
@@ -21,6 +22,8 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
         trainer restore holiday/ -o better/            every photo below holiday/\n  \
         trainer restore scans/ -o better/ --format png every result a PNG\n  \
         trainer restore scans/ -o better/ --skip-existing   what is left of a stopped run\n  \
+        trainer restore holiday/ --compare             and a picture of each before and after\n  \
+        trainer restore --watch inbox/ -o better/      photos as they come, until Ctrl-C\n  \
         trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
         trainer restore - < in.png > out.png";
 
@@ -32,14 +35,23 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
 )]
 pub struct RestoreArgs {
     /// Photos (PNG, JPEG, WebP, TIFF, JPEG XL, GIF, BMP), folders (with all below), or - for standard input
-    #[arg(value_name = "INPUT", required = true)]
+    #[arg(value_name = "INPUT", required_unless_present = "watch")]
     pub inputs: Vec<PathBuf>,
     /// Where to write: a file, a folder, or - for standard output [default: NAME.restored.EXT beside each]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
+    /// Folder to write into, whatever its name looks like; it is made if it is not there
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub output_dir: Option<PathBuf>,
+    /// What stands between name and extension of results [default: .restored beside a photo, nothing in another folder]
+    #[arg(long, value_name = "TEXT", value_parser = parse_suffix, allow_hyphen_values = true)]
+    pub suffix: Option<String>,
     /// Kind of file to write: png, jpeg, webp, tiff or bmp [default: as -o ends, else as the photo is]
     #[arg(long, value_name = "KIND", value_parser = parse_format)]
     pub format: Option<Format>,
+    /// Quality of JPEG files, from 1 to 100; all other kinds are written without loss [default: 95]
+    #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: Option<u8>,
     /// Weights file [default: the embedded nano]
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
@@ -76,9 +88,30 @@ pub struct RestoreArgs {
     /// Results are as old as their photos
     #[arg(long)]
     pub keep_dates: bool,
+    /// Leave out all metadata but the colour profile; the photo is turned upright
+    #[arg(long)]
+    pub strip: bool,
+    /// Also write NAME.compare.EXT beside each result: the photo before, a thin line, the photo after
+    #[arg(long)]
+    pub compare: bool,
+    /// Restore photos of this folder as they come, and those that have no result yet; Ctrl-C ends it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["inputs", "shard", "dry_run", "skip_existing"])]
+    pub watch: Option<PathBuf>,
+    /// Say of each photo what is wrong with it: noise, blur, rain, haze, compression; with --dry-run no more than that
+    #[arg(long)]
+    pub explain: bool,
+    /// Leave photos alone that seem fine: no result is written for them
+    #[arg(long, conflicts_with = "watch")]
+    pub skip_fine: bool,
+    /// A line of JSON on standard output for each photo: input, output, outcome, seconds, megapixels, device, error
+    #[arg(long)]
+    pub json: bool,
     /// Only the I-th of N parts of the photos, for N machines that divide them
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub shard: Option<Shard>,
+    /// Say of each photo what it became and how long that took
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
     /// No progress.
     #[arg(from_global)]
     pub quiet: bool,
@@ -100,34 +133,138 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
     };
     options.validate().map_err(usage)?;
     use_threads(args.threads)?;
-    let mut jobs = naming::jobs(&args.inputs, args.output.as_deref()).map_err(UsageError)?;
-    if let Some(format) = args.format {
-        jobs = jobs.in_format(format).map_err(UsageError)?;
-    }
-    if let Some(shard) = args.shard {
-        jobs = jobs.of_shard(shard);
+    if let Some(folder) = &args.watch {
+        check_watched(args, folder)?;
     }
     let settings = Settings {
         options,
         memory: args.memory,
         force: args.force,
-        skip_existing: args.skip_existing,
+        skip_existing: args.skip_existing || args.watch.is_some() && !args.force,
         keep_dates: args.keep_dates,
+        strip: args.strip,
+        quality: args.quality,
+        compare: args.compare,
+        explain: args.explain,
+        skip_fine: args.skip_fine,
         quiet: args.quiet,
+        verbose: args.verbose,
+        json: args.json,
+        device: args.device.to_string(),
     };
-    if args.dry_run {
-        return Ok(exit_code(restore::dry_run(&jobs, &settings)?));
+    let jobs = jobs(args)?;
+    let explains = args.explain || args.skip_fine;
+    if args.dry_run && !explains {
+        return Ok(exit_code(restore::dry_run(&jobs, None, &settings)?));
     }
     let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
+    if explains && !opened.engine.diagnoses() {
+        let why = "--explain and --skip-fine: these weights have no diagnosis; leave --weights out, or make one with \
+            trainer diagnosis";
+        return Err(UsageError(why.into()).into());
+    }
+    if args.dry_run {
+        let engine = Some(opened.engine.as_ref());
+        return Ok(exit_code(restore::dry_run(&jobs, engine, &settings)?));
+    }
     engine::check(opened.engine.as_ref(), &settings.options).map_err(usage)?;
+    let settings = Settings {
+        device: opened.device.to_string(),
+        ..settings
+    };
     if !args.quiet {
         terminal::note(&format!("device: {}", opened.device));
     }
-    Ok(exit_code(restore::run(
-        &jobs,
-        opened.engine.as_ref(),
-        &settings,
-    )))
+    if args.verbose {
+        let budget = args.memory.unwrap_or_else(memory::default_budget);
+        terminal::note(&format!("memory: up to {}", show_size(budget)));
+    }
+    let engine = opened.engine.as_ref();
+    if let Some(folder) = &args.watch {
+        if !args.quiet {
+            terminal::note(&format!("watching {}; Ctrl-C ends it", folder.display()));
+        }
+        let work = Work {
+            engine,
+            settings: &settings,
+        };
+        return Ok(exit_code(watch(folder, || self::jobs(args), &work)?));
+    }
+    Ok(exit_code(restore::run(&jobs, engine, &settings)))
+}
+
+/// The photos that the arguments mean now, and how their results are called.
+fn jobs(args: &RestoreArgs) -> Result<Jobs> {
+    let names = Names {
+        output: args.output.as_deref().or(args.output_dir.as_deref()),
+        folder: args.output_dir.is_some(),
+        suffix: args.suffix.as_deref(),
+    };
+    let inputs = args
+        .watch
+        .as_ref()
+        .map_or(&args.inputs[..], std::slice::from_ref);
+    let mut jobs = naming::jobs(inputs, &names).map_err(UsageError)?;
+    if let Some(format) = args.format {
+        jobs = jobs.in_format(format).map_err(UsageError)?;
+    }
+    check_together(args, &jobs).map_err(UsageError)?;
+    if args.compare {
+        jobs = jobs.with_comparisons();
+    }
+    if let Some(shard) = args.shard {
+        jobs = jobs.of_shard(shard);
+    }
+    Ok(jobs)
+}
+
+/// Refuses options that contradict each other or where results go.
+fn check_together(args: &RestoreArgs, jobs: &Jobs) -> Result<(), String> {
+    for job in &jobs.jobs {
+        let format = match &job.output {
+            Output::File { path, convert } if *convert => Format::of_output(path),
+            _ => job.format,
+        };
+        if let Some(format) = format.filter(|format| *format != Format::Jpeg)
+            && args.quality.is_some()
+        {
+            return Err(format!(
+                "--quality is of JPEG files, and {} is written without loss; leave one of them out",
+                format.name()
+            ));
+        }
+        if args.json && job.output == Output::Stdout {
+            return Err(
+                "--json writes to standard output, as the photo would; give -o FILE".into(),
+            );
+        }
+        if args.compare && matches!(job.output, Output::Stdout | Output::Special(_)) {
+            return Err(
+                "--compare writes a file beside the result, which must be one; give -o FILE".into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A folder that is watched must be there, and not get its own results as new photos.
+fn check_watched(args: &RestoreArgs, folder: &Path) -> Result<()> {
+    ensure!(
+        folder.is_dir(),
+        "{}: no folder; make it first, or watch another one",
+        folder.display()
+    );
+    let output = args.output.as_deref().or(args.output_dir.as_deref());
+    if let Some(output) = output.filter(|_| args.suffix.is_none())
+        && naming::same(output, folder)
+    {
+        let why = format!(
+            "{}: results in the watched folder itself would be restored again; leave -o out, or give --suffix .restored",
+            output.display()
+        );
+        return Err(UsageError(why).into());
+    }
+    Ok(())
 }
 
 fn exit_code(outcome: Outcome) -> ExitCode {
@@ -142,6 +279,13 @@ fn parse_format(text: &str) -> Result<Format, String> {
     Format::of_extension(text)
         .filter(|format| format.written() == *format)
         .ok_or_else(|| "use png, jpeg, webp, tiff or bmp".into())
+}
+
+fn parse_suffix(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['/', '\\', '\0']) {
+        return Err("use a part of a name, such as .restored or -new, without a slash".into());
+    }
+    Ok(text.into())
 }
 
 fn parse_strength(text: &str) -> Result<f32, String> {

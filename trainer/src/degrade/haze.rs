@@ -35,17 +35,25 @@ const THINNEST: f32 = 0.08;
 
 /// Haze drawn at random; clipped and rounded to 8 bit.
 pub fn degrade(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Rgb {
+    lay(clean, frame, rng).0
+}
+
+/// The same, and how thick it is: one minus the mean share of its own light that reaches us from a pixel.
+pub fn lay(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> (Rgb, f32) {
     let beta = rng.random_range(0.4..1.9);
     let air = air(rng);
     let depth = depth(clean, frame, rng);
     let mut hazy = clean.clone();
-    for (pixel, depth) in hazy.pixels.chunks_exact_mut(3).zip(depth) {
+    let mut sum = 0.0;
+    for (pixel, depth) in hazy.pixels.chunks_exact_mut(3).zip(&depth) {
         let through = (-beta * depth).exp().max(THINNEST);
+        sum += f64::from(through);
         for (v, air) in pixel.iter_mut().zip(air) {
             *v = *v * through + air * (1.0 - through);
         }
     }
-    hazy.quantised()
+    let thickness = 1.0 - sum / depth.len() as f64;
+    (hazy.quantised(), thickness as f32)
 }
 
 /// Light of the air: from the white of made haze to the mid grey (0.5) of photos exposed for it, a little blue or

@@ -102,6 +102,22 @@ impl Kernel {
         }
     }
 
+    /// How far it spreads light: the deviation in pixels of the Gaussian that spreads it as far.
+    pub fn deviation(&self) -> f32 {
+        let pixels = || {
+            let offset = |index: usize| index as f32 - RADIUS as f32;
+            let at = move |(index, &weight): (usize, &f32)| {
+                (weight, offset(index % SIDE), offset(index / SIDE))
+            };
+            self.weights.iter().enumerate().map(at)
+        };
+        let mean_x: f32 = pixels().map(|(weight, x, _)| weight * x).sum();
+        let mean_y: f32 = pixels().map(|(weight, _, y)| weight * y).sum();
+        let square = |x: f32, y: f32| (x - mean_x).powi(2) + (y - mean_y).powi(2);
+        let squares: f32 = pixels().map(|(weight, x, y)| weight * square(x, y)).sum();
+        (squares / 2.0).sqrt()
+    }
+
     fn from_fn(weight: impl Fn(f32, f32) -> f32) -> Self {
         let at = |index: usize| index as f32 - RADIUS as f32;
         let weights = (0..SIDE * SIDE).map(|index| weight(at(index % SIDE), at(index / SIDE)));
@@ -149,6 +165,19 @@ mod tests {
         let across = Kernel::path(9.0, std::f32::consts::FRAC_PI_2, 0.0).blur(&stripes);
         assert!((along.pixel(20, 20)[0] - along.pixel(20, 21)[0]).abs() > 0.99);
         assert!((across.pixel(20, 20)[0] - across.pixel(20, 21)[0]).abs() < 0.2);
+    }
+
+    #[test]
+    fn deviations_are_those_of_gaussians() {
+        for sigma in [1.0, 2.5] {
+            let found = Kernel::gaussian(sigma).deviation();
+            assert!((found - sigma).abs() < 0.02 * sigma, "{sigma}: {found}");
+        }
+        // A quarter of a disc's radius squared, a twelfth of a path's length in one of two directions.
+        let disc = Kernel::disc(4.0).deviation();
+        assert!((disc - 2.0).abs() < 0.15, "{disc}");
+        let path = Kernel::path(12.0, 0.3, 0.0).deviation();
+        assert!((path - 6f32.sqrt()).abs() < 0.15, "{path}");
     }
 
     #[test]

@@ -16,9 +16,22 @@ impl Photo {
     /// # Errors
     /// What the format cannot hold, and the writer's errors.
     pub fn encode(&self, format: Format, out: &mut (impl Write + Seek)) -> Result<()> {
+        self.encode_with(format, jpeg::QUALITY, out)
+    }
+
+    /// As [`Self::encode`], with JPEG's quality from 1 to 100.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_with(
+        &self,
+        format: Format,
+        quality: u8,
+        out: &mut (impl Write + Seek),
+    ) -> Result<()> {
         match format {
             Format::Png => png::write(self, out),
-            Format::Jpeg => jpeg::write(self, out),
+            Format::Jpeg => jpeg::write(self, quality, out),
             Format::WebP => self.write_webp(out),
             Format::Tiff => tiff::write(self, out),
             Format::Bmp => bmp::write(self, out),

@@ -27,8 +27,8 @@ use self::segments::{APP0, APP1, APP13, Segments};
 use super::Photo;
 use super::metadata::{Resolution, Unit};
 
-/// Of our files: no visible loss, full colour resolution.
-const QUALITY: u8 = 95;
+/// Of our files, where the user does not say otherwise: no visible loss.
+pub const QUALITY: u8 = 95;
 /// What a segment can hold.
 const MAX_SEGMENT: usize = 65533;
 /// What it can hold of EXIF and of XMP, after their names.
@@ -50,11 +50,11 @@ pub fn decoding_bytes(bytes: &[u8], decoded: u64) -> u64 {
     planes.max((planes + coefficients).saturating_sub(decoded))
 }
 
-/// Writes a JPEG of quality 95, 4:4:4.
+/// Writes a JPEG of full colour resolution (4:4:4).
 ///
 /// # Errors
 /// Alpha, more than 65535 pixels a side, and the writer's.
-pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
+pub fn write(photo: &Photo, quality: u8, out: &mut impl Write) -> Result<()> {
     ensure!(
         !photo.has_alpha(),
         "JPEG holds no transparency: write a PNG with -o NAME.png"
@@ -65,7 +65,7 @@ pub fn write(photo: &Photo, out: &mut impl Write) -> Result<()> {
     );
     let metadata = &photo.metadata;
     let mut file = Vec::new();
-    let mut encoder = JpegEncoder::new_with_quality(&mut file, QUALITY);
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, quality);
     if let Some(resolution) = &metadata.resolution {
         encoder.set_pixel_density(to_density(resolution));
     }

@@ -105,6 +105,15 @@ fn metadata(pages: &Pages) -> Metadata {
     metadata
 }
 
+/// What tags say about colours, without all the others; `None` where they say nothing.
+pub fn colour_tags(exif: &[u8]) -> Option<Vec<u8>> {
+    let mut tags = Directory::parse(exif)?;
+    tags.entries
+        .retain(|entry| COLOUR_TAGS.contains(&entry.tag));
+    tags.children.clear();
+    (!tags.entries.is_empty()).then(|| tags.to_bytes())
+}
+
 /// Whether a page says a thing of its own pixels only.
 fn is_reserved(tag: u16) -> bool {
     is_structure(tag) && !matches!(tag, XMP | ICC | WHITE_POINT | PRIMARIES)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use dino_ir::device::DeviceChoice;
+use dino_ir::model::diagnosis::Diagnosis;
 use dino_ir::restore::{Network, Options, ProgressCallback, Restorer, Sink, Source, TilePlan};
 
 use crate::{baselines, devices, weights};
@@ -27,6 +28,19 @@ pub trait Engine {
         options: &Options,
         progress: ProgressCallback<'_>,
     ) -> dino_ir::Result<()>;
+
+    /// Whether it can tell what is wrong with a photo.
+    fn diagnoses(&self) -> bool {
+        false
+    }
+
+    /// Tells what is wrong with `source`.
+    ///
+    /// # Errors
+    /// As [`Restorer::diagnose`].
+    fn diagnose(&self, _source: &dyn Source) -> dino_ir::Result<Diagnosis> {
+        Err(dino_ir::Error::Weights("they have no diagnosis".into()))
+    }
 }
 
 impl<N: Network> Engine for Restorer<N> {
@@ -42,6 +56,14 @@ impl<N: Network> Engine for Restorer<N> {
         progress: ProgressCallback<'_>,
     ) -> dino_ir::Result<()> {
         Restorer::restore(self, source, sink, options, progress)
+    }
+
+    fn diagnoses(&self) -> bool {
+        Restorer::diagnoses(self)
+    }
+
+    fn diagnose(&self, source: &dyn Source) -> dino_ir::Result<Diagnosis> {
+        Restorer::diagnose(self, source)
     }
 }
 

@@ -1,15 +1,55 @@
 //! Which files are restored, and what their results are called.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::{fmt, fs};
 
 use crate::photo::Format;
 use crate::photo::foreign::is_foreign;
 
-/// Stands between name and extension of a result beside its input.
-const MARK: &str = ".restored";
+/// Stands between name and extension of a result beside its input, where the user does not say otherwise.
+pub const SUFFIX: &str = ".restored";
+/// Stands between name and extension of a picture that shows a photo before and after.
+const COMPARISON: &str = ".compare";
+/// What is wrong with a folder that has no photos, which one that is watched may well have.
+pub const NO_PHOTOS: &str = "no PNG, JPEG, WebP, TIFF, JPEG XL, GIF or BMP file in this folder";
+
+/// What the user says about where results go and what they are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Names<'a> {
+    /// `-o`: a file, a folder, a device, or `-` for standard output; `None`: beside each photo.
+    pub output: Option<&'a Path>,
+    /// Whether `output` is a folder, whatever its name looks like.
+    pub folder: bool,
+    /// What stands between name and extension; `None`: [`SUFFIX`] beside the photo, in another folder nothing.
+    pub suffix: Option<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Results go to a file, a folder or a device.
+    pub fn to(output: &'a Path) -> Self {
+        Names {
+            output: Some(output),
+            ..Names::default()
+        }
+    }
+}
+
+/// An input that is not restored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The photo or folder.
+    pub input: PathBuf,
+    /// The reason and the remedy, in one line.
+    pub why: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.input.display(), self.why)
+    }
+}
 
 /// Where a photo comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +58,15 @@ pub enum Input {
     Stdin,
     /// A file.
     File(PathBuf),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Where its result goes.
@@ -34,8 +83,8 @@ pub enum Output {
     },
     /// A device or a pipe, which gets the input's format where its name has no extension, and stays what it is.
     Special(PathBuf),
-    /// A file in this folder, named once the format is known: what standard input gets.
-    Folder(PathBuf),
+    /// A file whose name gets its extension once the format is known: what standard input gets in a folder.
+    Unfinished(PathBuf),
 }
 
 impl Output {
@@ -50,7 +99,7 @@ impl fmt::Display for Output {
         match self {
             Self::Stdout => f.write_str("standard output"),
             Self::File { path, .. } | Self::Special(path) => path.display().fmt(f),
-            Self::Folder(path) => write!(f, "a file in {}", path.display()),
+            Self::Unfinished(path) => write!(f, "{}.*", path.display()),
         }
     }
 }
@@ -80,8 +129,8 @@ pub struct Shard {
 pub struct Jobs {
     /// Photos, in the order of the command line; folders sorted by name.
     pub jobs: Vec<Job>,
-    /// Inputs that cannot be restored, one line each.
-    pub failures: Vec<String>,
+    /// Inputs that cannot be restored.
+    pub failures: Vec<Failure>,
     /// What is left out on purpose, one line each.
     pub notes: Vec<String>,
 }
@@ -90,8 +139,8 @@ pub struct Jobs {
 ///
 /// # Errors
 /// A combination that makes no sense, as a message for the user.
-pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
-    let target = Target::new(inputs, output)?;
+pub fn jobs(inputs: &[PathBuf], names: &Names) -> Result<Jobs, String> {
+    let target = Target::new(inputs, names)?;
     let mut found = Jobs::default();
     let mut taken = HashSet::new();
     for input in inputs {
@@ -103,13 +152,9 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
             });
         } else if input.is_dir() {
             let mut files = Vec::new();
-            list(input, target.folder(), &mut files, &mut found);
+            list(input, &target, &mut files, &mut found);
             if files.is_empty() {
-                let line = format!(
-                    "{}: no PNG, JPEG, WebP, TIFF, JPEG XL, GIF or BMP file in this folder",
-                    input.display()
-                );
-                found.failures.push(line);
+                found.fail(input, NO_PHOTOS.into());
             }
             for file in files {
                 let inside = file.strip_prefix(input).unwrap_or(&file).to_owned();
@@ -126,6 +171,11 @@ pub fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
 }
 
 impl Jobs {
+    fn fail(&mut self, input: &Path, why: String) {
+        let input = input.to_owned();
+        self.failures.push(Failure { input, why });
+    }
+
     fn push(
         &mut self,
         target: &Target,
@@ -147,14 +197,42 @@ impl Jobs {
         if let (Input::File(file), Output::File { path, .. }) = (&job.input, &job.output)
             && !taken.insert(path.clone())
         {
-            self.failures.push(format!(
-                "{}: its result {} is also that of another input; restore it with another -o",
-                file.display(),
+            let why = format!(
+                "its result {} is also that of another input; restore it with another -o",
                 path.display()
-            ));
+            );
+            self.fail(file, why);
             return;
         }
         self.jobs.push(job);
+    }
+
+    /// Leaves out each photo whose comparison, see [`comparison`], would be another photo's file, or its result.
+    pub fn with_comparisons(mut self) -> Self {
+        let mut taken = HashSet::new();
+        for job in &self.jobs {
+            if let Input::File(path) = &job.input {
+                taken.insert(path.clone());
+            }
+            if let Output::File { path, .. } = &job.output {
+                taken.insert(path.clone());
+            }
+        }
+        for job in std::mem::take(&mut self.jobs) {
+            match (&job.input, &job.output) {
+                (Input::File(file), Output::File { path, .. })
+                    if !taken.insert(comparison(path)) =>
+                {
+                    let why = format!(
+                        "its comparison {} is also another photo or result; restore it with another -o",
+                        comparison(path).display()
+                    );
+                    self.fail(file, why);
+                }
+                _ => self.jobs.push(job),
+            }
+        }
+        self
     }
 
     /// Every `of`-th job from the `number`-th on: the shards of the same command line are disjoint, and together all.
@@ -194,7 +272,13 @@ impl Jobs {
 }
 
 /// Where results go.
-enum Target<'a> {
+struct Target<'a> {
+    place: Place<'a>,
+    /// What the user wants between name and extension.
+    suffix: Option<&'a str>,
+}
+
+enum Place<'a> {
     Beside,
     Stdout,
     Special(&'a Path),
@@ -203,7 +287,78 @@ enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn new(inputs: &[PathBuf], output: Option<&'a Path>) -> Result<Self, String> {
+    fn new(inputs: &[PathBuf], names: &Names<'a>) -> Result<Self, String> {
+        let place = Place::new(inputs, names)?;
+        if names.suffix.is_some() && !matches!(place, Place::Beside | Place::Folder(_)) {
+            return Err(
+                "--suffix names results beside photos or in a folder; leave it out, or give -o FOLDER/"
+                    .into(),
+            );
+        }
+        Ok(Target {
+            place,
+            suffix: names.suffix,
+        })
+    }
+
+    fn of_stdin(&self) -> Output {
+        match self.place {
+            Place::File(path) => Output::File {
+                path: path.to_path_buf(),
+                convert: true,
+            },
+            Place::Folder(path) => {
+                let suffix = self.suffix.unwrap_or_default();
+                Output::Unfinished(path.join(format!("stdin{suffix}")))
+            }
+            Place::Special(path) => Output::Special(path.to_path_buf()),
+            Place::Stdout | Place::Beside => Output::Stdout,
+        }
+    }
+
+    fn of_file(&self, file: &Path, inside: &Path) -> Output {
+        match self.place {
+            Place::Stdout => Output::Stdout,
+            Place::Special(path) => Output::Special(path.to_path_buf()),
+            Place::File(path) => Output::File {
+                path: path.to_path_buf(),
+                convert: true,
+            },
+            Place::Beside => Output::File {
+                path: beside(file, self.suffix.unwrap_or(SUFFIX)),
+                convert: false,
+            },
+            // An input given as `../photo.png` still lands inside the folder.
+            Place::Folder(folder) => {
+                let inside: PathBuf = inside
+                    .components()
+                    .filter(|part| matches!(part, Component::Normal(_)))
+                    .collect();
+                Output::File {
+                    path: beside(&folder.join(inside), self.suffix.unwrap_or_default()),
+                    convert: false,
+                }
+            }
+        }
+    }
+
+    /// Whether a folder is the one that results go to.
+    fn is_folder(&self, path: &Path) -> bool {
+        matches!(self.place, Place::Folder(folder) if same(folder, path))
+    }
+
+    /// Whether a file is called as results and comparisons are.
+    fn is_result(&self, path: &Path) -> bool {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        [Some(SUFFIX), Some(COMPARISON), self.suffix]
+            .into_iter()
+            .flatten()
+            .any(|suffix| stem.ends_with(suffix))
+    }
+}
+
+impl<'a> Place<'a> {
+    fn new(inputs: &[PathBuf], names: &Names<'a>) -> Result<Self, String> {
         let stdin = inputs
             .iter()
             .filter(|input| input.as_os_str() == "-")
@@ -212,23 +367,32 @@ impl<'a> Target<'a> {
             return Err("standard input can be read once: give - once".into());
         }
         let single = inputs.len() == 1 && (stdin == 1 || !inputs[0].is_dir());
-        let Some(path) = output else {
+        let Some(path) = names.output else {
             return match (stdin, inputs.len()) {
-                (0, _) => Ok(Target::Beside),
-                (_, 1) => Ok(Target::Stdout),
+                (0, _) => Ok(Place::Beside),
+                (_, 1) => Ok(Place::Stdout),
                 _ => Err("- beside other inputs needs -o FOLDER".into()),
             };
         };
+        if names.folder {
+            return match path.exists() && !path.is_dir() {
+                true => Err(format!(
+                    "{}: a file, not a folder; give --output-dir another one",
+                    path.display()
+                )),
+                false => Ok(Place::Folder(path)),
+            };
+        }
         if is_stdout(path) {
             return if single {
-                Ok(Target::Stdout)
+                Ok(Place::Stdout)
             } else {
                 Err("-o - takes the result of one file: give one, or -o FOLDER".into())
             };
         }
         if is_special(path) {
             return if single || path == Path::new("/dev/null") {
-                Ok(Target::Special(path))
+                Ok(Place::Special(path))
             } else {
                 Err(format!(
                     "{}: several results do not fit into one pipe or device; give -o FOLDER/",
@@ -241,7 +405,7 @@ impl<'a> Target<'a> {
             .to_string_lossy()
             .ends_with(std::path::is_separator);
         if path.is_dir() || slash || path.extension().is_none() {
-            return Ok(Target::Folder(path));
+            return Ok(Place::Folder(path));
         }
         if Format::of_output(path).is_none() && single {
             return Err(format!(
@@ -250,57 +414,12 @@ impl<'a> Target<'a> {
             ));
         }
         match (single, Format::of_output(path)) {
-            (true, _) => Ok(Target::File(path)),
-            (false, None) => Ok(Target::Folder(path)),
+            (true, _) => Ok(Place::File(path)),
+            (false, None) => Ok(Place::Folder(path)),
             (false, Some(_)) => Err(format!(
                 "{}: several results do not fit into one file; give -o FOLDER/",
                 path.display()
             )),
-        }
-    }
-
-    fn folder(&self) -> Option<&Path> {
-        match self {
-            Target::Folder(path) => Some(path),
-            _ => None,
-        }
-    }
-
-    fn of_stdin(&self) -> Output {
-        match self {
-            Target::File(path) => Output::File {
-                path: path.to_path_buf(),
-                convert: true,
-            },
-            Target::Folder(path) => Output::Folder(path.to_path_buf()),
-            Target::Special(path) => Output::Special(path.to_path_buf()),
-            Target::Stdout | Target::Beside => Output::Stdout,
-        }
-    }
-
-    fn of_file(&self, file: &Path, inside: &Path) -> Output {
-        match self {
-            Target::Stdout => Output::Stdout,
-            Target::Special(path) => Output::Special(path.to_path_buf()),
-            Target::File(path) => Output::File {
-                path: path.to_path_buf(),
-                convert: true,
-            },
-            Target::Beside => Output::File {
-                path: beside(file),
-                convert: false,
-            },
-            // An input given as `../photo.png` still lands inside the folder.
-            Target::Folder(folder) => {
-                let inside: PathBuf = inside
-                    .components()
-                    .filter(|part| matches!(part, Component::Normal(_)))
-                    .collect();
-                Output::File {
-                    path: written(folder.join(inside)),
-                    convert: false,
-                }
-            }
         }
     }
 }
@@ -327,11 +446,23 @@ fn written(path: PathBuf) -> PathBuf {
     }
 }
 
-/// `NAME.restored.EXT` for `NAME.EXT`, of the kind that is written for it.
-pub fn beside(file: &Path) -> PathBuf {
-    let file = &written(file.to_path_buf());
-    let mut name = OsString::from(file.file_stem().unwrap_or_default());
-    name.push(MARK);
+/// `NAME.restored.EXT` for `NAME.EXT` and that suffix, of the kind that is written for it.
+pub fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let file = written(file.to_path_buf());
+    named(&file, file.file_stem().unwrap_or_default(), suffix)
+}
+
+/// `NAME.compare.EXT` for a result `NAME.EXT` or `NAME.restored.EXT`.
+pub fn comparison(result: &Path) -> PathBuf {
+    let stem = result.file_stem().unwrap_or_default();
+    let bare = stem.to_str().and_then(|stem| stem.strip_suffix(SUFFIX));
+    named(result, bare.map_or(stem, OsStr::new), COMPARISON)
+}
+
+/// A file beside another one, with its extension.
+fn named(file: &Path, stem: &OsStr, suffix: &str) -> PathBuf {
+    let mut name = stem.to_owned();
+    name.push(suffix);
     if let Some(extension) = file.extension() {
         name.push(".");
         name.push(extension);
@@ -339,15 +470,13 @@ pub fn beside(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// The photos below a folder, sorted; not hidden ones, not earlier results, nothing in `except`.
-fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &mut Jobs) {
+/// The photos below a folder, sorted; not hidden ones, not earlier results, nothing where results go.
+fn list(folder: &Path, target: &Target, files: &mut Vec<PathBuf>, found: &mut Jobs) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            found.failures.push(format!(
-                "{}: cannot be listed ({error}); check its permissions",
-                folder.display()
-            ));
+            let why = format!("cannot be listed ({error}); check its permissions");
+            found.fail(folder, why);
             return;
         }
     };
@@ -367,7 +496,7 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &
         if name.starts_with('.') {
             continue;
         } else if path.is_dir() {
-            if except.is_some_and(|except| same(except, &path)) {
+            if target.is_folder(&path) {
                 continue;
             }
             // A link to a folder may lead back up, and would be restored twice.
@@ -377,9 +506,9 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &
                     path.display()
                 ));
             } else {
-                list(&path, except, files, found);
+                list(&path, target, files, found);
             }
-        } else if Format::of_path(&path).is_some() && !is_result(&path) {
+        } else if Format::of_path(&path).is_some() && !target.is_result(&path) {
             // Who opens a pipe waits for its other end, maybe for ever.
             if is_special(&path) {
                 found.notes.push(format!(
@@ -393,12 +522,8 @@ fn list(folder: &Path, except: Option<&Path>, files: &mut Vec<PathBuf>, found: &
     }
 }
 
-fn is_result(path: &Path) -> bool {
-    path.file_stem()
-        .is_some_and(|stem| stem.to_string_lossy().ends_with(MARK))
-}
-
-fn same(one: &Path, other: &Path) -> bool {
+/// Whether two paths lead to the same place; it must be there.
+pub fn same(one: &Path, other: &Path) -> bool {
     match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
@@ -409,10 +534,22 @@ fn same(one: &Path, other: &Path) -> bool {
 mod tests {
     use super::*;
 
+    fn jobs(inputs: &[PathBuf], output: Option<&Path>) -> Result<Jobs, String> {
+        let names = Names {
+            output,
+            ..Names::default()
+        };
+        super::jobs(inputs, &names)
+    }
+
+    fn beside(file: &Path) -> PathBuf {
+        super::beside(file, SUFFIX)
+    }
+
     fn outputs(inputs: &[&Path], output: Option<&Path>) -> Vec<PathBuf> {
         let inputs: Vec<PathBuf> = inputs.iter().map(|path| path.to_path_buf()).collect();
         let jobs = jobs(&inputs, output).expect("a sensible command line");
-        assert_eq!(jobs.failures, Vec::<String>::new());
+        assert_eq!(jobs.failures, []);
         jobs.jobs
             .into_iter()
             .map(|job| match job.output {
@@ -562,7 +699,9 @@ mod tests {
         );
         assert!(jobs.jobs.iter().all(|job| job.format == Some(Format::Png)));
         assert!(
-            jobs.failures[0].contains("a.webp: its result out/a.png"),
+            jobs.failures[0]
+                .to_string()
+                .contains("a.webp: its result out/a.png"),
             "{:?}",
             jobs.failures
         );
@@ -577,6 +716,57 @@ mod tests {
             .in_format(Format::Png)
             .expect_err("two kinds of file");
         assert!(error.starts_with("b.jpg: --format png"), "{error}");
+    }
+
+    #[test]
+    fn a_suffix_names_the_results_and_tells_them_from_photos() {
+        let tree = tree();
+        fs::write(tree.path().join("a.new.JPG"), b"x").expect("a file");
+        let names = |output: Option<&'static str>| Names {
+            output: output.map(Path::new),
+            folder: true,
+            suffix: Some(".new"),
+        };
+        for (output, first) in [
+            (None, tree.path().join("a.new.JPG")),
+            (Some("out.d"), PathBuf::from("out.d/a.new.JPG")),
+        ] {
+            let jobs = super::jobs(&[tree.path().to_owned()], &names(output)).expect("jobs");
+            assert_eq!(jobs.jobs.len(), 3);
+            let right = Output::File {
+                path: first,
+                convert: false,
+            };
+            assert_eq!(jobs.jobs[0].output, right);
+        }
+        let stdin = super::jobs(&["-".into()], &names(Some("out.d"))).expect("a job");
+        let right = Output::Unfinished("out.d/stdin.new".into());
+        assert_eq!(stdin.jobs[0].output, right);
+        let one = Names {
+            suffix: Some(".new"),
+            ..Names::to(Path::new("b.png"))
+        };
+        assert!(super::jobs(&["a.png".into()], &one).is_err());
+    }
+
+    #[test]
+    fn comparisons_take_no_other_name() {
+        for (result, name) in [
+            ("x/a.restored.jpg", "x/a.compare.jpg"),
+            ("out/a.png", "out/a.compare.png"),
+            ("a.b.new.tif", "a.b.new.compare.tif"),
+        ] {
+            assert_eq!(comparison(Path::new(result)), Path::new(name));
+        }
+        let inputs = ["a.png", "a.compare.png", "b.png"].map(PathBuf::from);
+        let found = jobs(&inputs, None).expect("jobs").with_comparisons();
+        assert_eq!((found.jobs.len(), found.failures.len()), (2, 1));
+        assert!(found.failures[0].why.contains("comparison a.compare.png"));
+        // In a folder they are results.
+        let tree = tree();
+        fs::write(tree.path().join("b.compare.png"), b"x").expect("a file");
+        let found = jobs(&[tree.path().to_owned()], None).expect("jobs");
+        assert_eq!(found.with_comparisons().jobs.len(), 3);
     }
 
     #[test]
@@ -611,7 +801,10 @@ mod tests {
                 convert: true
             }
         );
-        assert_eq!(job(Some("folder/")), Output::Folder("folder/".into()));
+        assert_eq!(
+            job(Some("folder/")),
+            Output::Unfinished("folder/stdin".into())
+        );
     }
 
     #[test]

@@ -8,9 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::NamedTempFile;
 
 use crate::interrupt::{self, Temporary};
+use crate::system;
 
-/// What a file's name can hold on all usual file systems: bytes, or on Windows units of UTF-16.
-const MAX_NAME: usize = 255;
 /// As systems do: more links than these lead in a circle.
 const MAX_LINKS: usize = 40;
 
@@ -28,16 +27,10 @@ pub fn check(path: &Path, force: bool) -> Result<()> {
     if force && fs::metadata(&real).is_ok_and(|meta| meta.permissions().readonly()) {
         bail!("{shown} is read-only; give another file");
     }
-    let name = real.file_name().map_or(0, |name| {
-        if cfg!(windows) {
-            name.to_string_lossy().encode_utf16().count()
-        } else {
-            name.len()
-        }
-    });
+    let name = real.file_name().map_or(0, system::name_length);
     let refused = fs::symlink_metadata(&real).err().map(|error| error.kind());
     ensure!(
-        name <= MAX_NAME && refused != Some(ErrorKind::InvalidFilename),
+        name <= system::MAX_NAME && refused != Some(ErrorKind::InvalidFilename),
         "{shown}: this name is too long for a file; give a shorter one with -o"
     );
     // Folders that are missing are made with the first result in them, not before.
@@ -82,10 +75,12 @@ pub fn write_like(
     let folder = folder_of(&real);
     fs::create_dir_all(&folder).with_context(|| unwritable(path))?;
     let (mut file, _registered) = temporary(path, &folder)?;
-    restrict(file.as_file(), like)?;
+    if let Some(like) = like {
+        system::restrict(file.as_file(), like)?;
+    }
     let mut out = BufWriter::with_capacity(1 << 18, file.as_file_mut());
-    write(&mut out)?;
-    out.flush()
+    write(&mut out)
+        .and_then(|()| Ok(out.flush()?))
         .with_context(|| format!("{} cannot be written", path.display()))?;
     drop(out);
     file.as_file_mut().rewind()?;
@@ -96,21 +91,6 @@ pub fn write_like(
         file.persist_noclobber(&real).map_err(|error| error.error)
     }
     .with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(())
-}
-
-/// Takes over who may read and write a file; not that it may be run, nor that nobody may write it.
-#[cfg(unix)]
-fn restrict(file: &fs::File, like: Option<fs::Permissions>) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    if let Some(like) = like {
-        file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o666 | 0o200))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn restrict(_: &fs::File, _: Option<fs::Permissions>) -> Result<()> {
     Ok(())
 }
 
@@ -140,8 +120,9 @@ fn temporary(path: &Path, folder: &Path) -> Result<(NamedTempFile, Temporary)> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".dino-ir-").suffix(".part");
     // Temporary files are private by default; results are as readable as any new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    if let Some(readable) = system::readable() {
+        builder.permissions(readable);
+    }
     Temporary::register(|| builder.tempfile_in(folder), |file| file.path())
         .with_context(|| unwritable(path))
 }

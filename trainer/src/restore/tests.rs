@@ -8,12 +8,15 @@ use burn::Tensor;
 use burn::tensor::Device;
 use dino_ir::restore::{Network, Options, Restorer};
 
+use super::naming::Names;
 use super::*;
 use crate::photo::exif::tests::sample;
 use crate::photo::metadata::{Resolution, Unit};
 use crate::photo::{Depth, Metadata};
 
+mod choices;
 mod colour;
+mod explained;
 mod losses;
 mod others;
 mod tiff;
@@ -45,11 +48,8 @@ fn settings() -> Settings {
             overlap: Some(8),
             ..Options::default()
         },
-        memory: None,
-        force: false,
-        skip_existing: false,
-        keep_dates: false,
         quiet: true,
+        ..Settings::default()
     }
 }
 
@@ -91,7 +91,7 @@ fn restored(files: &[(&str, Vec<u8>)], settings: &Settings) -> (tempfile::TempDi
     for (path, (_, bytes)) in inputs.iter().zip(files) {
         fs::write(path, bytes).expect("a file");
     }
-    let jobs = naming::jobs(&inputs, None).expect("jobs");
+    let jobs = naming::jobs(&inputs, &Names::default()).expect("jobs");
     let outcome = run(&jobs, &engine(), settings);
     (folder, outcome)
 }
@@ -99,7 +99,7 @@ fn restored(files: &[(&str, Vec<u8>)], settings: &Settings) -> (tempfile::TempDi
 fn restored_one(name: &str, bytes: Vec<u8>) -> Photo {
     let (folder, outcome) = restored(&[(name, bytes)], &settings());
     assert_eq!(outcome, Outcome::Done, "{name}");
-    decoded(&fs::read(naming::beside(&folder.path().join(name))).expect("a result"))
+    decoded(&fs::read(naming::beside(&folder.path().join(name), naming::SUFFIX)).expect("a result"))
 }
 
 /// A profile of the given colour space, as far as anybody looks.
@@ -214,7 +214,7 @@ fn formats_convert_by_the_name_of_the_output() {
         ("y.tiff", Format::Tiff),
     ] {
         let output = folder.path().join(name);
-        let jobs = naming::jobs(std::slice::from_ref(&input), Some(&output)).expect("jobs");
+        let jobs = naming::jobs(std::slice::from_ref(&input), &Names::to(&output)).expect("jobs");
         assert_eq!(run(&jobs, &engine(), &settings()), Outcome::Done);
         let result = decoded(&fs::read(&output).expect("a result"));
         assert_eq!(result.format, format);
@@ -337,7 +337,7 @@ fn bad_files_fail_alone_and_leave_nothing() {
 
 #[test]
 fn a_decoder_that_trips_does_not_make_a_file_a_damaged_one() {
-    let error = guarded(|| panic!("index out of bounds")).expect_err("caught");
+    let error = guarded::<()>(|| panic!("index out of bounds")).expect_err("caught");
     let error = error.to_string();
     assert!(error.contains("cannot handle this kind of file") && !error.contains("damaged"));
 }
@@ -397,7 +397,7 @@ fn existing_results_stay_without_force() {
     for (name, bytes) in &files {
         fs::write(folder.path().join(name), bytes).expect("a file");
     }
-    let jobs = naming::jobs(&[folder.path().to_owned()], None).expect("jobs");
+    let jobs = naming::jobs(&[folder.path().to_owned()], &Names::default()).expect("jobs");
     assert_eq!(run(&jobs, &engine(), &settings()), Outcome::Failed);
     let result = folder.path().join("x.restored.png");
     assert_eq!(fs::read(&result).expect("a file"), b"precious");
@@ -422,14 +422,20 @@ fn what_is_there_is_skipped_and_results_are_dated() {
     let photo = fs::File::options().write(true).open(at("b.png"));
     photo.expect("a file").set_modified(old).expect("dated");
     fs::write(at("a.restored.png"), b"precious").expect("a file");
-    let jobs = naming::jobs(&[folder.path().to_owned()], None).expect("jobs");
-    assert_eq!(dry_run(&jobs, &settings()).expect("told"), Outcome::Failed);
+    let jobs = naming::jobs(&[folder.path().to_owned()], &Names::default()).expect("jobs");
+    assert_eq!(
+        dry_run(&jobs, None, &settings()).expect("told"),
+        Outcome::Failed
+    );
     let settings = Settings {
         skip_existing: true,
         keep_dates: true,
         ..settings()
     };
-    assert_eq!(dry_run(&jobs, &settings).expect("told"), Outcome::Done);
+    assert_eq!(
+        dry_run(&jobs, None, &settings).expect("told"),
+        Outcome::Done
+    );
     assert!(!at("b.restored.png").exists());
     assert_eq!(run(&jobs, &engine(), &settings), Outcome::Done);
     assert_eq!(fs::read(at("a.restored.png")).expect("a file"), b"precious");

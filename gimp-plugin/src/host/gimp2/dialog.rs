@@ -1,8 +1,6 @@
 //! The dialog in GTK 2.
 
-use std::ffi::{CStr, CString, OsString, c_char, c_double, c_int};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::ffi::{CStr, CString, c_char, c_double, c_int};
 use std::ptr::{null, null_mut};
 
 use crate::host::gegl::{Gegl, Pointer, Text, take_text};
@@ -10,6 +8,7 @@ use crate::host::library::{Library, functions};
 use crate::host::{PROCEDURE, TITLE, arguments};
 use crate::job::Error;
 use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
+use crate::system;
 
 /// GTK_RESPONSE_OK.
 const OK: c_int = -5;
@@ -66,7 +65,7 @@ functions! {
 /// # Safety
 /// On the main thread of a plug-in that GIMP 2.10 runs.
 pub unsafe fn run(gegl: &Gegl, last: &Settings) -> Result<Option<Settings>, Error> {
-    let ui = Ui::load(Library::open(c"libgimpui-2.0.so.0")?)?;
+    let ui = Ui::load(Library::open("libgimpui-2.0")?)?;
     // SAFETY: widgets made here, of the types that the functions ask for, on the main thread.
     unsafe {
         (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr(), 0);
@@ -200,7 +199,7 @@ impl<'a> Fields<'a> {
 
     fn show(&self, settings: &Settings) {
         let path = settings.weights.as_ref().map(|path| path.as_os_str());
-        let path = path.and_then(|path| CString::new(path.as_bytes()).ok());
+        let path = path.and_then(|path| CString::new(path.as_encoded_bytes()).ok());
         // SAFETY: live widgets of these types.
         unsafe {
             (self.ui.gtk_adjustment_set_value)(self.strength, settings.strength);
@@ -229,7 +228,7 @@ impl<'a> Fields<'a> {
             let path = take_text(self.gegl, path).map(CString::into_bytes);
             Settings {
                 strength: (self.ui.gtk_adjustment_get_value)(self.strength),
-                weights: path.map(|path| PathBuf::from(OsString::from_vec(path))),
+                weights: path.map(|path| system::path(&path)),
                 tile_size: (self.ui.gtk_adjustment_get_value)(self.tile_size) as i32,
                 output: Output::from_number(active(self.output)).unwrap_or_default(),
                 device: Device::from_number(active(self.device)).unwrap_or_default(),

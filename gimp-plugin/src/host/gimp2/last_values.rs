@@ -1,12 +1,11 @@
 //! The settings of the last run, which GIMP 2.10 keeps as bytes for its session.
 
-use std::ffi::{OsStr, c_int};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::ffi::c_int;
 
 use super::Functions;
 use crate::host::PROCEDURE;
 use crate::settings::{Device, Output, Settings};
+use crate::system;
 
 /// Longest path that is kept: the system's own limit.
 const PATH: usize = 4096;
@@ -48,7 +47,7 @@ impl From<&Settings> for Stored {
         let path = settings
             .weights
             .as_ref()
-            .map(|path| path.as_os_str().as_bytes());
+            .map(|path| path.as_os_str().as_encoded_bytes());
         if let Some(path) = path.filter(|path| path.len() <= PATH) {
             stored.path[..path.len()].copy_from_slice(path);
             stored.path_length = path.len() as u32;
@@ -63,7 +62,7 @@ impl From<&Stored> for Settings {
         let path = path.filter(|path| !path.is_empty());
         Self {
             strength: stored.strength,
-            weights: path.map(|path| PathBuf::from(OsStr::from_bytes(path))),
+            weights: path.map(system::path),
             tile_size: stored.tile_size,
             output: Output::from_number(stored.output).unwrap_or_default(),
             device: Device::from_number(stored.device).unwrap_or_default(),
@@ -111,7 +110,7 @@ mod tests {
             Settings::default(),
             Settings {
                 strength: 0.25,
-                weights: Some(PathBuf::from("/a folder/weights.safetensors")),
+                weights: Some("/a folder/weights.safetensors".into()),
                 tile_size: 512,
                 output: Output::NewLayer,
                 device: Device::Gpu,

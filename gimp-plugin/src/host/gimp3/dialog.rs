@@ -42,7 +42,7 @@ functions! {
 /// # Safety
 /// A GimpProcedure and its GimpProcedureConfig, on the main thread.
 pub unsafe fn run(procedure: Pointer, config: Pointer) -> Result<bool, Error> {
-    let ui = Ui::load(Library::open(c"libgimpui-3.0.so.0")?)?;
+    let ui = Ui::load(Library::open("libgimpui-3.0")?)?;
     // SAFETY: as the caller promises; names of the procedure's own arguments.
     unsafe {
         (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr());

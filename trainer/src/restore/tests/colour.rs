@@ -29,10 +29,10 @@ fn brown(name: &str, photo: &Photo) -> Photo {
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join(name);
     fs::write(&input, encoded(photo)).expect("a file");
-    let jobs = naming::jobs(std::slice::from_ref(&input), None).expect("jobs");
+    let jobs = naming::jobs(std::slice::from_ref(&input), &Names::default()).expect("jobs");
     let engine = Restorer::new(Brown, &Device::flex());
     assert_eq!(run(&jobs, &engine, &settings()), Outcome::Done, "{name}");
-    decoded(&fs::read(naming::beside(&input)).expect("a result"))
+    decoded(&fs::read(naming::beside(&input, naming::SUFFIX)).expect("a result"))
 }
 
 /// The colours of a grey photo three times.

@@ -9,7 +9,7 @@ fn converted(from: &str, bytes: Vec<u8>, to: &str) -> Photo {
     let folder = tempfile::tempdir().expect("a folder");
     let (input, output) = (folder.path().join(from), folder.path().join(to));
     fs::write(&input, bytes).expect("a file");
-    let jobs = naming::jobs(&[input], Some(&output)).expect("jobs");
+    let jobs = naming::jobs(&[input], &Names::to(&output)).expect("jobs");
     assert_eq!(run(&jobs, &engine(), &settings()), Outcome::Done, "{to}");
     decoded(&fs::read(&output).expect("a result"))
 }
@@ -134,12 +134,12 @@ fn what_writing_takes_is_refused_before_the_work() {
     };
     let budget = (256 << 20) + 4_000_000;
     let png = target(Some("x.png"), Format::Png);
-    check_memory(&photo, &png, budget).expect("PNG is written row by row");
+    check_memory(&photo, &png, &settings(), budget).expect("PNG is written row by row");
     for target in [
         target(Some("x.webp"), Format::WebP),
         target(None, Format::Png),
     ] {
-        let error = check_memory(&photo, &target, budget).expect_err("too large");
+        let error = check_memory(&photo, &target, &settings(), budget).expect_err("too large");
         assert!(error.to_string().contains("--memory"), "{error}");
     }
 }

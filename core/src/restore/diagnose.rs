@@ -1,0 +1,84 @@
+//! Telling what is wrong with an image, without restoring it.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::restoration::{bearable, read_reflected};
+use super::{Area, Network, Release, Restorer, Source, host};
+use crate::image::samples;
+use crate::model::diagnosis::{Diagnosis, SIDE, statistics};
+use crate::{Error, Result};
+
+/// Windows along each side of an image at most: what a large photo costs is bounded.
+const ALONG: usize = 2;
+
+impl<N: Network> Restorer<N> {
+    /// Whether it can [diagnose](Self::diagnose): the network's weights file has what it takes.
+    pub fn diagnoses(&self) -> bool {
+        self.network().diagnosis().is_some()
+    }
+
+    /// What is wrong with `source`, judged by up to four windows of [`SIDE`] pixels that are spread over it. Nothing is
+    /// restored.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if the network cannot diagnose, [`Error::InvalidImage`] on an empty image,
+    /// [`Error::Device`] when the result cannot be had.
+    pub fn diagnose(&self, source: &dyn Source) -> Result<Diagnosis> {
+        let Some(head) = self.network().diagnosis() else {
+            return Err(Error::Weights(
+                "they have no diagnosis (it is made by `trainer diagnosis`); take others, such as the embedded ones"
+                    .into(),
+            ));
+        };
+        head.judge(&self.observe(source)?)
+    }
+
+    /// What a diagnosis goes by: for each window what the network makes of it, and [`statistics`].
+    ///
+    /// # Errors
+    /// As [`diagnose`](Self::diagnose).
+    pub fn observe(&self, source: &dyn Source) -> Result<Vec<Vec<f32>>> {
+        samples(source.width(), source.height())?;
+        let _release = Release(self.network());
+        windows(source.width(), source.height())
+            .into_iter()
+            .map(|window| self.observe_window(source, window))
+            .collect()
+    }
+
+    fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
+        let mut rgb = read_reflected(source, window);
+        rgb.iter_mut()
+            .for_each(|sample| *sample = bearable(*sample));
+        let statistics = statistics::of(&rgb);
+        let shape = [1, 3, SIDE, SIDE];
+        let x = Tensor::from_data(TensorData::new(rgb, shape), &self.device);
+        let mut values = host(self.network().describe(x))?;
+        values.extend(statistics);
+        Ok(values)
+    }
+}
+
+/// Evenly spread; an image that is smaller than a window is mirrored around it.
+fn windows(width: usize, height: usize) -> Vec<Area> {
+    let starts = |length: usize| -> Vec<usize> {
+        let count = length.div_ceil(SIDE).min(ALONG);
+        let room = length.saturating_sub(SIDE);
+        // In the middle of equal parts of the image.
+        let start = |at: usize| (2 * at + 1) * length / (2 * count);
+        (0..count)
+            .map(|at| start(at).saturating_sub(SIDE / 2).min(room))
+            .collect()
+    };
+    let rows = starts(height);
+    let columns = starts(width);
+    let window = |y: usize, x: usize| Area {
+        x,
+        y,
+        width: SIDE,
+        height: SIDE,
+    };
+    rows.iter()
+        .flat_map(|&y| columns.iter().map(move |&x| window(y, x)))
+        .collect()
+}
