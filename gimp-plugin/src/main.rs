@@ -5,7 +5,9 @@
 
 mod host;
 mod job;
+mod preview;
 mod settings;
+mod trace;
 mod weights;
 
 use std::ffi::CString;
