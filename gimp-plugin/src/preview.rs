@@ -25,8 +25,9 @@ use crate::job::{Engine, Error, options, to_rgb};
 use crate::settings::Settings;
 use crate::trace::trace;
 
-/// The root of the mean square of the change, of 255, up to which nobody would see it.
-const HARDLY: f64 = 1.0;
+/// The root of the mean square of the change, of 255, up to which nobody would see it: that of most good photos is 0.3 to
+/// 0.9, where there is slight noise of a camera it is 1 or more.
+const HARDLY: f64 = 0.9;
 
 /// Opens the model that settings name.
 pub type Open<N> = fn(&Settings) -> Result<Restorer<N>, Error>;

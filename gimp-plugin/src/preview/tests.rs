@@ -353,3 +353,30 @@ fn closed_in_the_middle_it_leaves_nobody_waiting() {
         thread.join().expect("ended by itself");
     }
 }
+
+#[test]
+fn the_embedded_model_shows_what_the_job_gives() {
+    // Tiles as small as the model bears: the more of them, the more the preview could differ.
+    let mut host = layer(Colour::Rgb, false);
+    let wake: Wake = Arc::new(|| {});
+    let open: Open<dino_ir::weights::Loaded> = crate::job::open;
+    let settings = Settings {
+        device: settings::Device::Cpu,
+        ..settings()
+    };
+    let mut preview = Preview::new(host.drawable, all(), (96, 96), settings.clone(), open, wake);
+    serve(&mut preview, &host, is_done);
+    run(&mut host, &settings, open).expect("restored");
+    let seen = preview.view.area();
+    let mut largest = 0f32;
+    for (area, cell) in preview.cells.known(seen) {
+        for (at, rgb) in cell.restored.chunks_exact(3).enumerate() {
+            let (x, y) = (area.x + at % area.width, area.y + at / area.width);
+            let expected = &host.pixels[(y * WIDTH + x) * 3..][..3];
+            for (found, expected) in rgb.iter().zip(expected) {
+                largest = largest.max((found - expected).abs() * 255.0);
+            }
+        }
+    }
+    assert!(largest <= 1.0, "off by {largest} of 255");
+}
