@@ -9,6 +9,7 @@ mod hidden;
 mod options;
 mod part;
 mod restoration;
+mod statistics;
 mod stream;
 mod survey;
 mod toning;
@@ -20,8 +21,10 @@ use burn::tensor::{Device, TensorData};
 
 pub use self::options::{DEFAULT_MEMORY, Options};
 pub use self::restoration::{FinishedRows, Progress, Purpose, Restoration, TileInput};
+pub use self::statistics::Statistics;
 pub use self::stream::{ImageSink, Sink, Source};
 use self::survey::Survey;
+use self::toning::Toning;
 pub use crate::tile::{Area, TilePlan};
 
 use crate::image::Image;
@@ -189,7 +192,8 @@ impl<N: Network> Restorer<N> {
             1 => Survey::none(plan.clone()),
             _ => self.survey(&plan, options),
         };
-        let restoration = Restoration::of_part(plan.area(), plan, survey, options, source)?;
+        let toning = Toning::of(source);
+        let restoration = Restoration::of_part(plan.area(), plan, survey, toning, options)?;
         self.finish(restoration, source, sink, progress)
     }
 

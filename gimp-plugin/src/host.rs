@@ -8,6 +8,7 @@ mod libgimp;
 mod library;
 #[cfg(test)]
 pub mod memory;
+mod preview_area;
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null_mut;
@@ -138,6 +139,10 @@ pub trait Host {
 
     /// Reads the drawable as it was before the restoration. `area` is inside it and not empty.
     fn read(&self, area: Area, samples: &mut [f32]);
+
+    /// Pixels for a screen: 8 bits, sRGB. `rgb` is red, green and blue of any number of pixels, in the drawable's own
+    /// colour space; grey ones have three times the same.
+    fn display(&self, rgb: &[f32], bytes: &mut [u8]);
 
     /// Writes to a draft that the user does not see.
     fn write(&mut self, area: Area, samples: &[f32]);

@@ -6,12 +6,15 @@ mod streams;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use dino_ir::restore::{Area, DEFAULT_MEMORY, Network, Options, Restorer};
+use dino_ir::restore::{Area, DEFAULT_MEMORY, Network, Options, Progress, Restorer, Statistics};
 
 use self::clock::Clock;
+pub use self::streams::to_rgb;
 use self::streams::{Input, Output};
 use crate::host::{Colour, Drawable, Host, Refused};
+use crate::preview::Preview;
 use crate::settings::{self, Settings};
 use crate::weights::{self, OpenError};
 
@@ -105,6 +108,23 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
     }
 }
 
+/// What restores.
+pub struct Engine<N: Network> {
+    /// The model on its device.
+    pub restorer: Arc<Restorer<N>>,
+    /// What a preview has found out about the whole drawable.
+    pub statistics: Option<Statistics>,
+}
+
+impl<N: Network> From<Restorer<N>> for Engine<N> {
+    fn from(restorer: Restorer<N>) -> Self {
+        Self {
+            restorer: Arc::new(restorer),
+            statistics: None,
+        }
+    }
+}
+
 /// Restores the host's drawable. `open` is called only once the drawable and the settings are found
 /// good, and not for a strength of 0, which changes no bit.
 ///
@@ -115,7 +135,49 @@ pub fn run<N: Network>(
     settings: &Settings,
     open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
 ) -> Result<(), Error> {
-    caught(|| restore(host, settings, open))
+    caught(|| restore(host, settings, |_| Ok(open(settings)?.into())))
+}
+
+/// As [`run`], with what a preview of the drawable has found out already.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_previewed<N: Network + Send + Sync + 'static>(
+    host: &mut dyn Host,
+    settings: &Settings,
+    preview: Preview<N>,
+    open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
+) -> Result<(), Error> {
+    let prepare = |host: &RefCell<&mut dyn Host>| {
+        let clock = Clock::start();
+        let finished = preview.finish(host, settings, &mut |progress| {
+            let (fraction, text) = clock.tell(Progress {
+                // The restoration itself follows.
+                total: progress.total + 1,
+                ..progress
+            });
+            host.borrow_mut().progress(fraction, &text);
+        })?;
+        match finished {
+            Some(engine) => Ok(engine),
+            None => Ok(open(settings)?.into()),
+        }
+    };
+    caught(|| restore(host, settings, prepare))
+}
+
+/// The part of a drawable that a preview begins with; an error where no setting would help.
+///
+/// # Errors
+/// Those of [`run`] that are about the drawable.
+pub fn previewed(drawable: &Drawable) -> Result<Area, Error> {
+    check_drawable(
+        &Drawable {
+            locked: false,
+            ..*drawable
+        },
+        settings::Output::Replace,
+    )
 }
 
 /// Turns a panic into an error.
@@ -135,7 +197,7 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 fn restore<N: Network>(
     host: &mut dyn Host,
     settings: &Settings,
-    open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
+    prepare: impl FnOnce(&RefCell<&mut dyn Host>) -> Result<Engine<N>, Error>,
 ) -> Result<(), Error> {
     check_settings(settings)?;
     let drawable = host.drawable();
@@ -148,23 +210,34 @@ fn restore<N: Network>(
     }
 
     host.progress(0.0, "Restoring");
-    let restorer = open(settings)?;
-    let options = options(&restorer, &drawable, selection, settings)?;
     let host = RefCell::new(host);
+    let Engine {
+        restorer,
+        statistics,
+    } = prepare(&host)?;
+    let options = options(&restorer, &drawable, selection, settings)?;
+    let source = Input::new(&host, &drawable);
     let mut sink = Output::new(&host, &drawable, selection);
     let clock = Clock::start();
-    restorer.restore_area(
-        &Input::new(&host, &drawable),
-        selection,
-        &mut sink,
-        &options,
-        &mut |progress| {
-            let (fraction, text) = clock.tell(progress);
-            host.borrow_mut().progress(fraction, &text);
-            // GIMP's own Cancel ends the whole process.
-            ControlFlow::Continue(())
-        },
-    )?;
+    let progress = &mut |progress| {
+        let (fraction, text) = clock.tell(progress);
+        host.borrow_mut().progress(fraction, &text);
+        // GIMP's own Cancel ends the whole process.
+        ControlFlow::Continue(())
+    };
+    match &statistics {
+        Some(known) => {
+            restorer.restore_part(
+                &source,
+                selection,
+                Some(known),
+                &mut sink,
+                &options,
+                progress,
+            )?;
+        }
+        None => restorer.restore_area(&source, selection, &mut sink, &options, progress)?,
+    }
     host.into_inner().finish(settings.output)?;
     Ok(())
 }
@@ -205,7 +278,7 @@ fn check_drawable(drawable: &Drawable, output: settings::Output) -> Result<Area,
 
 /// Shares the memory between the network and the band of rows, which is as wide as what is restored: the wider, the
 /// smaller the tiles.
-fn options<N: Network>(
+pub fn options<N: Network>(
     restorer: &Restorer<N>,
     drawable: &Drawable,
     selection: Area,

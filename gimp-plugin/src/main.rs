@@ -5,8 +5,10 @@
 
 mod host;
 mod job;
+mod preview;
 mod settings;
 mod system;
+mod trace;
 mod weights;
 
 use std::ffi::CString;

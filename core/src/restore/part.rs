@@ -1,7 +1,8 @@
 //! A part of an image, restored as it would be with the whole.
 
 use super::{
-    Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, TilePlan, stream,
+    Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, Statistics,
+    Survey, TilePlan, Toning, stream,
 };
 use crate::{Error, Result};
 
@@ -37,8 +38,46 @@ impl<N: Network> Restorer<N> {
         }
         let plan = self.plan(part.width, part.height, options)?;
         let survey = self.survey(&whole, options);
-        let restoration = Restoration::of_part(part, plan, survey, options, source)?;
+        let toning = Toning::of(source);
+        let restoration = Restoration::of_part(part, plan, survey, toning, options)?;
         self.finish(restoration, source, &mut sink, progress)
+    }
+
+    /// As [`restore_area`](Self::restore_area), by statistics of the image that are there already: the rest of it is
+    /// neither read nor computed. Without any the area goes by what the network sees around it, which is soon had and
+    /// near to the final result, but not it.
+    ///
+    /// # Errors
+    /// As [`restore_area`](Self::restore_area); [`Error::InvalidOption`] if the statistics are of other passes or of an
+    /// image of another size.
+    pub fn restore_part(
+        &self,
+        source: &dyn Source,
+        area: Area,
+        statistics: Option<&Statistics>,
+        sink: &mut dyn Sink,
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> Result<()> {
+        options.validate()?;
+        check_inside(area, source.width(), source.height())?;
+        if options.strength == 0.0 {
+            return stream::copy(&Part::new(source, area), sink, progress);
+        }
+        let whole = self.plan(source.width(), source.height(), options)?;
+        let part = surroundings(area, whole.area(), self.network());
+        let plan = self.plan(part.width, part.height, options)?;
+        let (survey, toning) = match statistics {
+            Some(statistics) => statistics.of(whole, options)?,
+            None => (Survey::none(whole), Toning::of(&Part::new(source, part))),
+        };
+        let restoration = Restoration::of_part(part, plan, survey, toning, options)?;
+        self.finish(
+            restoration,
+            source,
+            &mut Crop { sink, area, part },
+            progress,
+        )
     }
 
     /// The tiles that [`restore_area`](Self::restore_area) would use, for an image of that size: they are those of the

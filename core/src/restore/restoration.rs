@@ -102,7 +102,7 @@ impl Restoration {
         } else {
             Survey::none(plan.clone())
         };
-        Self::of_part(plan.area(), plan, survey, options, source)
+        Self::of_part(plan.area(), plan, survey, Toning::of(source), options)
     }
 
     /// Of a part of an image, for which there is a plan of its own, by a survey of the image in other tiles. Rows and
@@ -111,12 +111,10 @@ impl Restoration {
         part: Area,
         plan: TilePlan,
         survey: Survey,
+        toning: Option<Toning>,
         options: &Options,
-        source: &dyn Source,
     ) -> Result<Self> {
         options.validate()?;
-        // Before there is a band: the two need not be held at once.
-        let toning = Toning::of(source);
         let band = Band::new(&plan);
         let strength = options.strength;
         Ok(Self {
@@ -197,19 +195,14 @@ impl Restoration {
     pub fn read_ahead(&self, run: usize, source: &dyn Source) -> TileInput {
         self.check_size(source);
         let surveys = self.survey.runs();
-        let (area, input, purpose) = match run.checked_sub(surveys) {
-            None => {
-                let area = self.survey.tile(run).input;
-                (area, read_reflected(source, area), Purpose::Survey)
-            }
-            Some(run) => {
-                assert!(self.done >= surveys, "the survey is done");
-                let area = self.plan.tile(run / self.passes).input;
-                let input = read_reflected(&Part::new(source, self.part), area);
-                (area, input, purpose(&self.survey, run % self.passes))
-            }
+        let Some(run) = run.checked_sub(surveys) else {
+            return survey_input(&self.survey, run, self.passes, source);
         };
-        network_input(&input, area, run % self.passes, purpose)
+        assert!(self.done >= surveys, "the survey is done");
+        let area = self.plan.tile(run / self.passes).input;
+        let input = read_reflected(&Part::new(source, self.part), area);
+        let pass = run % self.passes;
+        network_input(&input, area, pass, purpose(&self.survey, pass))
     }
 
     fn check_size(&self, source: &dyn Source) {
@@ -309,6 +302,18 @@ impl Current {
         }
         mixed
     }
+}
+
+/// What the network is run on for a survey; its passes follow each other.
+pub(super) fn survey_input(
+    survey: &Survey,
+    run: usize,
+    passes: usize,
+    source: &dyn Source,
+) -> TileInput {
+    let area = survey.tile(run).input;
+    let input = read_reflected(source, area);
+    network_input(&input, area, run % passes, Purpose::Survey)
 }
 
 fn purpose(survey: &Survey, pass: usize) -> Purpose {

@@ -30,6 +30,15 @@ impl Survey {
         }
     }
 
+    /// Done before, of the image with that plan.
+    pub(super) fn known(plan: TilePlan, means: Vec<Arc<Vec<f32>>>) -> Self {
+        Self {
+            tiles: Vec::new(),
+            means,
+            plan,
+        }
+    }
+
     /// Of no tile: each goes by its own sums.
     pub(super) fn none(plan: TilePlan) -> Self {
         Self {
@@ -79,7 +88,12 @@ impl Survey {
 
     /// What a pass is to go by, after all runs; nothing where tiles go by their own sums.
     pub(super) fn mean(&self, pass: usize) -> Option<Arc<Vec<f32>>> {
-        (!self.tiles.is_empty()).then(|| Arc::clone(&self.means[pass]))
+        self.means.get(pass).cloned()
+    }
+
+    /// What all passes are to go by, after all runs.
+    pub(super) fn into_means(self) -> Vec<Arc<Vec<f32>>> {
+        self.means
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Area, Source};
 const ROWS: usize = 32;
 
 /// The colour of a photo that is not in colour, as a function of brightness.
+#[derive(Clone, Debug)]
 pub(super) struct Toning(Curve);
 
 impl Toning {

@@ -227,15 +227,16 @@ unsafe fn run_checked(api: &Api, parameters: &[Parameter]) -> Result<Status, Err
     // SAFETY: the first three are integers.
     let (mode, image, drawable) = unsafe { (mode.data.int, image.data.int, drawable.data.int) };
     let mode = RunMode::from_number(mode);
-    let settings = match mode {
+    let (settings, preview) = match mode {
         // SAFETY: of the types that are registered.
-        RunMode::NonInteractive => unsafe { from_arguments(own)? },
-        RunMode::LastValues => last_values::get(&api.gimp2),
+        RunMode::NonInteractive => (unsafe { from_arguments(own)? }, None),
+        RunMode::LastValues => (last_values::get(&api.gimp2), None),
         RunMode::Interactive => {
             let last = last_values::get(&api.gimp2);
+            let host = api.lib.host(image, drawable)?;
             // SAFETY: in GIMP's own thread.
-            match unsafe { dialog::run(&api.lib.gegl, &last)? } {
-                Some(settings) => settings,
+            match unsafe { dialog::run(&api.lib.gegl, &host, &last)? } {
+                Some(chosen) => chosen,
                 None => return Ok(Status::Cancel),
             }
         }
@@ -244,7 +245,7 @@ unsafe fn run_checked(api: &Api, parameters: &[Parameter]) -> Result<Status, Err
         // Before the work: a cancel ends the process.
         last_values::set(&api.gimp2, &settings);
     }
-    api.lib.restore(image, drawable, &settings, mode)?;
+    api.lib.restore(image, drawable, &settings, mode, preview)?;
     Ok(Status::Success)
 }
 

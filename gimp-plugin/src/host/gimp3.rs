@@ -331,11 +331,18 @@ unsafe fn run_checked(
     }
     // SAFETY: as the caller promises; the first of one drawable.
     unsafe {
-        if mode == RunMode::Interactive && !dialog::run(procedure, config)? {
-            return Ok(Status::Cancel);
+        let drawable = *drawables;
+        let mut preview = None;
+        if mode == RunMode::Interactive {
+            let host = api.lib.host(image, drawable)?;
+            let read = Box::new(|| settings(api, config));
+            match dialog::run(procedure, config, &host, read)? {
+                Some(accepted) => preview = accepted.preview,
+                None => return Ok(Status::Cancel),
+            }
         }
         let settings = settings(api, config)?;
-        api.lib.restore(image, *drawables, &settings, mode)?;
+        api.lib.restore(image, drawable, &settings, mode, preview)?;
     }
     Ok(Status::Success)
 }

@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_char, c_double, c_int};
 
 use dino_ir::restore::Area;
+use dino_ir::weights::Loaded;
 
 use super::gegl::{Buffer, Gegl, Pointer, Text, take_text};
 use super::library::{Library, functions};
 use super::{Colour, Drawable, Host, Refused};
 use crate::job::{self, Error};
+use crate::preview::Preview;
 use crate::settings::{Output, Settings};
 
 /// GimpPDBStatusType.
@@ -106,7 +108,15 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
         })
     }
 
-    /// Restores a drawable, and shows the result if somebody watches.
+    /// A drawable as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Library`] if it has no pixels.
+    pub fn host(&self, image: Id, drawable: Id) -> Result<GimpHost<'_, Id>, Error> {
+        GimpHost::new(self, image, drawable)
+    }
+
+    /// Restores a drawable, with what a preview of it has found out, and shows the result if somebody watches.
     ///
     /// # Errors
     /// Any of [`job::run`].
@@ -116,9 +126,13 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
         drawable: Id,
         settings: &Settings,
         mode: RunMode,
+        preview: Option<Preview<Loaded>>,
     ) -> Result<(), Error> {
-        let mut host = GimpHost::new(self, image, drawable)?;
-        job::run(&mut host, settings, job::open)?;
+        let mut host = self.host(image, drawable)?;
+        match preview {
+            Some(preview) => job::run_previewed(&mut host, settings, preview, job::open)?,
+            None => job::run(&mut host, settings, job::open)?,
+        }
         if mode != RunMode::NonInteractive {
             // SAFETY: no arguments.
             unsafe { (self.gimp.gimp_displays_flush)() };
@@ -147,13 +161,15 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
 }
 
 /// One drawable of a running GIMP.
-struct GimpHost<'a, Id> {
+pub struct GimpHost<'a, Id> {
     lib: &'a LibGimp<Id>,
     image: Id,
     id: Id,
     drawable: Drawable,
     /// babl's format of the samples.
     format: Pointer,
+    /// The same without alpha.
+    colours: Pointer,
     original: Buffer<'a>,
     /// GIMP's shadow of the drawable: a buffer that nobody sees before it is merged.
     draft: RefCell<Option<Buffer<'a>>>,
@@ -202,12 +218,19 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
             };
             let space = (gegl.babl_format_get_space)(own);
             let format = (gegl.babl_format_with_space)(name.as_ptr(), space);
+            let opaque = if drawable.colours() == 1 {
+                c"Y' float"
+            } else {
+                c"R'G'B' float"
+            };
+            let colours = (gegl.babl_format_with_space)(opaque.as_ptr(), space);
             Ok(Self {
                 lib,
                 image,
                 id,
                 drawable,
                 format,
+                colours,
                 original,
                 draft: RefCell::new(None),
                 shows_progress: false,
@@ -285,6 +308,15 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
     fn read(&self, area: Area, samples: &mut [f32]) {
         let channels = self.drawable.channels();
         self.original.get(area, self.format, channels, samples);
+    }
+
+    fn display(&self, rgb: &[f32], bytes: &mut [u8]) {
+        let gegl = &self.lib.gegl;
+        if self.drawable.colours() == 3 {
+            return gegl.display(self.colours, 3, rgb, bytes);
+        }
+        let grey: Vec<f32> = rgb.iter().step_by(3).copied().collect();
+        gegl.display(self.colours, 1, &grey, bytes);
     }
 
     fn write(&mut self, area: Area, samples: &[f32]) {

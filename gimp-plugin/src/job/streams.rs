@@ -39,13 +39,18 @@ impl Source for Input<'_, '_> {
         }
         let mut samples = vec![0.0; area.width * area.height * channels];
         self.host.borrow().read(area, &mut samples);
-        let pixels = samples.chunks_exact(channels);
-        for (to, from) in rgb.chunks_exact_mut(3).zip(pixels) {
-            match self.drawable.colours() {
-                _ if self.drawable.hides(from) => to.fill(f32::NAN),
-                1 => to.fill(from[0]),
-                _ => to.copy_from_slice(&from[..3]),
-            }
+        to_rgb(self.drawable, &samples, rgb);
+    }
+}
+
+/// A host's samples of a drawable as a restorer reads them.
+pub fn to_rgb(drawable: &Drawable, samples: &[f32], rgb: &mut [f32]) {
+    let pixels = samples.chunks_exact(drawable.channels());
+    for (to, from) in rgb.chunks_exact_mut(3).zip(pixels) {
+        match drawable.colours() {
+            _ if drawable.hides(from) => to.fill(f32::NAN),
+            1 => to.fill(from[0]),
+            _ => to.copy_from_slice(&from[..3]),
         }
     }
 }

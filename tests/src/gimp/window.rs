@@ -51,8 +51,9 @@ impl Window {
             .arg("--batch-interpreter=plug-in-script-fu-eval")
             .args(["-b", &server])
             .env("DISPLAY", desktop.display())
+            .env("DINO_IR_TRACE", "1")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(gimp.folder().join("trace.log")).expect("a file"))
             // The whole group ends with the test.
             .process_group(0);
         let process = command.spawn().expect("GIMP starts");
@@ -149,6 +150,16 @@ impl Window {
         self.script(&format!("(save (first-image) \"{path_text}\")"))
             .expect("saved");
         image::open(&path).expect("a PNG").to_rgb8()
+    }
+
+    /// What the plug-in has told of its work.
+    pub fn trace(&self) -> Vec<String> {
+        let log = fs::read(self.gimp.folder().join("trace.log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines = log
+            .lines()
+            .filter_map(|line| line.strip_prefix("dino-ir-restore: "));
+        lines.map(str::to_owned).collect()
     }
 
     /// The processes of the plug-in that GIMP runs now.

@@ -4,7 +4,7 @@
 pub(super) const KNOTS: usize = 17;
 
 /// What red and blue have more than the mean of the channels, at each knot; green has as much less.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Curve(pub(super) [[f32; 2]; KNOTS]);
 
 impl Curve {

@@ -3,10 +3,14 @@
 use std::ffi::{CStr, CString, c_char, c_double, c_int};
 use std::ptr::{null, null_mut};
 
+use dino_ir::weights::Loaded;
+
 use crate::host::gegl::{Gegl, Pointer, Text, take_text};
 use crate::host::library::{Library, functions};
-use crate::host::{PROCEDURE, TITLE, arguments};
+use crate::host::preview_area::{PreviewArea, Toolkit};
+use crate::host::{Host, PROCEDURE, TITLE, arguments};
 use crate::job::Error;
+use crate::preview::Preview;
 use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
 use crate::system;
 
@@ -41,6 +45,8 @@ functions! {
         fn gimp_help_set_help_data(Pointer, Text, Text);
         fn gtk_dialog_get_content_area(Pointer) -> Pointer;
         fn gtk_dialog_set_default_response(Pointer, c_int);
+        fn gtk_hbox_new(c_int, c_int) -> Pointer;
+        fn gtk_vbox_new(c_int, c_int) -> Pointer;
         fn gtk_table_new(c_int, c_int, c_int) -> Pointer;
         fn gtk_table_set_row_spacings(Pointer, c_int);
         fn gtk_table_set_col_spacings(Pointer, c_int);
@@ -57,6 +63,9 @@ functions! {
     }
 }
 
+/// What the user has chosen, and what the preview has found out.
+pub type Chosen = (Settings, Option<Preview<Loaded>>);
+
 /// Lets the user edit settings; `None` if they cancel.
 ///
 /// # Errors
@@ -64,8 +73,9 @@ functions! {
 ///
 /// # Safety
 /// On the main thread of a plug-in that GIMP 2.10 runs.
-pub unsafe fn run(gegl: &Gegl, last: &Settings) -> Result<Option<Settings>, Error> {
-    let ui = Ui::load(Library::open("libgimpui-2.0")?)?;
+pub unsafe fn run(gegl: &Gegl, host: &dyn Host, last: &Settings) -> Result<Option<Chosen>, Error> {
+    let library = Library::open("libgimpui-2.0")?;
+    let ui = Ui::load(library)?;
     // SAFETY: widgets made here, of the types that the functions ask for, on the main thread.
     unsafe {
         (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr(), 0);
@@ -86,8 +96,20 @@ pub unsafe fn run(gegl: &Gegl, last: &Settings) -> Result<Option<Settings>, Erro
         );
         (ui.gtk_dialog_set_default_response)(dialog, OK);
         (ui.gimp_window_set_transient)(dialog);
-        let fields = Fields::new(&ui, gegl, dialog);
+        let row = (ui.gtk_hbox_new)(0, SPACING);
+        (ui.gtk_box_pack_start)((ui.gtk_dialog_get_content_area)(dialog), row, 1, 1, 0);
+        let fields = Fields::new(&ui, gegl);
         fields.show(last);
+        let settings = Box::new(|| Ok(fields.settings()));
+        let preview = PreviewArea::new(library, Toolkit::Gtk2, host, settings)?;
+        (ui.gtk_box_pack_start)(row, preview.widget(), 1, 1, 0);
+        // Rows as high as they need to be, however high the preview is.
+        let column = (ui.gtk_vbox_new)(0, 0);
+        (ui.gtk_box_pack_start)(column, fields.table, 0, 0, 0);
+        (ui.gtk_box_pack_start)(row, column, 0, 0, 0);
+        for (widget, signal) in fields.signals() {
+            preview.follow(widget, signal);
+        }
         (ui.gtk_widget_show_all)(dialog);
         let settings = loop {
             match (ui.gimp_dialog_run)(dialog) {
@@ -96,8 +118,9 @@ pub unsafe fn run(gegl: &Gegl, last: &Settings) -> Result<Option<Settings>, Erro
                 _ => break None,
             }
         };
+        let preview = preview.close();
         (ui.gtk_widget_destroy)(dialog);
-        Ok(settings)
+        Ok(settings.map(|settings| (settings, preview)))
     }
 }
 
@@ -105,6 +128,8 @@ pub unsafe fn run(gegl: &Gegl, last: &Settings) -> Result<Option<Settings>, Erro
 struct Fields<'a> {
     ui: &'a Ui,
     gegl: &'a Gegl,
+    /// GtkTable.
+    table: Pointer,
     /// GtkAdjustment.
     strength: Pointer,
     /// GimpIntComboBox.
@@ -119,15 +144,14 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// # Safety
-    /// `dialog` is a new GtkDialog.
-    unsafe fn new(ui: &'a Ui, gegl: &'a Gegl, dialog: Pointer) -> Self {
-        // SAFETY: as the caller promises, and widgets made here.
+    /// GTK is initialised.
+    unsafe fn new(ui: &'a Ui, gegl: &'a Gegl) -> Self {
+        // SAFETY: widgets made here.
         unsafe {
             let table = (ui.gtk_table_new)(ROWS, 3, 0);
             (ui.gtk_table_set_row_spacings)(table, SPACING);
             (ui.gtk_table_set_col_spacings)(table, SPACING);
             (ui.gtk_container_set_border_width)(table, 2 * SPACING);
-            (ui.gtk_box_pack_start)((ui.gtk_dialog_get_content_area)(dialog), table, 1, 1, 0);
 
             let scale = |row, label: &CStr, most, step, page, digits, tip: &CStr| {
                 (ui.gimp_scale_entry_new)(
@@ -164,6 +188,7 @@ impl<'a> Fields<'a> {
             Self {
                 ui,
                 gegl,
+                table,
                 strength: scale(0, c"Stren_gth:", 1.0, 0.01, 0.1, 2, arguments::STRENGTH_TIP),
                 output: attach(
                     1,
@@ -195,6 +220,16 @@ impl<'a> Fields<'a> {
                 ),
             }
         }
+    }
+
+    /// What tells of each change that a preview shows.
+    fn signals(&self) -> [(Pointer, &'static CStr); 4] {
+        [
+            (self.strength, c"value-changed"),
+            (self.weights, c"selection-changed"),
+            (self.tile_size, c"value-changed"),
+            (self.device, c"changed"),
+        ]
     }
 
     fn show(&self, settings: &Settings) {

@@ -3,11 +3,15 @@
 use std::ffi::{CStr, c_char, c_double, c_int, c_uint};
 use std::ptr::{null, null_mut};
 
-use crate::host::TITLE;
+use dino_ir::weights::Loaded;
+
 use crate::host::arguments::{DEVICE, OUTPUT, STRENGTH, TILE_SIZE, WEIGHTS, WEIGHTS_TIP};
 use crate::host::gegl::{Pointer, Text};
 use crate::host::library::{Library, functions};
+use crate::host::preview_area::{PreviewArea, ReadSettings, Toolkit};
+use crate::host::{Host, TITLE};
 use crate::job::Error;
+use crate::preview::Preview;
 
 /// GIMP_FILE_CHOOSER_ACTION_OPEN.
 const OPEN: c_int = 0;
@@ -15,6 +19,10 @@ const OPEN: c_int = 0;
 const BOTH_WAYS: c_int = 1 | 2;
 /// The upper part of the dialog.
 const TOP: &CStr = c"dino-ir-top";
+/// Pixels for the settings: room for the slider.
+const WIDTH: c_int = 320;
+/// All of the settings, beside the preview.
+const FIELDS: &CStr = c"dino-ir-fields";
 
 functions! {
     /// libgimpui, which is opened for a dialog only.
@@ -23,7 +31,6 @@ functions! {
         fn gimp_procedure_dialog_new(Pointer, Pointer, Text) -> Pointer;
         fn gimp_procedure_dialog_get_scale_entry(Pointer, Text, c_double) -> Pointer;
         fn gimp_procedure_dialog_fill_box(Pointer, Text, Text; ...) -> Pointer;
-        fn gimp_procedure_dialog_fill(Pointer; ...);
         fn gimp_procedure_dialog_run(Pointer) -> c_int;
         fn gimp_file_chooser_new(c_int, Text, Text, Pointer) -> Pointer;
         fn g_object_bind_property(Pointer, Text, Pointer, Text, c_int) -> Pointer;
@@ -31,18 +38,33 @@ functions! {
         fn gtk_widget_show(Pointer);
         fn gtk_box_pack_start(Pointer, Pointer, c_int, c_int, c_uint);
         fn gtk_widget_destroy(Pointer);
+        fn gtk_widget_set_size_request(Pointer, c_int, c_int);
+        fn gtk_hbox_new(c_int, c_int) -> Pointer;
+        fn gtk_dialog_get_content_area(Pointer) -> Pointer;
     }
 }
 
-/// Lets the user edit the config; false if they cancel.
+/// The user has said OK.
+pub struct Accepted {
+    /// What has found out what the restoration can go on with.
+    pub preview: Option<Preview<Loaded>>,
+}
+
+/// Lets the user edit the config, which `settings` reads; `None` if they cancel.
 ///
 /// # Errors
 /// [`Error::Library`].
 ///
 /// # Safety
 /// A GimpProcedure and its GimpProcedureConfig, on the main thread.
-pub unsafe fn run(procedure: Pointer, config: Pointer) -> Result<bool, Error> {
-    let ui = Ui::load(Library::open("libgimpui-3.0")?)?;
+pub unsafe fn run(
+    procedure: Pointer,
+    config: Pointer,
+    host: &dyn Host,
+    settings: ReadSettings<'_>,
+) -> Result<Option<Accepted>, Error> {
+    let library = Library::open("libgimpui-3.0")?;
+    let ui = Ui::load(library)?;
     // SAFETY: as the caller promises; names of the procedure's own arguments.
     unsafe {
         (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr());
@@ -57,16 +79,27 @@ pub unsafe fn run(procedure: Pointer, config: Pointer) -> Result<bool, Error> {
         );
         let chooser = file_chooser(&ui, config);
         (ui.gtk_box_pack_start)(top, chooser, 0, 0, 0);
-        (ui.gimp_procedure_dialog_fill)(
+        let fields = (ui.gimp_procedure_dialog_fill_box)(
             dialog,
+            FIELDS.as_ptr(),
             TOP.as_ptr(),
             TILE_SIZE.as_ptr(),
             DEVICE.as_ptr(),
             null::<c_char>(),
         );
+        let preview = PreviewArea::new(library, Toolkit::Gtk3, host, settings)?;
+        preview.follow(config, c"notify");
+        let row = (ui.gtk_hbox_new)(0, 0);
+        (ui.gtk_box_pack_start)(row, preview.widget(), 1, 1, 0);
+        (ui.gtk_box_pack_start)(row, fields, 0, 0, 0);
+        (ui.gtk_box_pack_start)((ui.gtk_dialog_get_content_area)(dialog), row, 1, 1, 0);
+        (ui.gtk_widget_set_size_request)(fields, WIDTH, -1);
+        (ui.gtk_widget_show)(fields);
+        (ui.gtk_widget_show)(row);
         let ok = (ui.gimp_procedure_dialog_run)(dialog) != 0;
+        let preview = preview.close();
         (ui.gtk_widget_destroy)(dialog);
-        Ok(ok)
+        Ok(ok.then_some(Accepted { preview }))
     }
 }
 

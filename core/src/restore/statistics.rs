@@ -1,0 +1,229 @@
+//! What the restoration of a part has to know of the whole image, found once and used for many parts: by a preview, and
+//! by the restoration that follows it.
+
+use std::sync::Arc;
+
+use super::restoration::survey_input;
+use super::survey::Survey;
+use super::toning::Toning;
+use super::{
+    Network, Options, Progress, ProgressCallback, Release, Restorer, Source, TilePlan, report,
+};
+use crate::{Error, Result};
+
+/// What the parts of one image go by: the network's sums over it, and its colour where it is grey or toned.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    width: usize,
+    height: usize,
+    /// For each pass; none where the network takes no sums.
+    sums: Vec<Arc<Vec<f32>>>,
+    toning: Option<Toning>,
+}
+
+impl Statistics {
+    /// A survey that is done, and the colour.
+    pub(super) fn of(&self, plan: TilePlan, options: &Options) -> Result<(Survey, Option<Toning>)> {
+        let fits = (plan.width(), plan.height()) == (self.width, self.height)
+            && (self.sums.is_empty() || self.sums.len() == options.passes());
+        if !fits {
+            return Err(Error::InvalidOption(
+                "statistics of another image or other passes: take those of this image".to_owned(),
+            ));
+        }
+        Ok((Survey::known(plan, self.sums.clone()), self.toning.clone()))
+    }
+}
+
+impl<N: Network> Restorer<N> {
+    /// Looks at all of an image, as [`restore`](Self::restore) with these options does before its first tile; an image of
+    /// a single tile, which there goes by its own sums, is surveyed too.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn statistics(
+        &self,
+        source: &dyn Source,
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> Result<Statistics> {
+        options.validate()?;
+        let plan = self.plan(source.width(), source.height(), options)?;
+        let mut survey = self.survey(&plan, options);
+        let runs = survey.runs();
+        let at = |done| Progress {
+            done,
+            total: runs,
+            surveys: runs,
+        };
+        let _release = Release(self.network());
+        report(progress, at(0))?;
+        let toning = Toning::of(source);
+        for run in 0..runs {
+            let input = survey_input(&survey, run, options.passes(), source);
+            let sums = self.run(input)?;
+            survey.accept(run, &sums)?;
+            report(progress, at(run + 1))?;
+        }
+        Ok(Statistics {
+            width: plan.width(),
+            height: plan.height(),
+            sums: survey.into_means(),
+            toning,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use burn::Tensor;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::image::Image;
+    use crate::restore::{Area, ImageSink};
+
+    /// Takes the mean of all that it sees away.
+    struct Centred;
+
+    impl Network for Centred {
+        fn multiple(&self) -> usize {
+            8
+        }
+
+        fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+            (height * width) as u64
+        }
+
+        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+            let survey = self.survey(x.clone());
+            self.forward_surveyed(x, survey)
+        }
+
+        fn surveys(&self) -> bool {
+            true
+        }
+
+        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+            x.mean().reshape([1, 1])
+        }
+
+        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+            x - survey.reshape([1, 1, 1, 1])
+        }
+    }
+
+    fn photo() -> Image {
+        let (width, height) = (400, 300);
+        let pixels = (0..width * height * 3).map(|at| {
+            let (x, y) = (at / 3 % width, at / 3 / width);
+            (x * (at % 3 + 1)) as f32 / 1200.0 * (y * 7919 % 31) as f32 / 31.0
+        });
+        Image::new(width, height, pixels.collect()).expect("a good image")
+    }
+
+    const AREA: Area = Area {
+        x: 301,
+        y: 17,
+        width: 50,
+        height: 41,
+    };
+
+    fn restorer() -> Restorer<Centred> {
+        Restorer::new(Centred, &Device::flex())
+    }
+
+    fn part(image: &Image, statistics: Option<&Statistics>, options: &Options) -> Vec<f32> {
+        let mut sink = ImageSink::new(AREA.width, AREA.height).expect("a size");
+        restorer()
+            .restore_part(image, AREA, statistics, &mut sink, options, &mut |_| {
+                ControlFlow::Continue(())
+            })
+            .expect("restored");
+        sink.finish().expect("all rows").pixels().to_vec()
+    }
+
+    fn statistics(image: &Image, options: &Options) -> Statistics {
+        restorer()
+            .statistics(image, options, &mut |_| ControlFlow::Continue(()))
+            .expect("statistics")
+    }
+
+    /// The largest difference from what the whole image gives there.
+    fn difference(image: &Image, found: &[f32], options: &Options) -> f32 {
+        let whole = restorer().restore_image(image, options).expect("restored");
+        let mut expected = vec![0.0; found.len()];
+        whole.read(AREA, &mut expected);
+        let pairs = found.iter().zip(expected);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_part_is_what_the_whole_image_gives_there() {
+        let image = photo();
+        for tile in [None, Some(128)] {
+            for self_ensemble in [false, true] {
+                let options = Options {
+                    tile,
+                    self_ensemble,
+                    ..Options::default()
+                };
+                let found = part(&image, Some(&statistics(&image, &options)), &options);
+                assert!(difference(&image, &found, &options) < 1e-5, "{options:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_statistics_it_goes_by_what_is_around() {
+        let (image, options) = (photo(), Options::default());
+        let off = difference(&image, &part(&image, None, &options), &options);
+        assert!(off > 0.05, "another mean: {off}");
+    }
+
+    #[test]
+    fn a_grey_photo_stays_grey() {
+        let grey = photo()
+            .pixels()
+            .chunks_exact(3)
+            .flat_map(|p| [p[0]; 3])
+            .collect();
+        let image = Image::new(400, 300, grey).expect("a good image");
+        let options = Options::default();
+        let found = part(&image, Some(&statistics(&image, &options)), &options);
+        assert!(found.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+    }
+
+    #[test]
+    fn those_of_another_image_are_refused() {
+        let options = Options::default();
+        let other = Image::new(8, 8, vec![0.5; 192]).expect("a good image");
+        let other = statistics(&other, &options);
+        let mut sink = ImageSink::new(AREA.width, AREA.height).expect("a size");
+        let error = restorer().restore_part(
+            &photo(),
+            AREA,
+            Some(&other),
+            &mut sink,
+            &options,
+            &mut |_| ControlFlow::Continue(()),
+        );
+        assert!(matches!(error, Err(Error::InvalidOption(_))), "{error:?}");
+    }
+
+    #[test]
+    fn it_can_be_cancelled() {
+        let found =
+            restorer().statistics(
+                &photo(),
+                &Options::default(),
+                &mut |progress| match progress.done {
+                    0 => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                },
+            );
+        assert!(matches!(found, Err(Error::Cancelled)));
+    }
+}

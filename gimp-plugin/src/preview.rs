@@ -1,0 +1,380 @@
+//! A preview of the restoration: what a dialog shows of it, without a word about windows. It says what is to be computed
+//! next, keeps what was, and hands over what the restoration itself can go on with.
+//!
+//! At first a part of the layer is restored by what is around it, which takes as long as its own pixels do. Meanwhile all
+//! of the layer is surveyed, and then the part once more by that: now it is what OK gives.
+
+mod cells;
+mod picture;
+mod view;
+mod workers;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use dino_ir::restore::{Area, ImageSink, Network, Options, Progress, Restorer};
+
+use self::cells::Cells;
+pub use self::view::View;
+pub use self::workers::Wake;
+use self::workers::{Message, Survey, Workers, fingerprint};
+use crate::host::{Drawable, Host};
+use crate::job::{Engine, Error, options, to_rgb};
+use crate::settings::Settings;
+use crate::trace::trace;
+
+/// The root of the mean square of the change, of 255, up to which nobody would see it: that of most good photos is 0.3 to
+/// 0.9, where there is slight noise of a camera it is 1 or more.
+const HARDLY: f64 = 0.9;
+
+/// Opens the model that settings name.
+pub type Open<N> = fn(&Settings) -> Result<Restorer<N>, Error>;
+
+/// A preview of one drawable.
+pub struct Preview<N: Network> {
+    drawable: Drawable,
+    selection: Area,
+    settings: Settings,
+    open: Open<N>,
+    wake: Wake,
+    view: View,
+    cells: Cells,
+    workers: Workers<N>,
+    model: Option<(Arc<Restorer<N>>, Options)>,
+    survey: Option<Arc<Survey>>,
+    surveying: Option<Progress>,
+    is_restoring: bool,
+    failed: Option<String>,
+    /// How often an area was restored.
+    runs: usize,
+}
+
+impl<N: Network + Send + Sync + 'static> Preview<N> {
+    /// Begins with the middle of the selection, in a window of that size.
+    pub fn new(
+        drawable: Drawable,
+        selection: Area,
+        size: (usize, usize),
+        settings: Settings,
+        open: Open<N>,
+        wake: Wake,
+    ) -> Self {
+        let mut preview = Self {
+            drawable,
+            selection,
+            settings,
+            open,
+            view: View::new((drawable.width, drawable.height), size, selection),
+            cells: Cells::new(drawable.width, drawable.height),
+            workers: Workers::new(drawable, Arc::clone(&wake)),
+            wake,
+            model: None,
+            survey: None,
+            surveying: None,
+            is_restoring: false,
+            failed: None,
+            runs: 0,
+        };
+        preview.open(Vec::new());
+        preview
+    }
+
+    /// Where it looks, for the mouse to change. Afterwards [`go_on`](Self::go_on) is due.
+    pub fn view(&mut self) -> &mut View {
+        &mut self.view
+    }
+
+    /// What is shown goes by these.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How often the network has restored an area.
+    pub fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// Takes other settings. Strength needs nothing new; another model, device or tile restores all anew.
+    pub fn set(&mut self, settings: Settings) {
+        let before = std::mem::replace(&mut self.settings, settings);
+        let after = &self.settings;
+        let same = (&before.weights, before.device, before.tile_size)
+            == (&after.weights, after.device, after.tile_size);
+        if same {
+            return;
+        }
+        let wake = Arc::clone(&self.wake);
+        let mut last = std::mem::replace(&mut self.workers, Workers::new(self.drawable, wake));
+        self.model = None;
+        self.survey = None;
+        self.surveying = None;
+        self.is_restoring = false;
+        self.failed = None;
+        self.cells.forget_restored();
+        self.open(last.close());
+    }
+
+    /// Opens the model once `last`, the threads before, have ended: two models at work would take twice the memory.
+    fn open(&mut self, last: Vec<std::thread::JoinHandle<()>>) {
+        let (drawable, selection) = (self.drawable, self.selection);
+        let (open, settings) = (self.open, self.settings.clone());
+        self.workers.start(move |_| {
+            for thread in last {
+                // A worker tells of its panics by itself.
+                let _ = thread.join();
+            }
+            let restorer = open(&settings)?;
+            let options = options(&restorer, &drawable, selection, &settings)?;
+            let options = Options {
+                strength: 1.0,
+                ..options
+            };
+            Ok(Message::Opened(Arc::new(restorer), options))
+        });
+    }
+
+    /// Handles the messages that came, for no longer than a hand notices; true if there may be more. `host` has the
+    /// pixels of the drawable.
+    pub fn serve(&mut self, host: &dyn Host) -> bool {
+        let start = Instant::now();
+        while start.elapsed().as_millis() < 15 {
+            let Some(message) = self.workers.message() else {
+                return false;
+            };
+            self.take(message, host);
+        }
+        true
+    }
+
+    fn take(&mut self, message: Message<N>, host: &dyn Host) {
+        match message {
+            Message::Read(area, reply) => return self.answer(area, &reply, host),
+            Message::Opened(restorer, options) => self.model = Some((restorer, options)),
+            Message::Restored {
+                area,
+                rgb,
+                is_final,
+            } => {
+                self.cells.set_restored(area, &rgb, is_final);
+                self.is_restoring = false;
+                self.runs += 1;
+            }
+            Message::Surveying(progress) => self.surveying = Some(progress),
+            Message::Surveyed(survey) => self.survey = Some(survey),
+            Message::Failed(error) => self.failed = Some(error.to_string()),
+        }
+        self.go_on();
+    }
+
+    /// Reads for a worker.
+    fn answer(&self, area: Area, reply: &Sender<Vec<f32>>, host: &dyn Host) {
+        let mut samples = vec![0.0; area.width * area.height * self.drawable.channels()];
+        host.read(area, &mut samples);
+        // A worker that has ended needs none.
+        let _ = reply.send(samples);
+    }
+
+    /// Starts what is to be computed next, unless it is being done already.
+    pub fn go_on(&mut self) {
+        let Some((restorer, options)) = self.model.clone() else {
+            return;
+        };
+        if self.failed.is_some() {
+            return;
+        }
+        let seen = self.view.area();
+        // To survey a layer that is seen as a whole takes no longer than to restore it by itself.
+        let sees_all = (seen.width, seen.height) == (self.drawable.width, self.drawable.height);
+        if !self.is_restoring
+            && (self.survey.is_some() || !sees_all)
+            && let Some(area) = self.cells.unrestored(seen, self.survey.is_some())
+        {
+            self.is_restoring = true;
+            self.restore(area, Arc::clone(&restorer), options.clone());
+        }
+        // The first picture comes first.
+        if self.surveying.is_none() && (sees_all || self.runs > 0) {
+            self.surveying = Some(Progress {
+                done: 0,
+                total: 1,
+                surveys: 1,
+            });
+            self.survey(restorer, options);
+        }
+    }
+
+    fn restore(&mut self, area: Area, restorer: Arc<Restorer<N>>, options: Options) {
+        let survey = self.survey.clone();
+        self.workers.start(move |link| {
+            let start = Instant::now();
+            let mut sink = ImageSink::new(area.width, area.height)?;
+            let statistics = survey.as_ref().map(|survey| &survey.statistics);
+            restorer.restore_part(link, area, statistics, &mut sink, &options, &mut |_| {
+                link.go_on()
+            })?;
+            let rgb = sink.finish()?.pixels().to_vec();
+            let is_final = survey.is_some();
+            trace(|| {
+                let Area {
+                    x,
+                    y,
+                    width,
+                    height,
+                } = area;
+                let seconds = start.elapsed().as_secs_f64();
+                format!("restored {width} x {height} at {x}, {y}, final {is_final}: {seconds:.2} s")
+            });
+            Ok(Message::Restored {
+                area,
+                rgb,
+                is_final,
+            })
+        });
+    }
+
+    fn survey(&mut self, restorer: Arc<Restorer<N>>, options: Options) {
+        let drawable = self.drawable;
+        self.workers.start(move |link| {
+            let start = Instant::now();
+            let fingerprint = fingerprint(&drawable, |area, samples| link.samples(area, samples));
+            let statistics = restorer.statistics(link, &options, &mut |progress| {
+                link.tell(Message::Surveying(progress));
+                link.go_on()
+            })?;
+            trace(|| format!("surveyed: {:.2} s", start.elapsed().as_secs_f64()));
+            Ok(Message::Surveyed(Arc::new(Survey {
+                statistics,
+                fingerprint,
+            })))
+        });
+    }
+
+    /// The picture in words of 0x00RRGGBB, as large as the [view](View::size). The network is not run for it.
+    pub fn draw(&mut self, host: &dyn Host) -> Vec<u32> {
+        let seen = self.view.area();
+        while let Some(area) = self.cells.unread(seen) {
+            self.read(area, host);
+        }
+        self.cells.forget_far(seen);
+        self.go_on();
+        let strength = self.settings.strength as f32;
+        picture::draw(&self.view, &self.cells, strength, host)
+    }
+
+    /// Reads the original of an area.
+    fn read(&mut self, area: Area, host: &dyn Host) {
+        let channels = self.drawable.channels();
+        let mut samples = vec![0.0; area.width * area.height * channels];
+        host.read(area, &mut samples);
+        let mut rgb = vec![0.0; area.width * area.height * 3];
+        to_rgb(&self.drawable, &samples, &mut rgb);
+        let alpha: Vec<f32> = match self.drawable.alpha {
+            true => samples
+                .chunks_exact(channels)
+                .map(|p| p[channels - 1])
+                .collect(),
+            false => Vec::new(),
+        };
+        self.cells.set_original(area, &rgb, &alpha);
+    }
+
+    /// Whether something is computed that will change the picture.
+    pub fn is_busy(&self) -> bool {
+        self.failed.is_none() && (self.survey.is_none() || self.is_restoring)
+    }
+
+    /// A line on what is going on, and how good the picture is.
+    pub fn status(&self) -> String {
+        if let Some(failed) = &self.failed {
+            return failed.clone();
+        }
+        let is_seen = self.runs > 0 && !self.is_restoring;
+        match (&self.model, &self.surveying, &self.survey) {
+            (None, ..) => "Loading the model...".to_owned(),
+            (_, Some(progress), None) if is_seen => {
+                let percent = 100 * progress.done / progress.total.max(1);
+                format!("Nearly what OK gives; looking at the whole image: {percent} %")
+            }
+            (.., Some(_)) if is_seen => match self.change() {
+                Some(change) if change <= HARDLY => {
+                    "Hardly any change: this photo seems fine".to_owned()
+                }
+                _ => "This is what OK gives".to_owned(),
+            },
+            _ => "Restoring what is seen...".to_owned(),
+        }
+    }
+
+    /// How much the restoration at full strength changes what is seen: the root of the mean square, of 255.
+    fn change(&self) -> Option<f64> {
+        let (mut sum, mut count) = (0.0, 0);
+        for (_, cell) in self.cells.known(self.view.area()) {
+            for (before, after) in cell.original.iter().zip(&cell.restored) {
+                if before.is_finite() {
+                    sum += f64::from((after - before).powi(2));
+                    count += 1;
+                }
+            }
+        }
+        (count > 0).then(|| 255.0 * (sum / f64::from(count)).sqrt())
+    }
+
+    /// What the restoration with these settings can go on with: the model, and the survey if it was begun; that is waited
+    /// for. `None` if that is of no use.
+    ///
+    /// # Errors
+    /// What went wrong with the survey meanwhile.
+    pub fn finish(
+        mut self,
+        host: &RefCell<&mut dyn Host>,
+        settings: &Settings,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Engine<N>>, Error> {
+        let kind = |drawable: &Drawable| {
+            let Drawable {
+                width,
+                height,
+                colour,
+                alpha,
+                ..
+            } = *drawable;
+            (width, height, colour, alpha)
+        };
+        self.set(settings.clone());
+        // The restoration says itself what is wrong. A dialog does not keep anybody from cropping the layer.
+        if self.failed.is_some() || kind(&self.drawable) != kind(&host.borrow().drawable()) {
+            return Ok(None);
+        }
+        while self.survey.is_none() && (self.model.is_none() || self.surveying.is_some()) {
+            let Some(message) = self.workers.wait() else {
+                return Ok(None);
+            };
+            match message {
+                Message::Failed(error) => return Err(error),
+                Message::Surveying(now) => progress(now),
+                Message::Opened(restorer, options) => self.model = Some((restorer, options)),
+                Message::Surveyed(survey) => self.survey = Some(survey),
+                Message::Read(area, reply) => self.answer(area, &reply, &**host.borrow()),
+                Message::Restored { .. } => {}
+            }
+        }
+        let Some((restorer, _)) = self.model.take() else {
+            return Ok(None);
+        };
+        let current = fingerprint(&self.drawable, |area, samples| {
+            host.borrow().read(area, samples);
+        });
+        let survey = self.survey.take();
+        let statistics = survey.filter(|survey| survey.fingerprint == current);
+        trace(|| format!("handed over, surveyed {}", statistics.is_some()));
+        Ok(Some(Engine {
+            restorer,
+            statistics: statistics.map(|survey| survey.statistics.clone()),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

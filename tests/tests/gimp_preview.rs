@@ -1,0 +1,261 @@
+//! The preview in the plug-in's dialog, as a user meets it in every GIMP.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use dino_ir_tests::gimp::Version;
+use dino_ir_tests::gimp::window::{Window, wait};
+use dino_ir_tests::program;
+use image::{Rgb, RgbImage};
+
+/// Shapes, gradients and grain, larger than the preview.
+fn photo() -> RgbImage {
+    RgbImage::from_fn(720, 560, |x, y| {
+        let disc = (x as i32 % 180 - 90).pow(2) + (y as i32 % 140 - 70).pow(2) < 2500;
+        let base = if disc {
+            [190, 120, 60]
+        } else {
+            [40 + x / 8, 60 + y / 6, 110]
+        };
+        let mut seed = (x * 7919 + y * 104_729) ^ (x * y * 31);
+        seed = (seed ^ (seed >> 7)).wrapping_mul(0x9e37_79b9) >> 8;
+        Rgb(base.map(|value| (value + seed % 61) as u8))
+    })
+}
+
+/// What `trainer restore` makes of the photo.
+fn restored(folder: &Path, file: &Path, strength: &str) -> RgbImage {
+    let output = folder.join(format!("restored-{strength}.png"));
+    let run = Command::new(program("trainer"))
+        .args([
+            "restore",
+            "--quiet",
+            "--device",
+            "cpu",
+            "--strength",
+            strength,
+        ])
+        .arg(file)
+        .arg("-o")
+        .arg(&output)
+        .output()
+        .expect("the program starts");
+    let errors = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{errors}");
+    image::open(output).expect("a PNG").to_rgb8()
+}
+
+/// The preview as it was drawn last.
+#[derive(Clone, Debug)]
+struct Drawn {
+    /// Columns and rows.
+    size: (u32, u32),
+    /// Its place on the screen.
+    place: (u32, u32),
+    /// The layer's first column and row that are seen.
+    layer: (u32, u32),
+    split: u32,
+    strength: String,
+    /// Areas that the network had restored.
+    runs: usize,
+    milliseconds: f64,
+}
+
+impl Drawn {
+    /// From `drawn 400 x 400 at 10, 20: layer 3, 4, split 200, strength 1.00, runs 2, 3.1 ms`.
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.strip_prefix("drawn ")?.replace([',', ':'], "");
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words.get(at)?.parse::<u32>().ok();
+        Some(Self {
+            size: (number(0)?, number(2)?),
+            place: (number(4)?, number(5)?),
+            layer: (number(7)?, number(8)?),
+            split: number(10)?,
+            strength: (*words.get(12)?).to_owned(),
+            runs: words.get(14)?.parse().ok()?,
+            milliseconds: words.get(15)?.parse().ok()?,
+        })
+    }
+}
+
+fn drawn(window: &Window) -> Option<Drawn> {
+    let trace = window.trace();
+    trace.iter().rev().find_map(|line| Drawn::parse(line))
+}
+
+/// What the line below the preview says.
+fn says(window: &Window) -> String {
+    let trace = window.trace();
+    let said = trace
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix("preview says: "));
+    said.unwrap_or_default().to_owned()
+}
+
+/// Takes the mouse to a place of the preview, and does something there.
+fn mouse(window: &Window, drawn: &Drawn, at: (u32, u32), action: &[&str]) {
+    let (x, y) = (drawn.place.0 + at.0, drawn.place.1 + at.1);
+    let (x, y) = (x.to_string(), y.to_string());
+    window
+        .desktop
+        .xdotool(&[&["mousemove", &x, &y], action].concat());
+    thread::sleep(Duration::from_millis(300));
+}
+
+/// The largest difference, of 255, of the middle of the preview on the screen from a picture of the layer.
+fn difference(window: &Window, picture: &RgbImage, screenshot: &Path) -> u8 {
+    // It is drawn, and the screen has it.
+    thread::sleep(Duration::from_millis(500));
+    window.desktop.screenshot(screenshot);
+    let screen = image::open(screenshot).expect("a PNG").to_rgb8();
+    let drawn = drawn(window).expect("a preview");
+    let middle = |size: u32| size / 2 - 100..size / 2 + 100;
+    let mut largest = 0;
+    for y in middle(drawn.size.1) {
+        for x in middle(drawn.size.0) {
+            let shown = screen.get_pixel(drawn.place.0 + x, drawn.place.1 + y);
+            let expected = picture.get_pixel(drawn.layer.0 + x, drawn.layer.1 + y);
+            for (shown, expected) in shown.0.into_iter().zip(expected.0) {
+                largest = largest.max(shown.abs_diff(expected));
+            }
+        }
+    }
+    largest
+}
+
+fn use_it(version: Version) {
+    let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+    let file = folder.path().join("photo.png");
+    photo().save(&file).expect("a PNG");
+    let whole = restored(folder.path(), &file, "1");
+    let half = restored(folder.path(), &file, "0.5");
+    let screenshots = screenshots(version);
+    let screenshot = |name: &str| screenshots.join(format!("preview-{name}.png"));
+    let window = Window::open(version, &file);
+    let settled = || says(&window) == "This is what OK gives";
+
+    window.keys(&["alt+r", "Up", "Return"]);
+    window.wait_for_window("^Restore \\(DINO-IR\\)$");
+    wait("the preview", || settled() && drawn(&window).is_some());
+    window.desktop.screenshot(&screenshot("dialog"));
+
+    // The line goes where the mouse takes it; right of it is what OK gives.
+    let seen = drawn(&window).expect("a preview");
+    assert_eq!(seen.split, seen.size.0 / 2);
+    let row = seen.size.1 / 3;
+    mouse(&window, &seen, (seen.split, row), &["mousedown", "1"]);
+    mouse(&window, &seen, (60, row), &[]);
+    mouse(&window, &seen, (20, row), &["mouseup", "1"]);
+    wait("the line", || {
+        drawn(&window).is_some_and(|drawn| drawn.split == 20)
+    });
+    let off = difference(&window, &whole, &screenshot("split"));
+    assert!(off <= 2, "{version:?}: off by {off}");
+
+    // A press shows the photo as it is.
+    mouse(&window, &seen, (200, 200), &["mousedown", "1"]);
+    let off = difference(&window, &photo(), &screenshot("original"));
+    assert!(off <= 1, "{version:?}: the original is off by {off}");
+    mouse(&window, &seen, (200, 200), &["mouseup", "1"]);
+
+    // Drawn further to the left, only the columns that come in are restored.
+    let before = drawn(&window).expect("a preview");
+    mouse(&window, &seen, (220, 200), &["mousedown", "1"]);
+    mouse(&window, &seen, (160, 200), &["mouseup", "1"]);
+    wait("the new columns", || {
+        let now = drawn(&window).expect("a preview");
+        now.layer.0 == before.layer.0 + 60 && now.runs > before.runs && settled()
+    });
+    let trace = window.trace();
+    let last = trace
+        .iter()
+        .rev()
+        .find(|line| line.starts_with("restored "));
+    let columns = last.and_then(|line| line.split(' ').nth(1)?.parse::<u32>().ok());
+    assert!(columns.is_some_and(|columns| columns <= 96), "{last:?}");
+    let off = difference(&window, &whole, &screenshot("moved"));
+    assert!(off <= 2, "{version:?}: moved, off by {off}");
+
+    // Another strength mixes anew: no run of the network, and quick.
+    let runs = drawn(&window).expect("a preview").runs;
+    window.keys(&["alt+g", "ctrl+a", "0", "period", "5", "Tab"]);
+    wait("the strength", || {
+        drawn(&window).is_some_and(|drawn| drawn.strength == "0.50")
+    });
+    let off = difference(&window, &half, &screenshot("strength"));
+    assert!(off <= 2, "{version:?}: strength 0.5, off by {off}");
+    let trace = window.trace();
+    let now = trace.iter().filter_map(|line| Drawn::parse(line));
+    let now: Vec<Drawn> = now.filter(|drawn| drawn.strength == "0.50").collect();
+    assert!(now.iter().all(|drawn| drawn.runs == runs), "{now:?}");
+    let quickest = now
+        .iter()
+        .map(|drawn| drawn.milliseconds)
+        .fold(f64::MAX, f64::min);
+    assert!(quickest < 30.0, "{version:?}: {quickest} ms");
+
+    // OK goes on with what the preview has found out; one step back is the photo.
+    window.keys(&["alt+o"]);
+    wait("the result", || window.is_dirty());
+    let trace = window.trace();
+    assert!(
+        trace
+            .iter()
+            .any(|line| line == "handed over, surveyed true"),
+        "{trace:?}"
+    );
+    assert!(largest(&window.pixels(), &half) <= 1, "{version:?}");
+    window.keys(&["ctrl+z"]);
+    wait("the undo", || !window.is_dirty());
+    assert_eq!(largest(&window.pixels(), &photo()), 0);
+
+    // Closed in the middle of its work, the dialog leaves nothing behind.
+    let scaled = "(begin (gimp-image-scale (first-image) 4000 3000) (gimp-displays-flush))";
+    window.script(scaled).expect("scaled");
+    let before = window.trace().len();
+    window.keys(&["alt+r", "Up", "Return"]);
+    wait("the survey", || {
+        let trace = window.trace();
+        trace[before..]
+            .iter()
+            .any(|line| line.contains("looking at the whole image"))
+    });
+    window.desktop.screenshot(&screenshot("busy"));
+    window.keys(&["Escape"]);
+    wait("the end", || window.plug_ins().is_empty());
+}
+
+/// The largest difference of two pictures' samples.
+fn largest(a: &RgbImage, b: &RgbImage) -> u8 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let pairs = a.as_raw().iter().zip(b.as_raw());
+    pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+}
+
+/// Screenshots stay where they can be looked at.
+fn screenshots(version: Version) -> PathBuf {
+    let target = program("trainer");
+    let folder = target.ancestors().nth(2).expect("the target folder");
+    let folder = folder.join("screenshots").join(version.number());
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+#[test]
+fn in_gimp_2_10() {
+    use_it(Version::Two10);
+}
+
+#[test]
+fn in_gimp_3_0() {
+    use_it(Version::Three0);
+}
+
+#[test]
+fn in_gimp_3_2() {
+    use_it(Version::Three2);
+}
