@@ -102,6 +102,8 @@ impl Gimp {
                 self.version.profile_variable(),
                 self.profile().display()
             ))
+            // Where GEGL looks for operations of the user's.
+            .arg(format!("XDG_DATA_HOME={}", self.folder().display()))
             .arg(program)
             .stdin(Stdio::null());
         command
