@@ -92,8 +92,7 @@ def tables(verdicts, again, tagged):
     text = (
         "Made by `tests/photos/suite --table`. Pixels are compared with those of tifffile and imagecodecs (TIFF),\n"
         "libjpeg-turbo's djpeg (JPEG), libpng (PNG), libjxl (JPEG XL) and Pillow (the others). Within tolerance: JPEG by\n"
-        "1 of 255, which its standard allows for the rounding of the cosine transform; JPEG inside of TIFF by 4, for that\n"
-        "and for another way of filling in subsampled colours; Lab by 4 of Little CMS, which takes it through a table;\n"
+        "1 of 255, also inside of TIFF, which its standard allows for the rounding of the cosine transform; Lab by 4 of Little CMS, which takes it through a table;\n"
         "lossy WebP by 1 and JPEG XL by 2; colours that were divided by alpha or made of ink by 1; floats and samples of\n"
         "12 and 32 bits by half a step of 16 bits, from rounding. A refusal counts only with a reason from the list in\n"
         "`tests/photos/refusals.py`.\n\n"

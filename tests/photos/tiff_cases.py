@@ -131,7 +131,7 @@ def _checked(layout, name, page, data, tolerance=None, note=None, at=0):
         exact = not (layout.alpha[1] or layout.photometric == tiff.CMYK or page.sample_format == tiff.FLOAT)
         tolerance = 0 if exact else 1
         if lossy:
-            tolerance = 4
+            tolerance = 1
     slug = f"{layout.name}-{name}".replace(" + ", "+").replace(", ", "-").replace(" ", "-")
     return Case(f"tiff-{slug}.tif", layout.kind, data, layout.expected(theirs, page.bits), tolerance, note or layout.note)
 
@@ -331,7 +331,7 @@ def _by_libraries():
         expected = rules.scaled(theirs, 1 if theirs.dtype == bool else 8 * theirs.itemsize)
         expected = rules.inverted(expected) if name == "white-is-0" else expected[..., :3]
         note = {"mask": MORE_CHANNELS, "pages": "pages"}.get(name)
-        tolerance = 4 if "jpeg" in name else 1 / 128 if name == "float" else 0
+        tolerance = 1 if "jpeg" in name else 1 / 128 if name == "float" else 0
         yield Case(f"tiff-tifffile-{name}.tif", "TIFF by tifffile", data, expected, tolerance, note)
 
 
