@@ -1,7 +1,9 @@
 // Chromium, and what the tests do with the page again and again.
 
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 const { chromium } = createRequire(join(process.env.PACKAGES, 'any'))('playwright-core');
@@ -75,4 +77,39 @@ export async function pixels(page, selector) {
     return { width, height, text: btoa(text) };
   }, selector);
   return { width, height, rgba: Buffer.from(text, 'base64') };
+}
+
+/** The file that the browser downloads when something is done, where it can be read under the name that it is given. */
+export async function saved(page, action) {
+  const waiting = page.waitForEvent('download');
+  await action();
+  const download = await waiting;
+  const path = join(mkdtempSync(join(tmpdir(), 'dino-ir-saved-')), download.suggestedFilename());
+  await download.saveAs(path);
+  return path;
+}
+
+/** What exiftool says about a file: numbers as they are stored, groups by their family. */
+export function tags(path) {
+  return JSON.parse(execFileSync('exiftool', ['-json', '-n', '-G1', path], { encoding: 'utf8' }))[0];
+}
+
+/** RGBA of a file, drawn on a canvas of these colours. */
+export async function pixelsOf(page, path, colorSpace = 'srgb') {
+  const text = await page.evaluate(async ({ base64, colorSpace }) => {
+    const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))]));
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext('2d', { colorSpace });
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    let text = '';
+    for (let at = 0; at < data.length; at += 32768) text += String.fromCharCode(...data.subarray(at, at + 32768));
+    return btoa(text);
+  }, { base64: readFileSync(path).toString('base64'), colorSpace });
+  return Buffer.from(text, 'base64');
+}
+
+/** The mean difference of two pictures, in levels. */
+export function difference(one, other) {
+  return one.reduce((sum, value, at) => sum + Math.abs(value - other[at]), 0) / one.length;
 }

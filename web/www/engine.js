@@ -6,8 +6,13 @@ const TILE = 256;
 /** The visitor cancelled. */
 export class Cancelled extends Error {}
 
-/** The photo, the weights or the connection is at fault: another device would not help. */
-class Unusable extends Error {}
+/** Something failed in the worker. `kind` says what is at fault; `detail` is for who looks into it. */
+class Failure extends Error {
+  constructor(message, kind, detail) {
+    super(message);
+    Object.assign(this, { kind, detail });
+  }
+}
 
 /** How long a worker may take to notice a cancel before it is ended, in milliseconds. */
 const PATIENCE = 1500;
@@ -93,7 +98,7 @@ export class Engine {
         throwIfCancelled(signal);
         return await this.#ask({ type: 'restore', file, tile }, photo);
       } catch (error) {
-        if (error instanceof Cancelled || error instanceof Unusable) throw error;
+        if (isFinal(error)) throw error;
         this.#stop();
         if (tile === TILE) {
           tile /= 2;
@@ -129,7 +134,7 @@ export class Engine {
         this.#events.changed(opened);
         return;
       } catch (error) {
-        if (error instanceof Cancelled || error instanceof Unusable || this.#backend === 'cpu') throw error;
+        if (isFinal(error) || this.#backend === 'cpu') throw error;
         this.#worker.terminate();
         this.#fallBack(error);
       }
@@ -146,7 +151,7 @@ export class Engine {
     this.#worker.addEventListener('message', ({ data }) => this.#hear(data));
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.#settle('reject', new Error(event.message || 'the worker cannot be started'));
+      this.#settle('reject', new Failure(event.message || 'the worker cannot be started', 'device'));
     });
   }
 
@@ -174,7 +179,7 @@ export class Engine {
       case 'cancelled':
         return this.#settle('reject', new Cancelled());
       case 'failed':
-        return this.#settle('reject', data.fault === 'device' ? new Error(data.message) : new Unusable(data.message));
+        return this.#settle('reject', new Failure(data.message, data.fault, data.detail));
       default:
         return this.#wait?.photo?.[type](data);
     }
@@ -189,8 +194,13 @@ export class Engine {
 
 function read(file) {
   return file.arrayBuffer().catch(() => {
-    throw new Unusable(`${file.name} cannot be read`);
+    throw new Failure(`${file.name} cannot be read`, 'weights');
   });
+}
+
+/** Whether another device would not help: the photo, the weights and the connection are the same there. */
+function isFinal(error) {
+  return error instanceof Cancelled || (error instanceof Failure && error.kind !== 'device');
 }
 
 function throwIfCancelled(signal) {

@@ -1,18 +1,29 @@
 // The page: photos come in, go through the engine one by one, and can be looked at and saved.
 
-import { samples } from './assets.js';
 import { Cancelled, Engine } from './engine.js';
+import * as intake from './intake.js';
+import { copy, download, Keep, share, zip } from './keep.js';
+import * as keys from './keys.js';
 import { decode } from './photo.js';
 import { Queue } from './queue.js';
+import { Trouble } from './trouble.js';
 import { Viewer } from './viewer.js';
+import * as visit from './visit.js';
 
 const element = (id) => document.getElementById(id);
-const wanted = new URLSearchParams(location.search).get('backend');
+const wanted = new URLSearchParams(location.search).get('backend') === 'cpu' ? 'cpu' : 'webgpu';
 
 const viewer = new Viewer();
+const keep = new Keep();
 const queue = new Queue(look);
+const trouble = new Trouble(() => ({
+  device: `${element('backend').textContent} ${element('device').textContent}`,
+  note: element('note').textContent || 'none',
+  browser: navigator.userAgent,
+  page: location.href,
+}));
 const engine = new Engine({
-  backend: wanted === 'cpu' ? 'cpu' : 'webgpu',
+  backend: wanted,
   changed: showDevice,
   noted: (text) => (element('note').textContent = text),
   said: (text) => {
@@ -36,14 +47,11 @@ let stop = new AbortController();
 let turns = Promise.resolve();
 const inTurn = (action) => (turns = turns.then(action).catch(complain));
 
-element('file').addEventListener('change', ({ target }) => {
-  take([...target.files]);
-  // The same file may be chosen again.
-  target.value = '';
-});
 element('restore').addEventListener('click', again);
 element('cancel').addEventListener('click', cancel);
 element('download').addEventListener('click', () => save(queue.current).catch(complain));
+element('copy').addEventListener('click', () => toClipboard().catch(complain));
+element('share').addEventListener('click', () => toOthers(queue.current).catch(complain));
 element('download-all').addEventListener('click', () => inTurn(saveAll));
 element('clear').addEventListener('click', () => inTurn(clear));
 element('weights').addEventListener('change', ({ target }) => {
@@ -51,13 +59,16 @@ element('weights').addEventListener('change', ({ target }) => {
   target.value = '';
 });
 element('builtin').addEventListener('click', () => changeWeights());
-addEventListener('keydown', ({ key }) => key === 'Escape' && cancel());
-addEventListener('paste', ({ clipboardData }) => take([...clipboardData.files]));
-acceptDrops();
-offerSamples();
+addEventListener('keydown', ({ key }) => key === 'Escape' && !element('help').open && cancel());
+intake.listen(take, {
+  loading: (name) => working || status(`Loading the ${name} sample`),
+  failed: complain,
+});
+keys.listen(viewer);
 buttons();
-// The page can be used by now; the network comes after it.
-addEventListener('load', () => setTimeout(prepare));
+visit.announce(navigator.gpu ? wanted : 'cpu').catch(() => {});
+// The page can be used by now; the network comes after it, or with the first photo where data are dear.
+if (!navigator.connection?.saveData) addEventListener('load', () => setTimeout(prepare));
 if ('serviceWorker' in navigator) navigator.serviceWorker.register('service-worker.js').catch(() => {});
 
 /** Adds photos to the queue and works through it. */
@@ -89,12 +100,13 @@ async function work() {
   buttons();
   const failures = [];
   let summary = '';
+  trouble.hide();
   for (let item = queue.next(); item; item = queue.next()) {
     summary = await restore(item).catch((error) => {
       const cancelled = error instanceof Cancelled;
       item.state = ended(item, cancelled ? 'cancelled' : 'failed');
       if (cancelled) return 'Cancelled.';
-      failures.push(`${item.file.name}: ${error.message}`);
+      failures.push(named(item, error));
       // It was no photo; the one in view stays.
       if (item.replaces) queue.remove(item);
       return '';
@@ -106,7 +118,9 @@ async function work() {
   buttons();
   const done = queue.in('done').length;
   const many = queue.items.length > 1 ? ` ${done} of ${queue.items.length} photos are done.` : '';
-  status(failures.length > 0 ? `Error: ${failures.join('; ')}.${many}` : summary + many);
+  if (failures.length > 0) complain(...failures);
+  else status(summary);
+  element('status').append(many);
 }
 
 /** Restores one photo and returns what there is to say about it. */
@@ -145,6 +159,7 @@ async function restore(item) {
     throw error;
   });
   Object.assign(item, { state: 'done', finished: true, restored: undefined, scores });
+  viewer.finish();
   explain(scores);
   const seconds = (performance.now() - began) / 1000;
   const { width, height } = viewer.result;
@@ -157,17 +172,18 @@ async function restore(item) {
 async function show(item) {
   const left = queue.current;
   if (left?.finished && left !== item.replaces) left.restored ??= await viewer.keep();
-  const bitmap = await decode(item.file);
+  const photo = await decode(item.file);
+  const { bitmap, colorSpace, format } = photo;
   const restored = item.restored && (await createImageBitmap(item.restored));
   try {
     viewer.check(bitmap);
     queue.current = undefined;
-    viewer.open(bitmap, restored);
+    viewer.open(photo, restored);
   } finally {
     bitmap.close();
     restored?.close();
   }
-  queue.current = item;
+  queue.current = Object.assign(item, { colorSpace, format });
   if (item.replaces) queue.remove(item.replaces);
   item.replaces = undefined;
   queue.show();
@@ -181,7 +197,7 @@ function look(item) {
     if (item === queue.current) return;
     await show(item).then(
       () => status(`${item.file.name}: ${item.state}.`),
-      ({ message }) => status(`Error: ${item.file.name}: ${message}.`),
+      (error) => complain(named(item, error)),
     );
     buttons();
   });
@@ -210,24 +226,47 @@ function clear() {
 /** Saves the photo in view as it is seen now, at the chosen strength; another may come into view meanwhile. */
 async function save(item) {
   if (item?.state !== 'done') return;
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(await viewer.save());
-  link.download = `${item.file.name.replace(/\.[^.]*$/, '')}.restored.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  const { file, lost } = await keep.file(viewer.result, item);
+  download(file);
+  tellLost(lost, item);
 }
 
 async function saveAll() {
   const failures = [];
-  for (const item of queue.in('done')) {
-    try {
-      if (item !== queue.current) await show(item);
-      await save(item);
-    } catch ({ message }) {
-      failures.push(`${item.file.name}: ${message}`);
+  const seen = queue.current;
+  const lost = new Set();
+  const files = async function* () {
+    for (const item of queue.in('done')) {
+      try {
+        if (item !== queue.current) await show(item);
+        const kept = await keep.file(viewer.result, item);
+        kept.lost.forEach((what) => lost.add(what));
+        yield kept.file;
+      } catch (error) {
+        failures.push(named(item, error));
+      }
     }
-  }
-  if (failures.length > 0) status(`Error: ${failures.join('; ')}.`);
+  };
+  const file = await zip(files());
+  if (failures.length < queue.in('done').length) download(file);
+  if (failures.length > 0) complain(...failures);
+  else tellLost([...lost]);
+  if (seen && seen !== queue.current) await show(seen);
+}
+
+async function toClipboard() {
+  await copy(viewer.result);
+  status('Copied.');
+}
+
+async function toOthers(item) {
+  const { file, lost } = await keep.file(viewer.result, item);
+  if (await share(file)) tellLost(lost, item);
+}
+
+/** What the visitor might miss in the file. */
+function tellLost(lost, item) {
+  if (lost.length > 0) status(`Saved${item ? ` ${item.file.name}` : ''} without ${lost.join(' and ')}: the file format cannot hold it.`);
 }
 
 /** Opens the engine before a photo needs it. */
@@ -237,6 +276,7 @@ function prepare() {
 
 function changeWeights(file) {
   if (working) return status('Error: wait for the photo to be finished, or cancel it, before the weights are changed.');
+  trouble.hide();
   inTurn(async () => {
     status(file ? `Loading the weights of ${file.name}` : 'Loading the built-in weights');
     try {
@@ -244,7 +284,8 @@ function changeWeights(file) {
       element('builtin').disabled = !file;
       status(file ? `Weights of ${file.name} are in use.` : 'The built-in weights are in use.');
     } catch (error) {
-      status(`Error: ${error.message}. The weights in use before stay.`);
+      complain(error);
+      element('status').append(' The weights in use before stay.');
       prepare();
     }
   });
@@ -256,6 +297,7 @@ function showDevice({ backend, device, software, prepared }) {
   // Not in the note: that says what went wrong on the way here.
   const slow = software ? ', emulated in software and very slow: add ?backend=cpu to the address to use the CPU' : '';
   element('device').textContent = `(${device}${slow}, ready in ${duration(prepared)})`;
+  visit.confirm(backend).catch(() => {});
 }
 
 function explain(scores) {
@@ -270,7 +312,8 @@ function explain(scores) {
 function buttons() {
   element('restore').disabled = !queue.current;
   element('cancel').disabled = !working;
-  element('download').disabled = queue.current?.state !== 'done';
+  for (const id of ['download', 'copy', 'share']) element(id).disabled = queue.current?.state !== 'done';
+  keep.show(queue.current);
   element('download-all').hidden = working || queue.in('done').length < 2;
   element('clear').hidden = working || queue.items.length < 2;
 }
@@ -284,8 +327,15 @@ function status(text) {
   element('status').textContent = text;
 }
 
-function complain({ message }) {
-  status(`Error: ${message}`);
+/** Says what is wrong; the details are there to be copied. */
+function complain(...errors) {
+  status(`Error: ${errors.map(({ message }) => message).join('; ')}.`);
+  trouble.show(...errors);
+}
+
+/** The error with the name of the photo that it is about. */
+function named(item, { message, kind, detail, stack }) {
+  return { message: `${item.file.name}: ${message}`, kind, detail: detail ?? stack };
 }
 
 function progress(done, total) {
@@ -296,35 +346,4 @@ function duration(milliseconds) {
   const seconds = milliseconds / 1000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
-}
-
-function acceptDrops() {
-  // A photo dropped beside the field would otherwise replace the page.
-  addEventListener('dragover', (event) => {
-    event.preventDefault();
-    element('drop').classList.add('over');
-  });
-  addEventListener('dragleave', ({ relatedTarget }) => relatedTarget ?? element('drop').classList.remove('over'));
-  addEventListener('drop', (event) => {
-    event.preventDefault();
-    element('drop').classList.remove('over');
-    take([...event.dataTransfer.files]);
-  });
-}
-
-function offerSamples() {
-  const buttons = samples.map(({ name, file }) => {
-    const button = document.createElement('button');
-    button.type = 'button';
-    const image = Object.assign(new Image(48, 48), { src: file, alt: '', loading: 'lazy' });
-    button.append(image, name[0].toUpperCase() + name.slice(1));
-    button.addEventListener('click', async () => {
-      if (!working) status(`Loading the ${name} sample`);
-      const response = await fetch(file).catch(() => undefined);
-      if (!response?.ok) return status(`Error: the ${name} sample cannot be loaded.`);
-      take([new File([await response.blob()], `${name}.jpg`, { type: 'image/jpeg' })]);
-    });
-    return button;
-  });
-  element('sample').append(...buttons);
 }

@@ -1,25 +1,31 @@
 // Opening a photo. Browsers show what there is of a file that ends too early; that is refused here.
 
+import { formatOf, read } from './metadata.js';
+import { colorSpaceFor } from './wide.js';
+
 /** A photo that cannot be opened; its message is for the visitor. */
-export class PhotoError extends Error {}
+export class PhotoError extends Error {
+  kind = 'photo';
+}
 
 /**
- * Decodes a photo: EXIF orientation applied, colours converted to sRGB.
+ * Decodes a photo, EXIF orientation applied. `colorSpace` is that of the canvases that it is to be drawn on: the
+ * browser converts its colours to that. `format` is undefined for others than JPEG, PNG and WebP.
  * @param {Blob} file
- * @returns {Promise<ImageBitmap>}
+ * @returns {Promise<{ bitmap: ImageBitmap, colorSpace: 'srgb' | 'display-p3', format?: string }>}
  */
 export async function decode(file) {
-  const bytes = await file.arrayBuffer().catch(() => {
+  const buffer = await file.arrayBuffer().catch(() => {
     throw new PhotoError('the file cannot be read; choose it again if it has changed');
   });
-  if (!isWhole(new Uint8Array(bytes))) {
-    throw new PhotoError('the file ends too early; it is damaged');
-  }
-  try {
-    return await createImageBitmap(file);
-  } catch {
+  const bytes = new Uint8Array(buffer);
+  if (!isWhole(bytes)) throw new PhotoError('the file ends too early; it is damaged');
+  const { icc } = await read(bytes);
+  const colorSpace = await colorSpaceFor(icc);
+  const bitmap = await createImageBitmap(file).catch(() => {
     throw new PhotoError('this is no photo that the browser can open; use PNG, JPEG or WebP');
-  }
+  });
+  return { bitmap, colorSpace, format: formatOf(bytes) };
 }
 
 /** Whether a PNG, JPEG or WebP file reaches its end; other formats are left to the browser. */

@@ -5,6 +5,8 @@ const STORE = `dino-ir ${new URL('.', import.meta.url).href} files`;
 
 /** A file of the page does not come, or not as it is meant to be. */
 export class LoadError extends Error {
+  kind = 'connection';
+
   /** @param {string} url */
   constructor(url) {
     super(`${url} cannot be loaded; check the connection, or close every tab of this page and open it again`);
@@ -28,6 +30,16 @@ export async function load(url, loaded = () => {}) {
   if (!fresh || !(await isWhole(url, fresh))) throw new LoadError(url);
   await store?.put(url, new Response(fresh)).catch(() => {});
   return fresh;
+}
+
+/**
+ * Whether files of the page are kept for visits without a network.
+ * @param {string[]} urls
+ */
+export async function areKept(urls) {
+  const store = await self.caches?.open(STORE).catch(() => undefined);
+  const found = await Promise.all(urls.map((url) => store?.match(url)));
+  return found.every(Boolean);
 }
 
 async function isWhole(url, bytes) {

@@ -1,7 +1,11 @@
-// The photo before and after: two canvases of its own size on top of each other, a divider between what is
-// seen of them, and the strength, which mixes pixels that are there already.
+// The photo before and after: two canvases of its own size on top of each other, and the strength, which mixes pixels
+// that are there already.
 
+import { Divider } from './divider.js';
+import { encode } from './encode.js';
+import { Heat } from './heat.js';
 import { PhotoError } from './photo.js';
+import { Zoom } from './zoom.js';
 
 const element = (id) => document.getElementById(id);
 
@@ -10,39 +14,38 @@ export class Viewer {
   #before = element('before');
   #after = element('after');
   #restored = document.createElement('canvas');
-  #sheet = element('sheet');
-  #scroll = element('scroll');
-  #divider = element('divider');
-  #compare = element('compare');
   #strength = element('strength');
-  #zoom = 'fit';
+  #colorSpace = 'srgb';
   #frame = 0;
 
   constructor() {
-    const place = () => this.#place();
-    this.#compare.addEventListener('input', place);
-    this.#scroll.addEventListener('scroll', place);
-    new ResizeObserver(() => this.#layOut()).observe(this.#scroll.parentElement);
+    this.zoom = new Zoom(() => this.divider?.place());
+    this.divider = new Divider(() => this.zoom.fits);
+    this.heat = new Heat(() => ({
+      before: this.#before,
+      restored: this.#restored,
+      colorSpace: this.#colorSpace,
+      strength: Number(this.#strength.value),
+    }));
     this.#strength.addEventListener('input', () => {
       element('strength-value').value = `${Math.round(this.#strength.value * 100)} %`;
       // At most once for each picture on the screen.
       cancelAnimationFrame(this.#frame);
-      this.#frame = requestAnimationFrame(() => this.mix());
+      this.#frame = requestAnimationFrame(() => {
+        this.mix();
+        this.heat.mix();
+      });
     });
-    element('zoom').addEventListener('click', ({ target }) => {
-      if (target.dataset.zoom) this.zoom(target.dataset.zoom);
-    });
-    this.#scroll.addEventListener('keydown', ({ key }) => {
-      const zoom = { 0: 'fit', 1: '1', 2: '2', 4: '4' }[key];
-      if (zoom) this.zoom(zoom);
-    });
-    this.#dragDivider();
-    this.#dragPhoto();
   }
 
   /** The canvas with the result at the chosen strength. */
   get result() {
     return this.#after;
+  }
+
+  /** The colours of the canvases. */
+  get colorSpace() {
+    return this.#colorSpace;
   }
 
   /**
@@ -63,16 +66,18 @@ export class Viewer {
 
   /**
    * Shows a photo, and its restored version if there is one.
-   * @param {ImageBitmap} bitmap
+   * @param {{ bitmap: ImageBitmap, colorSpace: string }} photo
    * @param {ImageBitmap} [restored] of the same size
    */
-  open(bitmap, restored = bitmap) {
+  open({ bitmap, colorSpace }, restored = bitmap) {
+    this.#use(colorSpace);
     for (const canvas of [this.#before, this.#after, this.#restored]) size(canvas, bitmap);
     draw(this.#before, bitmap);
     draw(this.#restored, restored);
     element('view').hidden = false;
     this.mix();
-    this.#layOut();
+    this.zoom.show(bitmap);
+    this.heat.update();
   }
 
   /**
@@ -82,11 +87,17 @@ export class Viewer {
   restart(restored = this.#before) {
     draw(this.#restored, restored);
     this.mix();
+    this.heat.update();
+  }
+
+  /** Everything has been restored. */
+  finish() {
+    this.heat.update();
   }
 
   /** Puts finished rows in their place. */
   rows({ y, width, rgba }) {
-    const rows = new ImageData(rgba, width);
+    const rows = new ImageData(rgba, width, rgba.length / 4 / width, { colorSpace: this.#colorSpace });
     this.#restored.getContext('2d').putImageData(rows, 0, y);
     this.mix(y, rows.height);
   }
@@ -107,67 +118,21 @@ export class Viewer {
 
   /** The restored photo at full strength, as a PNG file. */
   keep() {
-    return encode(this.#restored);
+    return encode(this.#restored, 'png');
   }
 
-  /** The photo as it is seen, as a PNG file. */
-  save() {
-    return encode(this.#after);
-  }
-
-  /** `fit`, or screen pixels for each pixel of the photo. */
-  zoom(zoom) {
-    this.#zoom = zoom;
-    for (const button of element('zoom').children) button.setAttribute('aria-pressed', button.dataset.zoom === zoom);
-    this.#layOut();
-  }
-
-  #layOut() {
-    const { width, height } = this.#before;
-    const room = this.#scroll.clientWidth;
-    const fit = Math.min(room / width, (window.innerHeight * 0.75) / height, 1);
-    const scale = this.#zoom === 'fit' ? fit : this.#zoom / window.devicePixelRatio;
-    const middle = (this.#scroll.scrollLeft + room / 2) / (this.#sheet.clientWidth || 1);
-    this.#sheet.style.width = `${width * scale}px`;
-    this.#sheet.style.height = `${height * scale}px`;
-    this.#sheet.classList.toggle('large', scale * window.devicePixelRatio >= 1);
-    this.#scroll.scrollLeft = middle * width * scale - room / 2;
-    this.#place();
-  }
-
-  /** The divider stands at a share of the visible width; what lies right of it shows the result. */
-  #place() {
-    const { frame, sheet, left, right } = this.#visible();
-    const at = left + ((right - left) * this.#compare.value) / 100;
-    this.#divider.style.left = `${at - frame.left}px`;
-    this.#before.style.clipPath = `inset(0 ${sheet.right - at}px 0 0)`;
-    this.#after.style.clipPath = `inset(0 0 0 ${at - sheet.left}px)`;
-    this.#compare.setAttribute('aria-valuetext', `${Math.round(this.#compare.value)} % before`);
-  }
-
-  /** The frame, the whole photo, and the left and right end of what is seen of it, in the window. */
-  #visible() {
-    const frame = this.#scroll.getBoundingClientRect();
-    const sheet = this.#sheet.getBoundingClientRect();
-    const left = Math.max(frame.left, sheet.left);
-    const right = Math.min(frame.left + this.#scroll.clientWidth, sheet.right);
-    return { frame, sheet, left, right };
-  }
-
-  #dragDivider() {
-    this.#divider.addEventListener('pointerdown', ({ pointerId }) => this.#divider.setPointerCapture(pointerId));
-    this.#divider.addEventListener('pointermove', ({ pointerId, clientX }) => {
-      if (!this.#divider.hasPointerCapture(pointerId)) return;
-      const { left, right } = this.#visible();
-      this.#compare.value = ((clientX - left) / (right - left)) * 100;
-      this.#place();
-    });
-  }
-
-  #dragPhoto() {
-    this.#scroll.addEventListener('pointermove', ({ buttons, pointerType, movementX, movementY }) => {
-      if (buttons === 1 && pointerType === 'mouse') this.#scroll.scrollBy(-movementX, -movementY);
-    });
+  /** A canvas has the colour space that it began with: another one takes new canvases. */
+  #use(colorSpace) {
+    if (colorSpace === this.#colorSpace) return;
+    this.#colorSpace = colorSpace;
+    const fresh = (old) => {
+      const canvas = old.cloneNode();
+      canvas.getContext('2d', { colorSpace });
+      old.replaceWith(canvas);
+      old.width = old.height = 0;
+      return canvas;
+    };
+    [this.#before, this.#after, this.#restored] = [this.#before, this.#after, this.#restored].map(fresh);
   }
 }
 
@@ -179,13 +144,6 @@ function size(canvas, { width, height }) {
   const taken = context?.getImageData(0, 0, 1, 1).data[3] === 255;
   context?.clearRect(0, 0, 1, 1);
   if (!taken) throw new PhotoError(`${width} x ${height} pixels are more than this browser can show`);
-}
-
-function encode(canvas) {
-  return new Promise((resolve, reject) => {
-    const refused = new PhotoError(`this browser cannot make a PNG file of ${canvas.width} x ${canvas.height} pixels`);
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(refused)), 'image/png');
-  });
 }
 
 function draw(canvas, image) {

@@ -4,7 +4,7 @@
 // In: { type: 'open', backend, weights?: ArrayBuffer }, { type: 'restore', file, tile }, { type: 'cancel' }.
 // Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'gate', scores },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
-// { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device' }.
+// { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
 import { modules, weights as builtin } from './assets.js';
 import { decode, PhotoError } from './photo.js';
@@ -47,10 +47,10 @@ const commands = {
 
   async restore({ file, tile }) {
     cancelled = false;
-    const bitmap = await decode(file);
+    const { bitmap, colorSpace } = await decode(file);
     try {
       const { width, height } = bitmap;
-      const read = reader(bitmap);
+      const read = reader(bitmap, colorSpace);
       status('Looking at the photo');
       await askGate(width, height, read);
       const job = restorer.begin(width, height, tile, read);
@@ -104,9 +104,9 @@ async function askGate(width, height, read) {
 }
 
 /** Reads rectangles of a bitmap through one small canvas, so that there is no second copy of the photo. */
-function reader(bitmap) {
+function reader(bitmap, colorSpace) {
   const canvas = new OffscreenCanvas(1, 1);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
+  const context = canvas.getContext('2d', { colorSpace, willReadFrequently: true });
   return (x, y, width, height) => {
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     context.globalCompositeOperation = 'copy';
@@ -139,7 +139,7 @@ function failed(error) {
     weights: message.startsWith('weights:'),
   };
   const fault = Object.keys(faults).find((fault) => faults[fault]) ?? 'device';
-  tell('failed', { message, fault });
+  tell('failed', { message, fault, detail: String(error?.stack ?? '') });
 }
 
 // A panic or a lost device arrives here: the promise that waits for it is never settled.
