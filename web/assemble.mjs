@@ -37,6 +37,7 @@ const modules = {};
 for (const name of ['cpu', 'webgpu']) modules[name] = addModule(name);
 const weights = addHashed('nano.weights', await packedWeights());
 addClientZip();
+const plain = Object.fromEntries(files(fresh).map((file) => [file, statSync(join(fresh, file)).size]));
 const compressed = Object.fromEntries(files(fresh).map((file) => [file, brotli(readFileSync(join(fresh, file)))]));
 writeAssets();
 writeServiceWorker();
@@ -129,7 +130,7 @@ function firstVisit(backend) {
   const others = Object.keys(modules).filter((other) => other !== backend).map((other) => modules[other].wasm);
   const fetched = Object.keys(compressed).filter((file) => !others.includes(file));
   const sum = (size) => fetched.reduce((sum, file) => sum + size(file), 0);
-  return { bytes: sum((file) => statSync(join(fresh, file)).size), compressed: sum((file) => compressed[file]) };
+  return { bytes: sum((file) => plain[file]), compressed: sum((file) => compressed[file]) };
 }
 
 /** Prints what a visitor downloads, and fails if it has grown beyond what was promised. */

@@ -144,7 +144,7 @@ fn strength_0_copies_bits_and_leaves_gaps_alone() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let samples = vec![0_u8; 100];
+    let samples = [0_u8; 100];
     let invalid =
         |view: Result<PixelView<'_>>| matches!(view.expect_err("refused"), Error::InvalidImage(_));
     let view = |width, height, channels| PixelView::new(&samples[..], width, height, channels);
