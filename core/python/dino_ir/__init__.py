@@ -6,7 +6,7 @@ import numpy as np
 
 from . import _native
 
-__all__ = ["Restorer", "Cancelled", "restore", "__version__"]
+__all__ = ["Restorer", "Cancelled", "diagnose", "restore", "__version__"]
 __version__ = _native.__version__
 Cancelled = _native.Cancelled
 
@@ -38,27 +38,12 @@ class Restorer:
         tile: side of the tiles in pixels. memory: bytes that the network may take, 1 GiB unless given.
         self_ensemble: the mean over 8 flips and rotations; better, and 8 times slower.
         """
-        array = np.asarray(array)
-        dtype = array.dtype.newbyteorder("=")
-        if dtype not in _TYPES:
-            raise ValueError(f"dtype {array.dtype}: use uint8, uint16 or float32")
-        if array.ndim not in (2, 3) or array.ndim == 3 and not 1 <= array.shape[2] <= 4:
-            raise ValueError(
-                f"shape {array.shape}: use (height, width) or (height, width, channels) with 1 to 4 channels"
-            )
-        if array.size == 0:
-            raise ValueError(f"shape {array.shape} has no pixels")
-        if dtype == np.float32 and not np.isfinite(array).all():
-            raise ValueError("the array has values that are not finite")
-        # The machine's byte order, rows without gaps.
-        array = np.ascontiguousarray(array, dtype=dtype)
+        array = _checked(array)
         result = np.empty_like(array)
-        height, width = array.shape[:2]
-        channels = array.shape[2] if array.ndim == 3 else 1
         self._native.restore(
             array.reshape(-1).view(np.uint8),
             result.reshape(-1).view(np.uint8),
-            (width, height, channels, array.itemsize),
+            _shape(array),
             strength,
             progress,
             tile,
@@ -66,6 +51,40 @@ class Restorer:
             self_ensemble,
         )
         return result
+
+    def diagnose(self, array):
+        """What is wrong with a photo, nothing restored: {"faults": {...}, "confidence": {...}, "fine": bool}.
+
+        faults: "noise" (sigma of 0 to 255), "blur" (sigma in pixels), "rain" and "haze" (0 to 1), "jpeg" (quality, 100: none).
+        confidence: the chance, 0 to 1, that each is about right. fine: nothing is wrong that would be worth a restoration.
+        """
+        array = _checked(array)
+        faults, confidence, fine = self._native.diagnose(array.reshape(-1).view(np.uint8), _shape(array))
+        return {"faults": faults, "confidence": confidence, "fine": fine}
+
+
+def _checked(array):
+    """The array as the native side takes it."""
+    array = np.asarray(array)
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in _TYPES:
+        raise ValueError(f"dtype {array.dtype}: use uint8, uint16 or float32")
+    if array.ndim not in (2, 3) or array.ndim == 3 and not 1 <= array.shape[2] <= 4:
+        raise ValueError(
+            f"shape {array.shape}: use (height, width) or (height, width, channels) with 1 to 4 channels"
+        )
+    if array.size == 0:
+        raise ValueError(f"shape {array.shape} has no pixels")
+    if dtype == np.float32 and not np.isfinite(array).all():
+        raise ValueError("the array has values that are not finite")
+    # The machine's byte order, rows without gaps.
+    array = np.ascontiguousarray(array, dtype=dtype)
+    return array
+
+
+def _shape(array):
+    height, width = array.shape[:2]
+    return width, height, array.shape[2] if array.ndim == 3 else 1, array.itemsize
 
 
 @lru_cache(maxsize=2)
@@ -78,3 +97,8 @@ def restore(array, strength=1.0, device="auto", progress=None, *, weights=None, 
     return _restorer(None if weights is None else str(weights), device).restore(
         array, strength, progress, **options
     )
+
+
+def diagnose(array, device="auto", *, weights=None):
+    """`Restorer(weights, device).diagnose(array)`; the network is kept for the next call."""
+    return _restorer(None if weights is None else str(weights), device).diagnose(array)

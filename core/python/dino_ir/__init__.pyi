@@ -1,5 +1,5 @@
 from os import PathLike
-from typing import Callable, Optional, TypeVar, Union
+from typing import Callable, Dict, Optional, TypedDict, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,11 @@ _Array = TypeVar("_Array", NDArray[np.uint8], NDArray[np.uint16], NDArray[np.flo
 _Progress = Callable[[int, int], Optional[bool]]
 
 __version__: str
+
+class Diagnosis(TypedDict):
+    faults: Dict[str, float]
+    confidence: Dict[str, float]
+    fine: bool
 
 class Cancelled(Exception): ...
 
@@ -25,6 +30,7 @@ class Restorer:
         memory: Optional[int] = None,
         self_ensemble: bool = False,
     ) -> _Array: ...
+    def diagnose(self, array: _Array) -> Diagnosis: ...
 
 def restore(
     array: _Array,
@@ -37,3 +43,9 @@ def restore(
     memory: Optional[int] = None,
     self_ensemble: bool = False,
 ) -> _Array: ...
+def diagnose(
+    array: _Array,
+    device: str = "auto",
+    *,
+    weights: Union[str, PathLike[str], None] = None,
+) -> Diagnosis: ...

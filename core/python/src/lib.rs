@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use dino_ir::{
-    DeviceChoice, Error, Loaded, Options, PixelView, PixelViewMut, Progress, Samples, SamplesMut,
-    WeightsFile,
+    DeviceChoice, Error, Fault, Loaded, Options, PixelView, PixelViewMut, Progress, Samples,
+    SamplesMut, WeightsFile,
 };
 use numpy::{PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// The network's buffers come and go; the system's allocator would return them each time.
 #[global_allocator]
@@ -93,6 +94,32 @@ impl Restorer {
             Some(error) => Err(error),
             None => restored.map_err(exception),
         }
+    }
+
+    /// As [`Restorer::restore`] takes it: the number of each fault, the confidence in each, whether all is fine.
+    fn diagnose<'py>(
+        &self,
+        py: Python<'py>,
+        array: PyReadonlyArray1<'_, u8>,
+        shape: (usize, usize, usize, usize),
+    ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, bool)> {
+        let (width, height, channels, bytes) = shape;
+        let pixels = samples(array.as_slice()?, bytes)?;
+        let pixels = PixelView::new(pixels, width, height, channels).map_err(exception)?;
+        let diagnosis = py
+            .detach(|| {
+                let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+                engine.diagnose(&pixels)
+            })
+            .map_err(exception)?;
+        let (faults, confidence) = (PyDict::new(py), PyDict::new(py));
+        let found = &diagnosis.faults;
+        let values = [found.noise, found.blur, found.rain, found.haze, found.jpeg];
+        for (fault, value) in Fault::ALL.into_iter().zip(values) {
+            faults.set_item(fault.name(), value)?;
+            confidence.set_item(fault.name(), diagnosis.confidence(fault))?;
+        }
+        Ok((faults, confidence, diagnosis.is_fine()))
     }
 }
 

@@ -54,6 +54,18 @@ def test_strength_0_is_the_input(photo):
     assert np.array_equal(dino_ir.restore(photo, strength=0.0, device="cpu"), photo)
 
 
+def test_noise_is_found(restorer):
+    y, x = np.mgrid[:224, :224]
+    clean = (100 + 40 * np.sin(x / 30) + y / 4)[..., None] + [0, 10, 20]
+    noisy = clean + np.random.default_rng(1).normal(0, 25, clean.shape)
+    found = restorer.diagnose(noisy.clip(0, 255).astype(np.uint8))
+    assert abs(found["faults"]["noise"] - 25) < 6 and not found["fine"]
+    assert found["faults"].keys() == found["confidence"].keys() == {"noise", "blur", "rain", "haze", "jpeg"}
+    assert all(0 <= value <= 1 for value in found["confidence"].values())
+    with pytest.raises(ValueError):
+        restorer.diagnose(np.zeros((0, 4), np.uint8))
+
+
 def test_progress_and_cancelling(photo, restorer):
     calls = []
     restorer.restore(photo[:64, :64], progress=lambda done, total: calls.append((done, total)))
