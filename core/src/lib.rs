@@ -23,7 +23,6 @@
 //! - [`Restorer::restore_pixels`] restores pixels in memory ([`PixelView`], [`PixelViewMut`]), by [`Options`], with
 //!   [`Progress`].
 //! - [`Restorer::diagnose`] tells what is wrong with a photo ([`Diagnosis`]), without restoring it.
-//! - [`Restorer::diagnose`] tells what is wrong with a photo, without restoring it.
 //! - [`Restorer::restore`] reads from a [`Source`] and writes to a [`Sink`], a band of rows at a time, for photos that are
 //!   not to be in memory whole.
 //!
