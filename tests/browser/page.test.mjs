@@ -80,12 +80,15 @@ describe('with WebGPU', () => {
   }
 
   test('goes on with the CPU when the GPU is lost', async () => {
+    // A browser that has lost devices may refuse the next test another: this one is for it alone.
+    const browser = await launch();
     const { page, context } = await open(browser, server.origin, { faults: [losesDevice, losesDevice] });
     await drop(page, input('small.png'));
     assert.match(await status(page, 'Done', 'Error'), /^Done/);
     assert.equal(await backend(page), 'cpu');
     assert.match(await page.locator('#note').textContent(), /WebGPU cannot be used/);
     await context.close();
+    await browser.close();
   });
 
   test('tries smaller tiles when the GPU has no memory left', async () => {
