@@ -40,9 +40,9 @@ impl Restorer<Loaded> {
             WeightsFile::Embedded => open(crate::embedded::nano()),
             WeightsFile::Bytes(bytes) => open(bytes),
             WeightsFile::Path(path) => open(&read(path)?).map_err(|error| match error {
-                Error::Weights(reason) => Error::File {
+                Error::Weights(_) => Error::File {
                     path: path.to_owned(),
-                    reason: format!("{reason}; take another weights file"),
+                    reason: format!("{error}; take another weights file"),
                 },
                 error => error,
             }),

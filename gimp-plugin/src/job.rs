@@ -16,7 +16,7 @@ use self::streams::{Input, Output};
 use crate::host::{Colour, Drawable, Host, Refused};
 use crate::preview::Preview;
 use crate::settings::{self, Settings};
-use crate::weights::{self, OpenError};
+use crate::weights;
 
 /// Bytes for the network and the band of rows being summed. With the program, its weights and GIMP's
 /// own caches a photo of 24 megapixels then stays under 1.5 GiB.
@@ -61,10 +61,7 @@ pub enum Error {
     /// The editor did not take the result.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// Weights or device.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The restoration itself.
+    /// Weights, device, or the restoration itself.
     #[error(transparent)]
     Core(#[from] dino_ir::Error),
     /// GIMP's library is not the expected one.
@@ -78,7 +75,7 @@ pub enum Error {
 /// Opens what the settings name.
 ///
 /// # Errors
-/// [`Error::Open`]; [`Error::Setting`] if a GPU is asked for and none works.
+/// [`Error::Core`]; [`Error::Setting`] if a GPU is asked for and none works.
 pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, Error> {
     let path = settings.weights.as_deref();
     let mut failed = None;
@@ -91,7 +88,7 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
                 }
                 return Ok(opened.loaded);
             }
-            Err(error @ OpenError::Core(dino_ir::Error::Device(_) | dino_ir::Error::Golden(_))) => {
+            Err(error @ (dino_ir::Error::Device(_) | dino_ir::Error::Golden(_))) => {
                 failed = Some(error);
             }
             // Bad weights are so on every device.

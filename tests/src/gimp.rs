@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use image::RgbImage;
+
 use crate::program;
 
 /// One of the GIMPs.
@@ -147,4 +149,26 @@ impl Drop for Gimp {
         // What a failed test leaves can be looked at.
         self.folder.disable_cleanup(std::thread::panicking());
     }
+}
+
+/// Where screenshots stay, to be looked at.
+///
+/// # Panics
+/// If the folder cannot be made.
+pub fn screenshots(version: Version) -> PathBuf {
+    let target = program("trainer");
+    let folder = target.ancestors().nth(2).expect("the target folder");
+    let folder = folder.join("screenshots").join(version.number());
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// The largest difference between samples of two pictures of one size.
+///
+/// # Panics
+/// If their sizes differ.
+pub fn largest_difference(a: &RgbImage, b: &RgbImage) -> u8 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let pairs = a.as_raw().iter().zip(b.as_raw());
+    pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
 }

@@ -1,12 +1,12 @@
 //! The preview in the plug-in's dialog, as a user meets it in every GIMP.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use dino_ir_tests::gimp::Version;
 use dino_ir_tests::gimp::window::{Window, wait};
+use dino_ir_tests::gimp::{Version, largest_difference, screenshots};
 use dino_ir_tests::program;
 use image::{Rgb, RgbImage};
 
@@ -208,10 +208,13 @@ fn use_it(version: Version) {
             .any(|line| line == "handed over, surveyed true"),
         "{trace:?}"
     );
-    assert!(largest(&window.pixels(), &half) <= 1, "{version:?}");
+    assert!(
+        largest_difference(&window.pixels(), &half) <= 1,
+        "{version:?}"
+    );
     window.keys(&["ctrl+z"]);
     wait("the undo", || !window.is_dirty());
-    assert_eq!(largest(&window.pixels(), &photo()), 0);
+    assert_eq!(largest_difference(&window.pixels(), &photo()), 0);
 
     // Closed in the middle of its work, the dialog leaves nothing behind.
     let scaled = "(begin (gimp-image-scale (first-image) 4000 3000) (gimp-displays-flush))";
@@ -227,22 +230,6 @@ fn use_it(version: Version) {
     window.desktop.screenshot(&screenshot("busy"));
     window.keys(&["Escape"]);
     wait("the end", || window.plug_ins().is_empty());
-}
-
-/// The largest difference of two pictures' samples.
-fn largest(a: &RgbImage, b: &RgbImage) -> u8 {
-    assert_eq!(a.dimensions(), b.dimensions());
-    let pairs = a.as_raw().iter().zip(b.as_raw());
-    pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
-}
-
-/// Screenshots stay where they can be looked at.
-fn screenshots(version: Version) -> PathBuf {
-    let target = program("trainer");
-    let folder = target.ancestors().nth(2).expect("the target folder");
-    let folder = folder.join("screenshots").join(version.number());
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
 }
 
 #[test]

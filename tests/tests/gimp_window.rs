@@ -1,11 +1,11 @@
 //! The plug-in as a user meets it: menu, dialog, progress, cancel, undo.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use dino_ir_tests::gimp::Version;
 use dino_ir_tests::gimp::desktop::Desktop;
 use dino_ir_tests::gimp::window::{Window, computed, wait};
+use dino_ir_tests::gimp::{Version, largest_difference, screenshots};
 use dino_ir_tests::program;
 use image::{Rgb, RgbImage};
 
@@ -14,21 +14,6 @@ fn photo() -> RgbImage {
         let noise = (x * 7919 + y * 104_729 + x * y * 31) % 61;
         Rgb([40 + x, 60 + y, 110].map(|v| (v + noise) as u8))
     })
-}
-
-fn difference(a: &RgbImage, b: &RgbImage) -> u8 {
-    assert_eq!(a.dimensions(), b.dimensions());
-    let pairs = a.as_raw().iter().zip(b.as_raw());
-    pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
-}
-
-/// Screenshots stay where they can be looked at.
-fn screenshots(version: Version) -> PathBuf {
-    let target = program("trainer");
-    let folder = target.ancestors().nth(2).expect("the target folder");
-    let folder = folder.join("screenshots").join(version.number());
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
 }
 
 fn use_it(version: Version) {
@@ -52,12 +37,12 @@ fn use_it(version: Version) {
     window.keys(&["Return"]);
     wait("the result", || window.is_dirty());
     look("result");
-    assert!(difference(&window.pixels(), &restored(folder.path(), &file)) <= 1);
+    assert!(largest_difference(&window.pixels(), &restored(folder.path(), &file)) <= 1);
 
     // One step back is the photo, to the last bit.
     window.keys(&["ctrl+z"]);
     wait("the undo", || !window.is_dirty());
-    assert_eq!(difference(&window.pixels(), &photo()), 0);
+    assert_eq!(largest_difference(&window.pixels(), &photo()), 0);
 
     // A cancel in the middle leaves everything.
     window
@@ -79,7 +64,7 @@ fn use_it(version: Version) {
         window.plug_ins().is_empty()
     });
     look("cancelled");
-    assert_eq!(difference(&window.pixels(), &before), 0);
+    assert_eq!(largest_difference(&window.pixels(), &before), 0);
 }
 
 /// Clicks on Cancel at the right end of the status bar, which without docks is the window's.

@@ -1,6 +1,6 @@
 //! A whole photo restored, and kept until another one comes.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,7 +75,7 @@ pub fn mix(pixels: &mut [f32], restored: &[f32], strength: f32) {
 }
 
 fn hash(pixels: &[f32]) -> u64 {
-    let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+    let mut hasher = DefaultHasher::new();
     for pair in pixels.chunks(2) {
         let high = pair.get(1).map_or(0, |value| value.to_bits());
         hasher.write_u64(u64::from(pair[0].to_bits()) | u64::from(high) << 32);

@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::weights::OpenError;
-
 /// What a call came to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,21 +54,12 @@ impl From<dino_ir::Error> for Failure {
             Error::InvalidImage(_) => Status::InvalidImage,
             Error::InvalidOption(_) => Status::InvalidOption,
             Error::OutOfMemory(_) => Status::OutOfMemory,
-            Error::Weights(_) => Status::Weights,
+            Error::Weights(_) | Error::File { .. } => Status::Weights,
             Error::Device(_) | Error::Golden(_) => Status::Device,
             Error::Cancelled => Status::Cancelled,
             _ => Status::Internal,
         };
         Self::new(status, error.to_string())
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Core(error) => error.into(),
-            error => Self::new(Status::Weights, error.to_string()),
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::jpeg::{self, Compression};
 use crate::rgb::Rgb;
 use anyhow::Result;
 use demosaic::{Demosaicing, Mosaic};
+use dino_ir::Transfer;
 use rand::Rng;
 use rand_distr::StandardNormal;
 
@@ -146,7 +147,7 @@ impl Camera {
         for pixel in scene.pixels.chunks_exact_mut(3) {
             let linear = [pixel[0], pixel[1], pixel[2]].map(|v| {
                 let v = v.clamp(0.0, 1.0);
-                to_linear(if self.tone_curve {
+                Transfer::Linear.from_srgb(if self.tone_curve {
                     inverse_s_curve(v)
                 } else {
                     v
@@ -170,7 +171,7 @@ impl Camera {
                 pixel[2] * gains[2],
             ];
             for (v, linear) in pixel.iter_mut().zip(apply(matrix, balanced)) {
-                let encoded = to_srgb(linear.clamp(0.0, 1.0));
+                let encoded = Transfer::Linear.to_srgb(linear.clamp(0.0, 1.0));
                 *v = if self.tone_curve {
                     s_curve(encoded)
                 } else {
@@ -247,23 +248,6 @@ fn inverse(m: [[f32; 3]; 3]) -> [[f32; 3]; 3] {
     };
     let determinant: f32 = (0..3).map(|c| m[0][c] * minor(0, c)).sum();
     [0, 1, 2].map(|r| [0, 1, 2].map(|c| minor(c, r) / determinant))
-}
-
-/// The light of an sRGB value, both 0..1.
-fn to_linear(v: f32) -> f32 {
-    if v <= 0.040_45 {
-        v / 12.92
-    } else {
-        ((v + 0.055) / 1.055).powf(2.4)
-    }
-}
-
-fn to_srgb(v: f32) -> f32 {
-    if v <= 0.003_130_8 {
-        12.92 * v
-    } else {
-        1.055 * v.powf(1.0 / 2.4) - 0.055
-    }
 }
 
 /// Smoothstep, as Brooks et al. take it for a camera's tone curve.
@@ -364,7 +348,7 @@ mod tests {
     fn curves_and_matrices_have_their_inverses() {
         for v in [0.0, 0.02, 0.3, 0.77, 1.0] {
             assert!((s_curve(inverse_s_curve(v)) - v).abs() < 1e-5);
-            assert!((to_srgb(to_linear(v)) - v).abs() < 1e-5);
+            assert!((Transfer::Linear.to_srgb(Transfer::Linear.from_srgb(v)) - v).abs() < 1e-5);
         }
         let camera = Camera::body(0.0, &mut StdRng::seed_from_u64(8));
         let there = apply(camera.matrix(), [0.1, 0.5, 0.9]);
