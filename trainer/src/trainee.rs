@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dino_ir::loss::perception_contrastive::Triplet;
-use dino_ir::loss::{PerceptionContrastive, l1};
+use dino_ir::loss::{PerceptionContrastive, frequency_l1, l1};
 use dino_ir::model::dinov2::{Dinov2, Dinov2Config};
 use dino_ir::model::{DinoIr, DinoIrConfig};
 use dino_ir::weights::{Kind, Weights};
@@ -56,7 +56,7 @@ pub fn sizes_of_run(config: &TrainConfig) -> Result<DinoIrConfig> {
     })
 }
 
-/// The `[loss]` table: `L1 + lambda * L_DINO` (equation 7).
+/// The `[loss]` table: `L1 + lambda * L_DINO` (equation 7) `+ frequency * L1 of the spectra`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossConfig {
@@ -66,6 +66,8 @@ pub struct LossConfig {
     pub blocks: Vec<usize>,
     /// Weight of each block; equal weights summing to one where there are none.
     pub weights: Vec<f64>,
+    /// Weight of the L1 of the images' spectra, which the paper does not have; 0 leaves it out, later nets take 0.1.
+    pub frequency: f64,
 }
 
 impl Default for LossConfig {
@@ -74,6 +76,7 @@ impl Default for LossConfig {
             lambda: 1.0,
             blocks: vec![1, 2, 3, 4],
             weights: Vec::new(),
+            frequency: 0.0,
         }
     }
 }
@@ -105,6 +108,12 @@ impl DinoIrTrainee {
             );
         }
         let loss: LossConfig = read_section("loss", &config.loss)?;
+        for (name, weight) in [("lambda", loss.lambda), ("frequency", loss.frequency)] {
+            ensure!(
+                weight.is_finite() && weight >= 0.0,
+                "loss.{name} {weight} must be a weight of 0 or more"
+            );
+        }
         if loss.lambda > 0.0 {
             let depth = sizes
                 .guidance
@@ -173,6 +182,9 @@ impl Trainee for DinoIrTrainee {
         let restored = self.net.forward(degraded.clone());
         let errors = squared_errors(restored.clone(), clean.clone());
         let mut loss = l1(restored.clone(), clean.clone());
+        if self.loss.frequency > 0.0 {
+            loss = loss + frequency_l1(restored.clone(), clean.clone()) * self.loss.frequency;
+        }
         if let (Some(guidance), true) = (&self.net.guidance, self.loss.lambda > 0.0) {
             let triplet = Triplet {
                 restored,
