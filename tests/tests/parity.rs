@@ -126,6 +126,7 @@ fn norm_kind(config: &Value) -> NormKind {
 fn restormer_config(config: &Value) -> RestormerConfig {
     RestormerConfig {
         dim: number(config, "dim"),
+        widths: None,
         blocks: numbers(config, "blocks"),
         heads: numbers(config, "heads"),
         refinement: number(config, "refinement"),
@@ -256,11 +257,19 @@ fn resampling() {
     let conv = |name: &str| format!("conv.{name}");
     check(&["downsample"], PARTS, |case| {
         let channels = number(case.config(), "channels");
-        compare_module!(case, Downsample::new(channels, case.device()), conv);
+        compare_module!(
+            case,
+            Downsample::new(channels, 2 * channels, case.device()),
+            conv
+        );
     });
     check(&["upsample"], PARTS, |case| {
         let channels = number(case.config(), "channels");
-        compare_module!(case, Upsample::new(channels, case.device()), conv);
+        compare_module!(
+            case,
+            Upsample::new(channels, channels / 2, case.device()),
+            conv
+        );
     });
 }
 

@@ -25,8 +25,11 @@ pub const LEVELS: usize = 4;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RestormerConfig {
-    /// Channels of level 1; each further level has twice as many.
+    /// Channels of level 1; without `widths` each further level has twice as many.
     pub dim: usize,
+    /// Channels of levels 1 to 4, the first of them `dim`: channels cost little where pixels are few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub widths: Option<[usize; LEVELS]>,
     /// Blocks of levels 1 to 4.
     pub blocks: [usize; LEVELS],
     /// Attention heads of levels 1 to 4.
@@ -47,6 +50,7 @@ impl Default for RestormerConfig {
     fn default() -> Self {
         Self {
             dim: 48,
+            widths: None,
             blocks: [4, 6, 6, 8],
             heads: [1, 2, 4, 8],
             refinement: 4,
@@ -60,7 +64,10 @@ impl Default for RestormerConfig {
 impl RestormerConfig {
     /// Channels of `level`, counted from 1.
     pub fn channels(&self, level: usize) -> usize {
-        self.dim << (level - 1)
+        match self.widths {
+            Some(widths) => widths[level - 1],
+            None => self.dim << (level - 1),
+        }
     }
 
     /// Height and width of the input must be multiples of this.
@@ -74,6 +81,15 @@ impl RestormerConfig {
         let wrong = |what: String| Err(Error::Weights(format!("restormer config: {what}")));
         if self.dim == 0 || !self.dim.is_multiple_of(2) || self.dim > 1024 {
             return wrong(format!("dim {} is not an even number up to 1024", self.dim));
+        }
+        if let Some(widths) = self.widths {
+            let fit = |&width: &usize| (1..=8192).contains(&width) && width.is_multiple_of(4);
+            if widths[0] != self.dim || !widths[1..].iter().all(fit) {
+                return wrong(format!(
+                    "widths {widths:?} are not dim, {}, and then multiples of 4 up to 8192",
+                    self.dim
+                ));
+            }
         }
         if !(0.1..=16.0).contains(&self.expansion) {
             return wrong(format!("expansion {} is not in 0.1..=16", self.expansion));
@@ -111,21 +127,27 @@ impl RestormerConfig {
                 .collect()
         };
         let [d1, d2, d3, d4] = [1, 2, 3, 4].map(|level| self.channels(level));
+        // What comes up to level 1 beside what was there.
+        let full = 2 * d1;
         let [b1, b2, b3, b4] = self.blocks;
         let [h1, h2, h3, h4] = self.heads;
         let colours = 3 * self.unshuffle * self.unshuffle;
         Restormer {
             patch_embed: Conv::full(colours, d1, false, device),
             encoder: vec![level(b1, d1, h1), level(b2, d2, h2), level(b3, d3, h3)],
-            down: [d1, d2, d3].map(|d| Downsample::new(d, device)).into(),
+            down: [(d1, d2), (d2, d3), (d3, d4)]
+                .map(|(d, below)| Downsample::new(d, below, device))
+                .into(),
             latent: level(b4, d4, h4),
-            up: [d4, d3, d2].map(|d| Upsample::new(d, device)).into(),
+            up: [(d4, d3), (d3, d2), (d2, d1)]
+                .map(|(d, above)| Upsample::new(d, above, device))
+                .into(),
             reduce: [d3, d2]
                 .map(|d| Conv::pointwise(2 * d, d, false, device))
                 .into(),
-            decoder: vec![level(b3, d3, h3), level(b2, d2, h2), level(b1, d2, h1)],
-            refinement: level(self.refinement, d2, h1),
-            output: Conv::full(d2, colours, false, device),
+            decoder: vec![level(b3, d3, h3), level(b2, d2, h2), level(b1, full, h1)],
+            refinement: level(self.refinement, full, h1),
+            output: Conv::full(full, colours, false, device),
             unshuffle: self.unshuffle,
         }
     }
@@ -178,7 +200,7 @@ impl Restormer {
     /// # Shapes
     /// - `image`, output: `[batch, 3, height, width]`, multiples of
     ///   [`RestormerConfig::multiple`]
-    /// - `features`: `[batch, dim 2^(level - 1), height / d, width / d]` with
+    /// - `features`: `[batch, channels(level), height / d, width / d]` with
     ///   `d = unshuffle 2^(level - 1)`
     pub fn forward_guided(
         &self,
@@ -236,4 +258,25 @@ impl Restormer {
 
 fn run(blocks: &[Block], x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
     blocks.iter().fold(x, |x, block| block.forward_by(x, sums))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_that_fit_no_net_are_named() {
+        let with = |widths| RestormerConfig {
+            dim: 16,
+            widths: Some(widths),
+            ..RestormerConfig::default()
+        };
+        assert!(with([16, 32, 96, 192]).validate().is_ok());
+        for widths in [[12, 32, 64, 128], [16, 34, 64, 128], [16, 32, 64, 0]] {
+            let error = with(widths).validate().expect_err("no such net");
+            assert!(error.to_string().contains("widths"), "{error}");
+        }
+        assert_eq!(with([16, 32, 96, 192]).channels(3), 96);
+        assert_eq!(RestormerConfig::default().channels(3), 192);
+    }
 }

@@ -177,10 +177,10 @@ fn changes_of_level() {
                     x.clone(),
                     same.forward(x.clone()),
                 );
-                let up = Upsample::new(channels, &device);
+                let up = Upsample::new(channels, channels / 2, &device);
                 check("up", &up.conv, Arrange::Shuffle, x.clone(), up.forward(x));
                 let x = random([1, channels, 2 * height, 2 * width], 6);
-                let down = Downsample::new(channels, &device);
+                let down = Downsample::new(channels, 2 * channels, &device);
                 check(
                     "down",
                     &down.conv,
@@ -369,6 +369,7 @@ fn whole_networks() {
     check_network("plain", &config, [64, 24]);
     config.restormer = RestormerConfig {
         dim: 6,
+        widths: None,
         blocks: [0, 1, 0, 2],
         heads: [1, 3, 2, 4],
         refinement: 0,
@@ -377,6 +378,9 @@ fn whole_networks() {
         unshuffle: 1,
     };
     check_network("odd widths, empty levels", &config, [40, 16]);
+    config.restormer.widths = Some([6, 20, 8, 52]);
+    config.restormer.heads = [1, 2, 2, 4];
+    check_network("widths that do not double", &config, [40, 16]);
     let backbone = Dinov2Config {
         grid: 4,
         ..Dinov2Config::nano()

@@ -46,6 +46,7 @@ pub fn config(checkpoint: &Checkpoint<'_>) -> Result<DinoIrConfig> {
         .contains_key("encoder_level1.0.norm1.body.bias");
     let restormer = RestormerConfig {
         dim,
+        widths: None,
         blocks: LEVELS.map(|level| count(checkpoint, level)),
         heads,
         refinement: count(checkpoint, "refinement"),

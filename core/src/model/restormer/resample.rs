@@ -1,51 +1,51 @@
-//! Changes of level: half the size with twice the channels, and back.
+//! Changes of level: half the size with more channels (in the published net twice as many), and back.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::model::layers::Conv;
 
-/// 3x3 to half the channels, then pixel-unshuffle: half the height and width, twice the channels.
+/// 3x3, then pixel-unshuffle: half the height and width.
 #[derive(Module, Debug)]
 pub struct Downsample {
-    /// `[channels / 2, channels, 3, 3]`.
+    /// `[below / 4, channels, 3, 3]`.
     pub conv: Conv,
 }
 
 impl Downsample {
-    /// A randomly initialised layer.
-    pub fn new(channels: usize, device: &Device) -> Self {
+    /// A randomly initialised layer to the `below` channels of the level below, a multiple of 4.
+    pub fn new(channels: usize, below: usize, device: &Device) -> Self {
         Self {
-            conv: Conv::full(channels, channels / 2, false, device),
+            conv: Conv::full(channels, below / 4, false, device),
         }
     }
 
     /// # Shapes
     /// - `x`: `[batch, channels, height, width]`, even height and width
-    /// - output: `[batch, 2 channels, height / 2, width / 2]`
+    /// - output: `[batch, below, height / 2, width / 2]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         pixel_unshuffle(self.conv.forward(x), 2)
     }
 }
 
-/// 3x3 to twice the channels, then pixel-shuffle: twice the height and width, half the channels.
+/// 3x3, then pixel-shuffle: twice the height and width.
 #[derive(Module, Debug)]
 pub struct Upsample {
-    /// `[2 channels, channels, 3, 3]`.
+    /// `[4 above, channels, 3, 3]`.
     pub conv: Conv,
 }
 
 impl Upsample {
-    /// A randomly initialised layer.
-    pub fn new(channels: usize, device: &Device) -> Self {
+    /// A randomly initialised layer to the `above` channels of the level above.
+    pub fn new(channels: usize, above: usize, device: &Device) -> Self {
         Self {
-            conv: Conv::full(channels, 2 * channels, false, device),
+            conv: Conv::full(channels, 4 * above, false, device),
         }
     }
 
     /// # Shapes
     /// - `x`: `[batch, channels, height, width]`
-    /// - output: `[batch, channels / 2, 2 height, 2 width]`
+    /// - output: `[batch, above, 2 height, 2 width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         pixel_shuffle(self.conv.forward(x), 2)
     }
