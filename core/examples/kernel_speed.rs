@@ -7,7 +7,7 @@ use burn::tensor::{
     module::conv2d,
     ops::ConvOptions,
 };
-use dino_ir::kernels;
+use dino_ir::ops;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -29,12 +29,12 @@ struct Operations {
 }
 
 const KERNELS: Operations = Operations {
-    depthwise: kernels::depthwise3x3,
-    pointwise: kernels::pointwise,
-    conv: kernels::conv3x3,
-    norm: kernels::channel_layer_norm,
-    gate: kernels::gated_gelu,
-    mdta: kernels::mdta,
+    depthwise: ops::depthwise3x3,
+    pointwise: ops::pointwise,
+    conv: ops::conv3x3,
+    norm: ops::channel_layer_norm,
+    gate: ops::gated_gelu,
+    mdta: ops::mdta,
 };
 
 const BURN: Operations = Operations {

@@ -37,6 +37,7 @@
 //! The modules that the documentation does not list are for the programs of this project and may change at any time.
 
 mod blend;
+mod cpu;
 #[doc(hidden)]
 pub mod device;
 #[cfg(feature = "embedded")]
@@ -46,14 +47,14 @@ mod error;
 #[doc(hidden)]
 pub mod image;
 #[doc(hidden)]
-pub mod kernels;
+pub mod infer;
 #[doc(hidden)]
 pub mod loss;
 #[doc(hidden)]
 pub mod model;
 mod open;
 #[doc(hidden)]
-pub mod packed;
+pub mod ops;
 #[doc(hidden)]
 pub mod pixels;
 #[doc(hidden)]

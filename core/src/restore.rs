@@ -28,8 +28,8 @@ use self::toning::Toning;
 pub use crate::tile::{Area, TilePlan};
 
 use crate::image::Image;
-use crate::kernels;
 use crate::model::diagnosis::DiagnosisHead;
+use crate::ops;
 use crate::tile::TileRules;
 use crate::{Error, Result};
 
@@ -210,7 +210,7 @@ impl<N: Network> Restorer<N> {
             ..options.clone()
         };
         let pixels = |plan: &TilePlan| plan.tile_width() * plan.tile_height();
-        let larger = kernels::computes_on_cpu(&self.device)
+        let larger = ops::computes_on_cpu(&self.device)
             .then(|| self.plan(plan.width(), plan.height(), &largest).ok())
             .flatten()
             .filter(|larger| pixels(larger) > pixels(plan));

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use dino_ir::Error;
 use dino_ir::device::DeviceChoice;
 use dino_ir::image::Image;
-use dino_ir::kernels;
+use dino_ir::ops;
 use dino_ir::restore::{Options, Restorer};
 use dino_ir::weights::{self, Dtype};
 use dino_ir_tests::program;
@@ -183,58 +183,58 @@ fn kernels_compute_what_the_cpus_do() {
                 |inputs, side, device: &_| random([channels, inputs, side, side], inputs, device);
             let gamma = |seed, device: &_| random([channels], seed, device);
             assert_same(&what("pointwise"), |d| {
-                kernels::pointwise(x(2, d), weights(2 * channels, 1, d))
+                ops::pointwise(x(2, d), weights(2 * channels, 1, d))
             });
             assert_same(&what("depthwise"), |d| {
-                kernels::depthwise3x3(x(1, d), weights(1, 3, d))
+                ops::depthwise3x3(x(1, d), weights(1, 3, d))
             });
             assert_same(&what("3x3"), |d| {
-                kernels::conv3x3(x(2, d), weights(2 * channels, 3, d))
+                ops::conv3x3(x(2, d), weights(2 * channels, 3, d))
             });
-            assert_same(&what("gate"), |d| kernels::gated_gelu(x(2, d)));
+            assert_same(&what("gate"), |d| ops::gated_gelu(x(2, d)));
             assert_same(&what("norm"), |d| {
-                kernels::channel_layer_norm(x(1, d), gamma(1, d), Some(gamma(2, d)))
+                ops::channel_layer_norm(x(1, d), gamma(1, d), Some(gamma(2, d)))
             });
             assert_same(&what("bias-free norm"), |d| {
-                kernels::channel_layer_norm(x(1, d), gamma(1, d), None)
+                ops::channel_layer_norm(x(1, d), gamma(1, d), None)
             });
             assert_same(&what("mdta"), |d| {
-                kernels::mdta(x(3, d), random([heads, 1, 1], 4, d) + 2.0)
+                ops::mdta(x(3, d), random([heads, 1, 1], 4, d) + 2.0)
             });
         }
     }
     // More pixels than one thread sums over.
     let qkv = |seed, d: &_| random([1, 12, 61, 67], seed, d);
     assert_same("mdta, in pieces", |d| {
-        kernels::mdta(qkv(5, d), random([2, 1, 1], 4, d))
+        ops::mdta(qkv(5, d), random([2, 1, 1], 4, d))
     });
     assert_same("mdta by other sums", |d| {
-        let sums = kernels::mdta_sums(qkv(6, d), 2);
-        kernels::mdta_by(qkv(5, d), sums, random([2, 1, 1], 4, d))
+        let sums = ops::mdta_sums(qkv(6, d), 2);
+        ops::mdta_by(qkv(5, d), sums, random([2, 1, 1], 4, d))
     });
     for [tokens, width, heads] in [[1, 2, 1], [26, 24, 3], [37, 10, 2]] {
         let what = |name| format!("{name}, {tokens} x {width}");
         let x = |times: usize, device: &_| random([2, tokens, times * width], times, device);
         assert_same(&what("linear"), |d| {
             let weight = random([13, width], 1, d);
-            kernels::linear(x(1, d), weight, random([13], 2, d))
+            ops::linear(x(1, d), weight, random([13], 2, d))
         });
         assert_same(&what("layer norm"), |d| {
             let gamma = random([width], 1, d);
-            kernels::layer_norm(x(1, d), gamma, random([width], 2, d), 1e-6)
+            ops::layer_norm(x(1, d), gamma, random([width], 2, d), 1e-6)
         });
-        assert_same(&what("attention"), |d| kernels::attention(x(3, d), heads));
-        assert_same(&what("gelu"), |d| kernels::gelu(x(1, d) * 6.0));
+        assert_same(&what("attention"), |d| ops::attention(x(3, d), heads));
+        assert_same(&what("gelu"), |d| ops::gelu(x(1, d) * 6.0));
         for [one, other] in [[1, 2], [2, 1], [2, 2]] {
             assert_same(&what("matrices"), |d| {
                 let a = random([one, 9, tokens], 1, d);
-                kernels::matmul(a, random([other, tokens, width], 2, d))
+                ops::matmul(a, random([other, tokens, width], 2, d))
             });
         }
     }
     // Views lie in memory otherwise than their elements' order.
     assert_same("a view", |d| {
-        kernels::gated_gelu(random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4))
+        ops::gated_gelu(random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4))
     });
 }
 
@@ -278,31 +278,31 @@ fn kernels_have_the_gradients_of_the_cpus() {
             assert_same_gradients(
                 &what("pointwise"),
                 [x(2), [channels, 2 * channels, 1, 1]],
-                |[x, weight]| kernels::pointwise(x, weight),
+                |[x, weight]| ops::pointwise(x, weight),
             );
             assert_same_gradients(
                 &what("depthwise"),
                 [x(1), [channels, 1, 3, 3]],
-                |[x, weight]| kernels::depthwise3x3(x, weight),
+                |[x, weight]| ops::depthwise3x3(x, weight),
             );
             assert_same_gradients(
                 &what("3x3"),
                 [x(2), [channels, 2 * channels, 3, 3]],
-                |[x, weight]| kernels::conv3x3(x, weight),
+                |[x, weight]| ops::conv3x3(x, weight),
             );
-            assert_same_gradients(&what("gate"), [x(2)], |[x]| kernels::gated_gelu(x * 2.0));
+            assert_same_gradients(&what("gate"), [x(2)], |[x]| ops::gated_gelu(x * 2.0));
             let rows = [x(1), row(channels), row(channels)];
             assert_same_gradients(&what("norm"), rows, |[x, gamma, beta]| {
                 let beta = beta.reshape([channels]);
-                kernels::channel_layer_norm(x, gamma.reshape([channels]), Some(beta))
+                ops::channel_layer_norm(x, gamma.reshape([channels]), Some(beta))
             });
             let rows = [x(1), row(channels)];
             assert_same_gradients(&what("bias-free norm"), rows, |[x, gamma]| {
-                kernels::channel_layer_norm(x, gamma.reshape([channels]), None)
+                ops::channel_layer_norm(x, gamma.reshape([channels]), None)
             });
             // Not so near zero that the smallest image normalises rounding errors.
             assert_same_gradients(&what("mdta"), [x(3), row(heads)], |[x, temperature]| {
-                kernels::mdta(x + 0.3, temperature.reshape([heads, 1, 1]) + 2.0)
+                ops::mdta(x + 0.3, temperature.reshape([heads, 1, 1]) + 2.0)
             });
         }
     }
@@ -310,18 +310,18 @@ fn kernels_have_the_gradients_of_the_cpus() {
     assert_same_gradients(
         "mdta, in pieces",
         [[1, 12, 61, 67], [1, 2, 1, 1]],
-        |[x, t]| kernels::mdta(x, t.reshape([2, 1, 1]) + 2.0),
+        |[x, t]| ops::mdta(x, t.reshape([2, 1, 1]) + 2.0),
     );
     for [one, other] in [[1, 2], [2, 1], [2, 2]] {
         let shapes = [[one, 1, 9, 26], [other, 1, 26, 24]];
         assert_same_gradients("matrices", shapes, |[a, b]| {
-            let c = kernels::matmul(a.reshape([one, 9, 26]), b.reshape([other, 26, 24]));
+            let c = ops::matmul(a.reshape([one, 9, 26]), b.reshape([other, 26, 24]));
             c.unsqueeze_dim(1)
         });
     }
     // Views lie in memory otherwise than their elements' order.
     assert_same_gradients("a view", [[2, 6, 5, 7]], |[x]| {
-        kernels::gated_gelu(x.swap_dims(2, 3).narrow(1, 1, 4))
+        ops::gated_gelu(x.swap_dims(2, 3).narrow(1, 1, 4))
     });
 }
 

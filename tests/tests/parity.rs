@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::Tensor;
-use dino_ir::kernels;
 use dino_ir::loss::perception_contrastive::Triplet;
 use dino_ir::loss::{PerceptionContrastive, l1};
 use dino_ir::model::dinov2::pos_embed::resize_pos_embed;
@@ -19,6 +18,7 @@ use dino_ir::model::restormer::mdta::Mdta;
 use dino_ir::model::restormer::resample::{Downsample, Upsample};
 use dino_ir::model::restormer::{NormKind, RestormerConfig};
 use dino_ir::model::{DinoIrConfig, GuidanceConfig};
+use dino_ir::ops;
 use dino_ir_tests::{Fixture, Limits, check, fixtures, our_name};
 use serde_json::Value;
 
@@ -154,9 +154,9 @@ fn convolutions() {
     check(&CONVOLUTIONS, PARTS, |case| {
         let (x, weight) = (case.input::<4>("input"), case.input::<4>("weight"));
         let convolve = match weight.dims() {
-            [_, _, 1, 1] => kernels::pointwise,
-            [_, 1, 3, 3] => kernels::depthwise3x3,
-            _ => kernels::conv3x3,
+            [_, _, 1, 1] => ops::pointwise,
+            [_, 1, 3, 3] => ops::depthwise3x3,
+            _ => ops::conv3x3,
         };
         let y = convolve(x.clone(), weight.clone());
         case.compare("output", y.clone());
@@ -171,7 +171,7 @@ fn convolutions() {
 fn gated_gelu() {
     check(&["gated_gelu"], PARTS, |case| {
         let x = case.input::<4>("input");
-        let y = kernels::gated_gelu(x.clone());
+        let y = ops::gated_gelu(x.clone());
         case.compare("output", y.clone());
         if let Some(gradients) = case.backward(y) {
             case.compare_gradient("input", &x, &gradients);
@@ -184,7 +184,7 @@ fn channel_attention() {
     check(&["channel_attention"], PARTS, |case| {
         let qkv = case.input::<4>("qkv");
         let temperature = case.input::<3>("temperature");
-        let y = kernels::mdta(qkv.clone(), temperature.clone());
+        let y = ops::mdta(qkv.clone(), temperature.clone());
         case.compare("output", y.clone());
         if let Some(gradients) = case.backward(y) {
             case.compare_gradient("qkv", &qkv, &gradients);
@@ -229,7 +229,7 @@ fn mdta() {
         let qkv = mdta.qkv.forward(case.input("input"));
         let qkv = mdta.qkv_dwconv.forward(qkv);
         case.compare("qkv", qkv.clone());
-        case.compare("attended", kernels::mdta(qkv, mdta.temperature.val()));
+        case.compare("attended", ops::mdta(qkv, mdta.temperature.val()));
     });
 }
 

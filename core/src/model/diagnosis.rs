@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::layers::Linear;
-use crate::kernels;
+use crate::ops;
 use crate::restore::host;
 use crate::{Error, Result};
 
@@ -260,7 +260,7 @@ impl DiagnosisHead {
         let centred = inputs - self.centre.val().unsqueeze();
         let scaled = centred / self.spread.val().unsqueeze();
         let scaled = scaled.clamp(-FARTHEST, FARTHEST);
-        let hidden = kernels::gelu(self.fc1.forward(scaled.unsqueeze()));
+        let hidden = ops::gelu(self.fc1.forward(scaled.unsqueeze()));
         let found = self.fc2.forward(hidden).squeeze_dim::<2>(0);
         let [means, logs] = [0, 5].map(|first| found.clone().narrow(1, first, 5));
         let [low, high] = LOG_VARIANCES;

@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
 use crate::model::layers::Conv;
 use crate::model::resize::{Axis, resize_adjoint};
 use crate::model::sums::Sums;
+use crate::ops;
 
 /// Fuses the adapted backbone features into one stage of the restoration net.
 #[derive(Module, Debug)]
@@ -54,7 +54,7 @@ impl DrFusion {
         let [batch, channels, height, width] = features.dims();
         let map = self.map_by(fused, features.clone(), sums);
         let pixels = features.clone().reshape([batch, channels, height * width]);
-        let mixed = kernels::matmul(map, pixels);
+        let mixed = ops::matmul(map, pixels);
         mixed.reshape([batch, channels, height, width]) + features
     }
 
@@ -96,7 +96,7 @@ impl DrFusion {
             Axis::bilinear(columns, width),
         ));
         let query = query.flatten::<3>(2, 3).swap_dims(1, 2);
-        let products = kernels::matmul(key.flatten(2, 3), query);
+        let products = ops::matmul(key.flatten(2, 3), query);
         if self.pixel_mean {
             products / (height * width) as f64
         } else {

@@ -4,7 +4,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
+use crate::ops;
 
 /// Uniform in `+-1/sqrt(fan_in)`, PyTorch's default for convolutions and linear layers.
 fn fan_in_uniform(fan_in: usize) -> Initializer {
@@ -38,7 +38,7 @@ impl Linear {
     /// - `x`: `[batch, tokens, inputs]`
     /// - output: `[batch, tokens, outputs]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        kernels::linear(x, self.weight.val(), self.bias.val())
+        ops::linear(x, self.weight.val(), self.bias.val())
     }
 }
 
@@ -65,7 +65,7 @@ impl LayerNorm {
     /// # Shapes
     /// - `x`, output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        kernels::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
+        ops::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }
 
@@ -112,9 +112,9 @@ impl Conv {
         let weight = self.weight.val();
         let [outputs, _, kernel, _] = weight.dims();
         let y = match (kernel, self.depthwise) {
-            (1, _) => kernels::pointwise(x, weight),
-            (_, true) => kernels::depthwise3x3(x, weight),
-            (_, false) => kernels::conv3x3(x, weight),
+            (1, _) => ops::pointwise(x, weight),
+            (_, true) => ops::depthwise3x3(x, weight),
+            (_, false) => ops::conv3x3(x, weight),
         };
         match &self.bias {
             Some(bias) => y + bias.val().reshape([1, outputs, 1, 1]),

@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
 use crate::model::layers::{Conv, Linear};
+use crate::ops;
 
 /// Depths of features: shallow, medium, deep.
 pub const DEPTHS: usize = 3;
@@ -33,10 +33,7 @@ impl Expert {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.project_in.forward(x);
-        x.clone()
-            + self
-                .project_out
-                .forward(kernels::gelu(self.dwconv.forward(x)))
+        x.clone() + self.project_out.forward(ops::gelu(self.dwconv.forward(x)))
     }
 }
 
@@ -52,7 +49,7 @@ pub struct Gate {
 impl Gate {
     fn forward(&self, features: Tensor<4>) -> Tensor<3> {
         let pooled = features.flatten::<3>(2, 3).mean_dim(2).swap_dims(1, 2);
-        softmax(self.fc2.forward(kernels::gelu(self.fc1.forward(pooled))), 2)
+        softmax(self.fc2.forward(ops::gelu(self.fc1.forward(pooled))), 2)
     }
 }
 

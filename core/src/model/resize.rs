@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernels;
+use crate::ops;
 
 /// How one axis is resampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -182,12 +182,12 @@ fn times_columns(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let [_, columns] = matrix.dims();
     let x = x.reshape([1, batch * channels * height, width]);
-    kernels::matmul(x, matrix.unsqueeze()).reshape([batch, channels, height, columns])
+    ops::matmul(x, matrix.unsqueeze()).reshape([batch, channels, height, columns])
 }
 
 fn times_rows(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let [rows, _] = matrix.dims();
     let x = x.reshape([batch * channels, height, width]);
-    kernels::matmul(matrix.unsqueeze(), x).reshape([batch, channels, rows, width])
+    ops::matmul(matrix.unsqueeze(), x).reshape([batch, channels, rows, width])
 }

@@ -5,12 +5,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::Weights;
 use super::golden::features;
 use crate::Result;
-use crate::kernels;
+use crate::infer::Packed;
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
 use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig};
-use crate::packed::Packed;
+use crate::ops;
 use crate::restore::Network;
 
 /// What a pixel becomes depends on some 180 pixels around it, haze most. Tiles of 256 give what the whole photo gives
@@ -34,7 +34,7 @@ impl Loaded {
     /// A net with its sizes; one that is on the CPU is packed.
     pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
         let weight = model.restormer.output.weight.val();
-        let packed = kernels::on_cpu(&weight).then(|| Packed::new(&model));
+        let packed = ops::on_cpu(&weight).then(|| Packed::new(&model));
         Self {
             model,
             config,
@@ -50,7 +50,7 @@ impl Loaded {
 
     /// The packed net, if `x` is where it computes.
     fn packed_for(&self, x: &Tensor<4>) -> Option<&Packed> {
-        self.packed.as_ref().filter(|_| kernels::on_cpu(x))
+        self.packed.as_ref().filter(|_| ops::on_cpu(x))
     }
 }
 

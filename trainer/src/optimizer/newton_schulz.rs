@@ -5,7 +5,7 @@
 //! a single matrix. On a CPU, where starting an operation costs nothing, matrices share a stack only if they are of one size.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use dino_ir::kernels::computes_on_cpu;
+use dino_ir::ops::computes_on_cpu;
 
 use crate::flat::Layout;
 

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
 use crate::model::layers::Linear;
+use crate::ops;
 
 /// Scaled dot-product attention.
 #[derive(Module, Debug)]
@@ -29,7 +29,7 @@ impl Attention {
     /// # Shapes
     /// - `x`, output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let mixed = kernels::attention(self.qkv.forward(x), self.heads);
+        let mixed = ops::attention(self.qkv.forward(x), self.heads);
         self.proj.forward(mixed)
     }
 }

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
 use crate::model::layers::Linear;
+use crate::ops;
 
 /// `fc2(gelu(fc1(x)))`, four times as wide inside.
 #[derive(Module, Debug)]
@@ -56,7 +56,7 @@ impl FeedForward {
     /// - `x`, output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
-            Self::Mlp(Mlp { fc1, fc2 }) => fc2.forward(kernels::gelu(fc1.forward(x))),
+            Self::Mlp(Mlp { fc1, fc2 }) => fc2.forward(ops::gelu(fc1.forward(x))),
             Self::SwiGlu(SwiGlu { w12, w3 }) => {
                 let both = w12.forward(x);
                 let hidden = both.dims()[2] / 2;

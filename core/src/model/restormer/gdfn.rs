@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
 use crate::model::layers::Conv;
+use crate::ops;
 
 /// `project_out(gelu(a) * b)`, `a` and `b` the halves of a 1x1 and a depthwise convolution.
 #[derive(Module, Debug)]
@@ -32,6 +32,6 @@ impl Gdfn {
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let halves = self.dwconv.forward(self.project_in.forward(x));
-        self.project_out.forward(kernels::gated_gelu(halves))
+        self.project_out.forward(ops::gated_gelu(halves))
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
+use crate::ops;
 
 /// Restormer's two norms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,6 +38,6 @@ impl ChannelLayerNorm {
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(|bias| bias.val());
-        kernels::channel_layer_norm(x, self.weight.val(), bias)
+        ops::channel_layer_norm(x, self.weight.val(), bias)
     }
 }

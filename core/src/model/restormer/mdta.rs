@@ -3,9 +3,9 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
 use crate::model::layers::Conv;
 use crate::model::sums::Sums;
+use crate::ops;
 
 /// Queries, keys and values from a 1x1 and a depthwise convolution; the map is
 /// `channels x channels` within each head, so the cost grows linearly with the pixels.
@@ -44,12 +44,12 @@ impl Mdta {
         let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
         let temperature = self.temperature.val();
         let attended = match sums {
-            Sums::Own => kernels::mdta(qkv, temperature),
+            Sums::Own => ops::mdta(qkv, temperature),
             _ => {
                 let [heads, ..] = temperature.dims();
                 let shape = [batch, channels * (channels / heads + 2)];
-                let sums = sums.take(shape, || kernels::mdta_sums(qkv.clone(), heads));
-                kernels::mdta_by(qkv, sums, temperature)
+                let sums = sums.take(shape, || ops::mdta_sums(qkv.clone(), heads));
+                ops::mdta_by(qkv, sums, temperature)
             }
         };
         self.project_out.forward(attended)

@@ -1,0 +1,314 @@
+//! The networks for inference on the CPU: weights packed once, steps fused so that what is between
+//! them stays in the cache, no graph for gradients. The arithmetic is that of [`crate::cpu`].
+//! [`crate::model`] is the reference; this gives the same results within rounding (1e-5 for each part).
+//!
+//! | file | what |
+//! |---|---|
+//! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
+//! | `conv`, `winograd`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
+//! | `sums` | sums over pixels that stand for an image's |
+//! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
+//! | `resize` | the image as the backbone takes it |
+//! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
+//!
+//! Kernels address memory through `cpu::pool::Rows`, because threads write interleaved parts of one
+//! map. Who calls an `unsafe` function here says that nobody else touches what it writes; sizes are
+//! asserted where planes become addresses.
+
+mod backbone;
+mod block;
+mod conv;
+mod dinov2;
+mod dr_fusion;
+mod gdfn;
+mod mdta;
+mod peak;
+mod pointwise;
+mod psf;
+mod resize;
+mod restormer;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod weights;
+mod winograd;
+
+pub use backbone::Backbone;
+pub use peak::peak_flops;
+
+use crate::cpu::pool::{Map, Planes, Pool};
+use crate::model::psf::DEPTHS;
+use crate::model::{self, DinoIr};
+use dinov2::Dinov2;
+use dr_fusion::DrFusion;
+use psf::{Depth, Psf};
+use restormer::{Guide, Restormer};
+use sums::Sums;
+
+/// A part of the network that was just computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, with the level where there is one for each.
+    pub name: String,
+    /// Floating-point operations it takes, a multiplication with its addition counted as two.
+    pub flops: u64,
+    /// Bytes of the maps that it reads and writes: what goes through memory at least, without the weights.
+    pub bytes: u64,
+}
+
+impl Stage {
+    fn new(name: &str, flops: u64, floats: usize) -> Self {
+        Self {
+            name: name.into(),
+            flops,
+            bytes: (size_of::<f32>() * floats) as u64,
+        }
+    }
+
+    fn level(name: &str, level: usize, flops: u64, floats: usize) -> Self {
+        Self::new(&format!("{name} {level}"), flops, floats)
+    }
+}
+
+/// What a run of the network is told and tells besides the image.
+struct Run<'a> {
+    sums: Sums<'a>,
+    /// Called after each stage.
+    watch: &'a mut dyn FnMut(Stage),
+}
+
+/// Buffers of a network.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// Of maps.
+    maps: Pool,
+    /// Of threads.
+    scratch: Pool,
+}
+
+/// A network with its weights packed for the CPU.
+#[derive(Debug)]
+pub struct Packed {
+    restormer: Restormer,
+    guidance: Option<Guidance>,
+    workspace: Workspace,
+}
+
+#[derive(Debug)]
+struct Guidance {
+    backbone: Dinov2,
+    psf: Psf,
+    dr_fusion: Vec<DrFusion>,
+    depths: [usize; DEPTHS],
+    stages: Vec<usize>,
+}
+
+impl Packed {
+    /// Packs the weights of a model.
+    pub fn new(model: &DinoIr) -> Self {
+        Self {
+            restormer: Restormer::new(&model.restormer),
+            guidance: model.guidance.as_ref().map(Guidance::new),
+            workspace: Workspace::default(),
+        }
+    }
+
+    /// Restores.
+    ///
+    /// # Shapes
+    /// - `image`, result: `[3, height, width]`, RGB in 0..1, multiples of
+    ///   [`RestormerConfig::multiple`](crate::model::restormer::RestormerConfig::multiple)
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn forward(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+        self.forward_watched(image, size, &mut |_| {})
+    }
+
+    /// The sums over pixels that [`forward`](Self::forward) takes on its way, see [`crate::model::sums`]: of all
+    /// channel attentions and D-R fusions one after the other.
+    ///
+    /// # Shapes
+    /// - `image`: `[3, height, width]`, `size` being height and width
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn survey(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+        let mut kept = Vec::new();
+        let sums = Sums::Kept(&mut kept);
+        let watch = &mut |_| {};
+        self.run(image, size, &mut Run { sums, watch });
+        kept
+    }
+
+    /// As [`forward`](Self::forward), by the sums of a survey.
+    ///
+    /// # Shapes
+    /// - `image`, output: `[3, height, width]`, `size` being height and width
+    /// - `survey`: as [`survey`](Self::survey) gives it, of an image of any size
+    ///
+    /// # Panics
+    /// If the size is not as said, or the survey is of another net.
+    pub fn forward_surveyed(&self, image: &[f32], size: [usize; 2], survey: &[f32]) -> Vec<f32> {
+        let sums = Sums::Surveyed(survey);
+        let watch = &mut |_| {};
+        self.run(image, size, &mut Run { sums, watch })
+    }
+
+    /// The same; `watch` is called after each stage.
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn forward_watched(
+        &self,
+        image: &[f32],
+        size: [usize; 2],
+        watch: &mut dyn FnMut(Stage),
+    ) -> Vec<f32> {
+        let sums = Sums::Own;
+        self.run(image, size, &mut Run { sums, watch })
+    }
+
+    fn run(&self, image: &[f32], size: [usize; 2], run: &mut Run<'_>) -> Vec<f32> {
+        let [height, width] = size;
+        let map = self.map_of(image, size);
+        let fused = self.guidance.as_ref().map(|guidance| {
+            // Fused features serve for the sums of D-R fusion only.
+            let needed = !run.sums.surveyed() && !guidance.stages.is_empty();
+            let fused = needed.then(|| guidance.fuse(&self.workspace, map.planes(), run));
+            (guidance, fused)
+        });
+        let residual = match &fused {
+            None => self
+                .restormer
+                .forward(&self.workspace, map.planes(), None, run),
+            Some((guidance, fused)) => {
+                let guide = Guide {
+                    fused: fused.as_ref().map(Map::planes),
+                    fusion: &|level| guidance.fusion(level),
+                };
+                self.restormer
+                    .forward(&self.workspace, map.planes(), Some(&guide), run)
+            }
+        };
+        let mut restored = image.to_vec();
+        for (channel, values) in restored.chunks_exact_mut(height * width).enumerate() {
+            // SAFETY: nobody writes to the map any more.
+            let residual = unsafe { residual.planes().channel(channel) };
+            for (value, residual) in values.iter_mut().zip(residual) {
+                *value += residual;
+            }
+        }
+        restored
+    }
+
+    /// What a diagnosis goes by ([`crate::model::diagnosis`]): mean and deviation over all pixels of each channel of the
+    /// fused features, where there is guidance, and of the latent.
+    ///
+    /// # Shapes
+    /// - `image`: `[3, height, width]`, `size` being height and width
+    /// - result: `[2 (fused + latent)]`, for each map the means first
+    ///
+    /// # Panics
+    /// If the size is not as said.
+    pub fn describe(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+        let map = self.map_of(image, size);
+        let run = &mut Run {
+            sums: Sums::Own,
+            watch: &mut |_| {},
+        };
+        let workspace = &self.workspace;
+        let guidance = self.guidance.as_ref();
+        let fused = guidance.map(|guidance| guidance.fuse(workspace, map.planes(), run));
+        let fusion = |level| guidance.and_then(|guidance| guidance.fusion(level));
+        let guide = fused.as_ref().map(|fused| Guide {
+            fused: Some(fused.planes()),
+            fusion: &fusion,
+        });
+        let encoded = self
+            .restormer
+            .encode(workspace, map.planes(), guide.as_ref(), run);
+        let maps = fused.iter().chain([&encoded.latent]);
+        maps.flat_map(|map| moments(map.planes())).collect()
+    }
+
+    /// The image as a map.
+    ///
+    /// # Panics
+    /// If the size is not one that the net takes.
+    fn map_of(&self, image: &[f32], size: [usize; 2]) -> Map<'_> {
+        let [height, width] = size;
+        assert!(
+            size.iter()
+                .all(|side| side.is_multiple_of(self.restormer.multiple()) && *side > 0),
+            "{height} x {width} are multiples of {}",
+            self.restormer.multiple()
+        );
+        let map = Map::new(&self.workspace.maps, 3, size);
+        map.fill(image);
+        map
+    }
+
+    /// Gives the buffers back that are kept for the next image.
+    pub fn release(&self) {
+        self.workspace.maps.clear();
+        self.workspace.scratch.clear();
+    }
+}
+
+/// Means of all channels, then their deviations.
+fn moments(map: Planes<'_>) -> Vec<f32> {
+    let moments = |channel| {
+        // SAFETY: nobody writes to the map any more.
+        let values = unsafe { map.channel(channel) };
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let squares = values.iter().map(|&v| (f64::from(v) - mean).powi(2));
+        [mean as f32, (squares.sum::<f64>() / count).sqrt() as f32]
+    };
+    let moments: Vec<[f32; 2]> = (0..map.channels).map(moments).collect();
+    let part = |part: usize| moments.iter().map(move |moments| moments[part]);
+    part(0).chain(part(1)).collect()
+}
+
+impl Guidance {
+    fn new(guidance: &model::Guidance) -> Self {
+        Self {
+            backbone: Dinov2::new(&guidance.backbone),
+            psf: Psf::new(&guidance.psf),
+            dr_fusion: guidance.dr_fusion.iter().map(DrFusion::new).collect(),
+            depths: guidance.depths,
+            stages: guidance.stages.clone(),
+        }
+    }
+
+    /// Equations 1 to 4 on the image.
+    fn fuse<'w>(&self, workspace: &'w Workspace, image: Planes<'_>, run: &mut Run<'_>) -> Map<'w> {
+        let resized = resize::fit(workspace, image);
+        let floats = image.floats() + resized.planes().floats();
+        (run.watch)(Stage::new("resize", 0, floats));
+        let mut depths: [Option<Depth<'w>>; DEPTHS] = [const { None }; DEPTHS];
+        let last = self.depths[DEPTHS - 1];
+        let mut patches = 0;
+        self.backbone
+            .forward(workspace, resized.planes(), last, |number, features| {
+                patches = features.pixels();
+                for (depth, found) in depths.iter_mut().enumerate() {
+                    if self.depths[depth] == number {
+                        *found = Some(self.psf.depth(workspace, depth, features));
+                    }
+                }
+            });
+        let flops = self.backbone.flops(last, patches) + self.psf.flops(patches);
+        let depths = depths.map(|depth| depth.expect("the depths are blocks of the backbone"));
+        let fused = self.psf.fuse(depths);
+        let floats = resized.planes().floats() + fused.planes().floats();
+        (run.watch)(Stage::new("dinov2 + psf", flops, floats));
+        fused
+    }
+
+    fn fusion(&self, level: usize) -> Option<&DrFusion> {
+        let stage = self.stages.iter().position(|&stage| stage == level)?;
+        Some(&self.dr_fusion[stage])
+    }
+}

@@ -1,0 +1,91 @@
+//! One transformer block of Restormer in two sweeps over the image.
+
+use super::Workspace;
+use super::gdfn::Gdfn;
+use super::mdta::Mdta;
+use super::sums::Sums;
+use crate::cpu::pool::{Map, Planes};
+use crate::model::restormer::block;
+
+/// A block with its weights packed.
+#[derive(Debug)]
+pub(crate) struct Block {
+    attn: Mdta,
+    ffn: Gdfn,
+}
+
+impl Block {
+    pub(crate) fn new(block: &block::Block) -> Self {
+        Self {
+            attn: Mdta::new(&block.norm1, &block.attn),
+            ffn: Gdfn::new(&block.norm2, &block.ffn),
+        }
+    }
+
+    /// Operations for each pixel.
+    pub(crate) fn flops(&self) -> u64 {
+        self.attn.flops() + self.ffn.flops()
+    }
+
+    /// # Safety
+    /// `x` is not written to meanwhile; `y`, of the same size, is this call's alone.
+    pub(crate) unsafe fn forward(
+        &self,
+        workspace: &Workspace,
+        x: Planes<'_>,
+        y: Planes<'_>,
+        sums: &mut Sums<'_>,
+    ) {
+        let v = Map::new(&workspace.maps, x.channels, x.size());
+        // SAFETY: the caller's; `v` is this function's.
+        unsafe {
+            let attention = self.attn.forward(workspace, x, v.planes(), sums);
+            self.ffn.forward(workspace, x, &attention, v.planes(), y);
+        }
+    }
+}
+
+/// Runs blocks one after the other.
+pub(crate) fn run_all<'w>(
+    blocks: &[Block],
+    workspace: &'w Workspace,
+    x: Map<'w>,
+    sums: &mut Sums<'_>,
+) -> Map<'w> {
+    blocks.iter().fold(x, |x, block| {
+        let from = x.planes();
+        let y = Map::new(&workspace.maps, from.channels, from.size());
+        // SAFETY: both maps are this function's.
+        unsafe { block.forward(workspace, from, y.planes(), sums) };
+        y
+    })
+}
+
+/// Runs blocks one after the other, the last of them into `y`.
+///
+/// # Safety
+/// `y`, of `x`'s size, is this call's alone.
+pub(crate) unsafe fn run_into<'w>(
+    blocks: &[Block],
+    workspace: &'w Workspace,
+    x: Map<'w>,
+    y: Planes<'_>,
+    sums: &mut Sums<'_>,
+) {
+    match blocks.split_last() {
+        Some((last, others)) => {
+            let x = run_all(others, workspace, x, sums);
+            // SAFETY: the caller's.
+            unsafe { last.forward(workspace, x.planes(), y, sums) }
+        }
+        None => {
+            for channel in 0..y.channels {
+                // SAFETY: the caller's.
+                unsafe {
+                    let from = x.planes().channel(channel);
+                    y.channel_mut(channel).copy_from_slice(from);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The network's hot operations, with hand-written CPU kernels and gradients.
+//!
+//! Every function takes and returns ordinary tensors (NCHW) on any device, with or without
+//! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs a kernel of this module, written
+//! once and compiled for AVX-512, AVX2 and plain Rust (`cpu::simd`); the best is chosen when the
+//! program runs. On a GPU it runs a kernel of `gpu`, where no gradient is asked for. Everywhere else
+//! it is a composition of burn operations (`plain` in each file), which is also what the tests compare
+//! the kernels with.
+//!
+//! Each file has the same order: the tensor function, the plain composition, the backend extension
+//! (`Flex`, then `Autodiff`), the kernel, the tests. Gradients are summed in a fixed order, so that
+//! a training run can be repeated bit for bit.
+//!
+//! Kernels write their results into memory that was never cleared, through raw pointers, because
+//! threads fill interleaved parts of one tensor. That is the only `unsafe` besides vector loads
+//! and stores; shapes are checked where slices become pointers.
+
+mod conv;
+mod depthwise;
+mod flex;
+mod gelu;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod layer_norm;
+mod mdta;
+mod plain;
+mod pointwise;
+mod record;
+#[cfg(test)]
+mod testing;
+
+pub use conv::conv3x3;
+pub use depthwise::depthwise3x3;
+pub use gelu::gated_gelu;
+pub use layer_norm::channel_layer_norm;
+pub use mdta::{mdta, mdta_by, mdta_sums};
+pub use plain::{attention, gelu, layer_norm, linear, matmul};
+pub use pointwise::pointwise;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device, Tensor};
+
+/// Whether a kernel can take these tensors: f32, on the CPU backend, with something in them.
+pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    computes_on_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+}
+
+/// Whether a device is the CPU.
+pub fn computes_on_cpu(device: &Device) -> bool {
+    let device = device.clone().without_autodiff();
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn other_types_and_empty_tensors_take_the_plain_path() {
+        let device = Device::flex();
+        let x = Tensor::<4>::ones([1, 2, 3, 5], &device);
+        assert!(on_cpu(&x));
+        assert!(on_cpu(&Tensor::<4>::ones(
+            [1, 2, 3, 5],
+            &device.clone().autodiff()
+        )));
+        assert!(!on_cpu(&Tensor::<4>::ones([0, 2, 3, 5], &device)));
+        let half = x.cast(DType::F16);
+        assert!(!on_cpu(&half));
+        let y = gated_gelu(half);
+        assert_eq!((y.dtype(), y.dims()), (DType::F16, [1, 1, 3, 5]));
+    }
+
+    #[test]
+    fn views_are_made_contiguous() {
+        let device = Device::flex();
+        let x = testing::random([2, 6, 5, 7], 1);
+        let x = Tensor::<4>::from_data(x, &device);
+        let view = x.clone().swap_dims(2, 3).narrow(1, 1, 4);
+        let copy = Tensor::<4>::from_data(view.clone().into_data(), &device);
+        let error = testing::error(&gated_gelu(view).into_data(), &gated_gelu(copy).into_data());
+        assert_eq!(error, 0.0);
+    }
+}
