@@ -9,9 +9,9 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use dino_ir_trainer::degrade::haze::Frame;
-use dino_ir_trainer::degrade::{blur, haze, noise, rain};
-use dino_ir_trainer::rgb::Rgb;
+use dino_ir_trainer::data::degrade::haze::Frame;
+use dino_ir_trainer::data::degrade::{blur, haze, noise, rain};
+use dino_ir_trainer::data::rgb::Rgb;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Rgb as Pixel, RgbImage};

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use dino_ir::weights::named;
-use dino_ir_trainer::parameters::flat_gradients;
+use dino_ir_trainer::train::parameters::flat_gradients;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 

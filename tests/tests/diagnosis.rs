@@ -6,8 +6,8 @@ use dino_ir::restore::Restorer;
 use dino_ir::weights::{self, Loaded};
 use dino_ir::{Diagnosis, Fault};
 use dino_ir_tests::package;
-use dino_ir_trainer::degrade::noise;
-use dino_ir_trainer::rgb::Rgb;
+use dino_ir_trainer::data::degrade::noise;
+use dino_ir_trainer::data::rgb::Rgb;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

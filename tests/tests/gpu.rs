@@ -14,11 +14,11 @@ use dino_ir::restore::{Options, Restorer};
 use dino_ir::weights::{self, Dtype};
 use dino_ir_tests::program;
 use dino_ir_tests::program::stderr;
-use dino_ir_trainer::config::TrainConfig;
-use dino_ir_trainer::parameters::{NamedTensors, load_tensors, named_tensors};
-use dino_ir_trainer::replicas::Replicas;
+use dino_ir_trainer::train::config::TrainConfig;
+use dino_ir_trainer::train::parameters::{NamedTensors, load_tensors, named_tensors};
+use dino_ir_trainer::train::replicas::Replicas;
+use dino_ir_trainer::train::trainee::DinoIrTrainee;
 use dino_ir_trainer::train::{Batch, BatchRequest, BatchSource, RunOptions, train};
-use dino_ir_trainer::trainee::DinoIrTrainee;
 
 /// Sums in another order differ by 1e-5; a wrong kernel by far more.
 const LIMIT: f32 = 1e-3;

@@ -6,9 +6,9 @@ use dino_ir::model::DinoIrConfig;
 use dino_ir::restore::{Options, Restorer};
 use dino_ir::tile::Axis;
 use dino_ir::weights::{self, Loaded};
-use dino_ir_trainer::degrade::haze::{self, Frame};
-use dino_ir_trainer::degrade::{noise, rain};
-use dino_ir_trainer::rgb::Rgb;
+use dino_ir_trainer::data::degrade::haze::{self, Frame};
+use dino_ir_trainer::data::degrade::{noise, rain};
+use dino_ir_trainer::data::rgb::Rgb;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

@@ -22,7 +22,9 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{interrupt, terminal, weights};
+use crate::host::{interrupt, terminal};
+use crate::model::weights;
+use crate::train::export::export;
 
 pub use restore::RestoreArgs;
 
@@ -203,7 +205,7 @@ fn usage(error: ::dino_ir::Error) -> anyhow::Error {
 fn run_export(args: &ExportArgs) -> Result<ExitCode> {
     interrupt::listen()?;
     let _spinner = terminal::spinner(args.quiet, "exporting");
-    weights::export(&args.weights, &args.output, args.dtype, args.force)?;
+    export(&args.weights, &args.output, args.dtype, args.force)?;
     Ok(ExitCode::SUCCESS)
 }
 

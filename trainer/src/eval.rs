@@ -1,8 +1,13 @@
 //! Measures a network on a folder of photos: noise and blur made from clean ones, or pairs.
 
+pub mod analyze;
+pub mod bench;
 pub mod chart;
+pub mod features;
+pub mod metrics;
 pub mod numpy_random;
 mod report;
+pub mod reproduce;
 mod setting;
 mod suite_report;
 pub mod table;
@@ -10,10 +15,10 @@ pub mod table;
 pub use report::{ImageScore, Report, Row, Spread};
 pub use suite_report::{TableOptions, TableReport, evaluate_table};
 
-use crate::checkpoint::write_atomically;
-use crate::dataset::{PairFiles, find_images, find_pairs, reserved};
-use crate::metrics::{Protocol, Score};
-use crate::rgb::Rgb;
+use crate::data::dataset::{PairFiles, find_images, find_pairs, reserved};
+use crate::data::rgb::Rgb;
+use crate::eval::metrics::{Protocol, Score};
+use crate::host::atomic::write_atomically;
 use anyhow::{Context, Result, bail};
 use numpy_random::NumpyRandom;
 use serde::{Deserialize, Serialize};

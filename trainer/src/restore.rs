@@ -3,7 +3,6 @@
 mod compare;
 pub mod engine;
 pub mod naming;
-pub mod output;
 pub mod report;
 mod target;
 pub mod watch;
@@ -23,11 +22,11 @@ use self::engine::Engine;
 use self::naming::{Input, Job, Output};
 use self::report::{Ending, Explained, Report};
 use self::target::{Place, Target};
-use crate::memory;
+use crate::host::memory;
+use crate::host::size::{show_size, suggest_size};
+use crate::host::{interrupt, output, terminal};
 use crate::photo::pixels::Restored;
 use crate::photo::{Format, Photo, bmp, cost, jpeg, tiff};
-use crate::size::{show_size, suggest_size};
-use crate::{interrupt, terminal};
 
 /// What the command line says about every photo.
 #[derive(Clone, Debug, Default)]

@@ -1,14 +1,28 @@
 //! The training loop, for any model and any source of samples.
 
 mod batch;
+pub mod checkpoint;
 mod clock;
+pub mod config;
+pub mod diagnosis;
+pub mod ema;
+pub mod export;
+pub mod flat;
+pub mod log;
 mod model;
+pub mod optimizer;
 mod pace;
+pub mod parameters;
+pub mod plot;
+pub mod pretrain;
 mod reader;
+pub mod replicas;
 mod run;
+pub mod schedule;
 mod scores;
 #[cfg(test)]
 mod tests;
+pub mod trainee;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -21,8 +35,8 @@ pub use batch::{Batch, BatchRequest, BatchSource};
 pub use clock::TimeLimit;
 pub use model::{StepOutput, Trainee, squared_errors};
 
-use crate::config::TrainConfig;
-use crate::memory;
+use crate::host::memory;
+use crate::train::config::TrainConfig;
 use run::Run;
 
 /// Where a run writes, and how it is stopped.

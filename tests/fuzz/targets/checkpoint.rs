@@ -4,7 +4,7 @@
 
 use dino_ir::weights::Dtype;
 use dino_ir_fuzz::Limited;
-use dino_ir_trainer::import::{ImportOptions, Published, convert};
+use dino_ir_trainer::model::import::{ImportOptions, Published, convert};
 use libfuzzer_sys::fuzz_target;
 
 /// The nets of such small files take a few MB.

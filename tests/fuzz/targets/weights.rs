@@ -5,7 +5,7 @@
 use burn::tensor::Device;
 use dino_ir::weights::{Weights, load};
 use dino_ir_fuzz::Limited;
-use dino_ir_trainer::baselines;
+use dino_ir_trainer::model::baselines;
 use libfuzzer_sys::fuzz_target;
 
 /// The nets of such small files take a few MB.

@@ -10,10 +10,11 @@ use dino_ir::restore::Restorer;
 use serde_json::{Value, json};
 
 use super::{parse_count, parse_with};
-use crate::analyze::{diagnosis, gate, layers, pca, photos, robustness};
-use crate::checkpoint::write_atomically;
-use crate::features::open_backbone;
-use crate::{devices, interrupt, terminal, weights};
+use crate::eval::analyze::{diagnosis, gate, layers, pca, photos, robustness};
+use crate::eval::features::open_backbone;
+use crate::host::atomic::write_atomically;
+use crate::host::{devices, interrupt, terminal};
+use crate::model::weights;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

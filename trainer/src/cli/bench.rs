@@ -8,8 +8,8 @@ use clap::Args;
 use dino_ir::device::DeviceChoice;
 
 use super::{parse_with, use_threads};
-use crate::bench::{BenchOptions, bench};
-use crate::terminal;
+use crate::eval::bench::{BenchOptions, bench};
+use crate::host::terminal;
 
 /// Arguments of `bench`.
 #[derive(Args, Debug)]

@@ -8,12 +8,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::FAILED;
-use crate::dataset::DataConfig;
-use crate::dataset::check::check;
-use crate::dataset::layout::{Layout, survey};
-use crate::dataset::pack::pack;
-use crate::size::show_size;
-use crate::{interrupt, terminal};
+use crate::data::dataset::DataConfig;
+use crate::data::dataset::check::check;
+use crate::data::dataset::layout::{Layout, survey};
+use crate::data::dataset::pack::pack;
+use crate::host::size::show_size;
+use crate::host::{interrupt, terminal};
 
 /// Commands on datasets.
 #[derive(Args, Debug)]

@@ -9,9 +9,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::use_threads;
-use crate::diagnosis::{TrainingConfig, train};
-use crate::restore::output;
-use crate::{interrupt, weights};
+use crate::host::interrupt;
+use crate::host::output;
+use crate::model::weights;
+use crate::train::diagnosis::{TrainingConfig, train};
 
 /// Arguments of `diagnosis`.
 #[derive(Args, Debug)]

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use super::restore::{self, RestoreArgs};
 use super::{exit_code, guarded, report_usage};
-use crate::terminal;
+use crate::host::terminal;
 
 /// Restores photos: removes noise, blur, rain and haze, whichever they have.
 #[derive(Debug, Parser)]

@@ -13,18 +13,18 @@ use dino_ir::restore::{ImageSink, Options};
 use indicatif::ProgressBar;
 
 use super::{FAILED, UsageError, parse_count, parse_with, usage};
-use crate::checkpoint::write_atomically;
+use crate::data::rgb::Rgb;
 use crate::eval::chart::{Bars, write_chart};
+use crate::eval::metrics::Protocol;
 use crate::eval::table::Table;
 use crate::eval::{
     EvalOptions, EvalProgress, Report, Row, Suite, TableOptions, TableReport, evaluate,
     evaluate_table,
 };
-use crate::metrics::Protocol;
+use crate::host::atomic::write_atomically;
+use crate::host::output;
+use crate::host::{interrupt, terminal};
 use crate::restore::engine::{self, Engine};
-use crate::restore::output;
-use crate::rgb::Rgb;
-use crate::{interrupt, terminal};
 
 /// Arguments of `eval`.
 #[derive(Args, Debug)]

@@ -8,8 +8,8 @@ use clap::Args;
 use dino_ir::device::DeviceChoice;
 
 use super::parse_with;
-use crate::features::{FeatureOptions, write};
-use crate::{interrupt, terminal};
+use crate::eval::features::{FeatureOptions, write};
+use crate::host::{interrupt, terminal};
 
 /// Arguments of `features`.
 #[derive(Args, Debug)]

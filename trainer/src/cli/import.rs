@@ -8,8 +8,8 @@ use clap::Args;
 use dino_ir::weights::Dtype;
 
 use super::parse_with;
-use crate::import::{ImportOptions, Published, import};
-use crate::{interrupt, terminal};
+use crate::host::{interrupt, terminal};
+use crate::model::import::{ImportOptions, Published, import};
 
 /// Arguments of `import`.
 #[derive(Args, Debug)]

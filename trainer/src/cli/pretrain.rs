@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 
 use super::FAILED;
 use super::train::{RunArgs, WEIGHTS};
-use crate::checkpoint::write_atomically;
-use crate::config::TrainConfig;
-use crate::pretrain::collapse::Collapse;
-use crate::pretrain::{Distillation, SelfDistillation, Views};
+use crate::host::atomic::write_atomically;
+use crate::host::{interrupt, terminal};
+use crate::model::weights;
+use crate::train::config::TrainConfig;
+use crate::train::export::run_provenance;
+use crate::train::pretrain::collapse::Collapse;
+use crate::train::pretrain::{Distillation, SelfDistillation, Views};
 use crate::train::{BatchSource, Outcome, Trainee, train};
-use crate::{interrupt, terminal, weights};
 
 /// Arguments of `pretrain`.
 #[derive(Args, Debug)]
@@ -129,7 +131,7 @@ fn finish<M>(
     sizes: &Dinov2Config,
     details: Value,
 ) -> Result<ExitCode> {
-    let mut provenance = weights::run_provenance(outcome.step, outcome.seconds, None);
+    let mut provenance = run_provenance(outcome.step, outcome.seconds, None);
     provenance["pretraining"] = details;
     let backbone = backbone.clone().to_device(&Device::flex());
     let bytes = backbone_to_bytes(&backbone, sizes, Dtype::F32, provenance)?;

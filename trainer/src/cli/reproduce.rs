@@ -8,9 +8,9 @@ use clap::Args;
 use dino_ir::device::DeviceChoice;
 
 use super::{FAILED, parse_count, parse_with};
-use crate::checkpoint::write_atomically;
-use crate::reproduce::{Ablation, ReproduceOptions, Scale, TABLE, reproduce};
-use crate::{interrupt, terminal};
+use crate::eval::reproduce::{Ablation, ReproduceOptions, Scale, TABLE, reproduce};
+use crate::host::atomic::write_atomically;
+use crate::host::{interrupt, terminal};
 
 /// Arguments of `reproduce`.
 #[derive(Args, Debug)]

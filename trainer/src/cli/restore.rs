@@ -9,12 +9,12 @@ use dino_ir::device::DeviceChoice;
 use dino_ir::restore::Options;
 
 use super::{FAILED, UsageError, parse_with, usage, use_threads};
+use crate::host::size::{parse_size, show_size};
+use crate::host::{interrupt, memory, terminal};
 use crate::photo::Format;
 use crate::restore::naming::{self, Jobs, Names, Output, Shard};
 use crate::restore::watch::watch;
 use crate::restore::{self, Outcome, Settings, Work, engine};
-use crate::size::{parse_size, show_size};
-use crate::{interrupt, memory, terminal};
 
 /// Examples of use.
 pub(super) const EXAMPLES: &str = "Examples:\n  \

@@ -12,13 +12,15 @@ use clap::Args;
 use dino_ir::weights::Dtype;
 
 use super::{FAILED, parse_with};
-use crate::baselines::{self, BaselineConfig, BaselineTrainee};
-use crate::checkpoint::write_atomically;
-use crate::config::TrainConfig;
-use crate::devices::{self, Devices};
+use crate::host::atomic::write_atomically;
+use crate::host::devices::{self, Devices};
+use crate::host::{interrupt, terminal};
+use crate::model::baselines;
+use crate::train::config::TrainConfig;
+use crate::train::export::run_provenance;
+use crate::train::trainee::baseline::{BaselineTrainee, baseline_of_run};
+use crate::train::trainee::{DinoIrTrainee, Photos};
 use crate::train::{RunOptions, TimeLimit, Trainee, train};
-use crate::trainee::{DinoIrTrainee, Photos};
-use crate::{interrupt, terminal, weights};
 
 /// The finished net in a run's folder.
 pub(super) const WEIGHTS: &str = "weights.safetensors";
@@ -146,7 +148,7 @@ pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     if run.resume.is_some() {
         config = config.going_on();
     }
-    if let Some(sizes) = BaselineConfig::of_run(&config)? {
+    if let Some(sizes) = baseline_of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));
         let (trainee, ()) = run.open(&config, make)?;
         return finish(run, &config, trainee, |trainee, provenance| {
@@ -174,8 +176,7 @@ fn finish<M: Trainee>(
         run.note_stop(outcome.step);
         return Ok(ExitCode::from(FAILED));
     }
-    let provenance =
-        weights::run_provenance(outcome.step, outcome.seconds, outcome.validation_psnr);
+    let provenance = run_provenance(outcome.step, outcome.seconds, outcome.validation_psnr);
     let path = run.folder().join(WEIGHTS);
     write_atomically(&path, &to_bytes(outcome.averaged, provenance)?)?;
     if !run.quiet {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 
 use super::report::Row;
-use crate::plot::{Drawing, write_plot};
+use crate::train::plot::{Drawing, write_plot};
 
 /// The rows of one evaluation.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! The result of an evaluation, as a table, JSON and CSV.
 
 use super::{EvalOptions, Suite};
-use crate::checkpoint::write_atomically;
-use crate::metrics::{Protocol, Score};
+use crate::eval::metrics::{Protocol, Score};
+use crate::host::atomic::write_atomically;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;

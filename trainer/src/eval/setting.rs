@@ -6,14 +6,14 @@ use rand::rngs::StdRng;
 
 use super::numpy_random::NumpyRandom;
 use super::{EvalOptions, Suite};
-use crate::dataset::{PairFiles, stem_hash};
-use crate::degrade::camera::Camera;
-use crate::degrade::grain::Grain;
-use crate::degrade::jpeg::{self, Compression};
-use crate::degrade::print::Print;
-use crate::degrade::{blur, noise};
-use crate::metrics::Protocol;
-use crate::rgb::Rgb;
+use crate::data::dataset::{PairFiles, stem_hash};
+use crate::data::degrade::camera::Camera;
+use crate::data::degrade::grain::Grain;
+use crate::data::degrade::jpeg::{self, Compression};
+use crate::data::degrade::print::Print;
+use crate::data::degrade::{blur, noise};
+use crate::data::rgb::Rgb;
+use crate::eval::metrics::Protocol;
 
 /// Seed of all that is made for measuring.
 pub(super) const SEED: u32 = 0;

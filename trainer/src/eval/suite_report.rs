@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use super::report::Row;
 use super::table::{Column, Figure, Table};
 use super::{EvalOptions, EvalProgress, Report, evaluate};
-use crate::checkpoint::write_atomically;
-use crate::dataset::layout::find_sets;
-use crate::metrics::Protocol;
-use crate::rgb::Rgb;
+use crate::data::dataset::layout::find_sets;
+use crate::data::rgb::Rgb;
+use crate::eval::metrics::Protocol;
+use crate::host::atomic::write_atomically;
 use std::ops::ControlFlow;
 
 /// What to measure of a table.

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{Depth, Format, Photo, jpeg};
-use crate::size::{show_size, suggest_size};
+use crate::host::size::{show_size, suggest_size};
 
 /// The program itself, and the least that the network can work in.
 const PROGRAM: u64 = 256 << 20;

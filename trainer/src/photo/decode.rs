@@ -12,7 +12,7 @@ use image::{ColorType, ImageDecoder, Limits};
 use super::exif::Directory;
 use super::metadata::{MAX_PROFILE, Resolution, icc_fits};
 use super::{Depth, Format, Metadata, Photo, bmp, cost, foreign, gif, jpeg, jpeg_xl, png, tiff};
-use crate::size::show_size;
+use crate::host::size::show_size;
 
 /// From this size on a file that says much with few bytes is taken for damaged or hostile.
 const LARGE: u64 = 20_000_000;

@@ -6,7 +6,7 @@ use jxl_oxide::{AllocTracker, AuxBoxData, ExtraChannelType, JxlImage, PixelForma
 use super::decode::{DAMAGED, animation, check_held, photo, zeroed};
 use super::exif::Directory;
 use super::{Depth, Format, Photo};
-use crate::size::show_size;
+use crate::host::size::show_size;
 
 /// EXIF's tag for how a picture is to be turned.
 const ORIENTATION: u16 = 0x0112;

@@ -7,7 +7,8 @@ use dino_ir::device::DeviceChoice;
 use dino_ir::model::diagnosis::Diagnosis;
 use dino_ir::restore::{Network, Options, ProgressCallback, Restorer, Sink, Source, TilePlan};
 
-use crate::{baselines, devices, weights};
+use crate::host::devices;
+use crate::model::{baselines, weights};
 
 /// Restores photos; made once, used for every file.
 pub trait Engine {

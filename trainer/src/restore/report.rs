@@ -7,8 +7,8 @@ use dino_ir::model::diagnosis::{Diagnosis, Fault, Faults};
 use serde::Serialize;
 
 use super::naming::{Failure, Job};
+use crate::host::terminal;
 use crate::photo::Photo;
-use crate::terminal;
 
 /// One line of `--json`.
 #[derive(Clone, Debug, Serialize)]

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::naming::{Input, Job, Output};
-use super::output;
+use crate::host::output;
+use crate::host::system;
 use crate::photo::{Format, Photo};
-use crate::system;
 
 /// Where a result goes, and as what.
 pub struct Target {

@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use super::naming::{Input, Jobs, NO_PHOTOS};
 use super::report::Ending;
 use super::{Outcome, Work};
-use crate::{interrupt, terminal};
+use crate::host::{interrupt, terminal};
 
 /// A file that has not changed for so long is complete.
 const SETTLED: Duration = Duration::from_secs(1);

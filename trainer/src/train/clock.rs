@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-use crate::config::TrainConfig;
+use crate::train::config::TrainConfig;
 
 /// The time that a run is given.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::clock::{Clock, TimeLimit};
-use crate::config::{Stage, TrainConfig};
-use crate::schedule::{learning_rate, timed_learning_rate};
+use crate::train::config::TrainConfig;
+use crate::train::schedule::{Stage, learning_rate, timed_learning_rate};
 
 /// What a step is made with.
 #[derive(Clone, Copy, Debug)]

@@ -17,14 +17,15 @@ use super::pace::{Forecast, Pace, Plan};
 use super::reader::Reader;
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
-use crate::checkpoint::{BEST, Checkpoint, LAST, State, holds_run, write_atomically};
-use crate::config::{CheckpointKind, TrainConfig};
-use crate::ema::Ema;
-use crate::log::{ByClock, Entry, Log};
-use crate::optimizer::{Optimizer, OptimizerRecord};
-use crate::parameters::{freeze, load_tensors, named_tensors};
-use crate::plot::{CURVES, write_curves};
-use crate::replicas::{Descent, LoadedBatch, Replicas};
+use crate::host::atomic::write_atomically;
+use crate::train::checkpoint::{BEST, Checkpoint, LAST, State, holds_run};
+use crate::train::config::{CheckpointKind, TrainConfig};
+use crate::train::ema::Ema;
+use crate::train::log::{ByClock, Entry, Log};
+use crate::train::optimizer::{Optimizer, OptimizerRecord};
+use crate::train::parameters::{freeze, load_tensors, named_tensors};
+use crate::train::plot::{CURVES, write_curves};
+use crate::train::replicas::{Descent, LoadedBatch, Replicas};
 
 /// How long samples are waited for before a look at whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);

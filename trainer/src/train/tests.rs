@@ -16,11 +16,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS};
-use crate::log::{Entry, LOG, Log, read};
-use crate::parameters::{NamedTensors, load_tensors, named_tensors};
-use crate::plot::CURVES;
-use crate::replicas::Descent;
+use crate::train::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS};
+use crate::train::log::{Entry, LOG, Log, read};
+use crate::train::parameters::{NamedTensors, load_tensors, named_tensors};
+use crate::train::plot::CURVES;
+use crate::train::replicas::Descent;
 
 #[derive(Module, Debug)]
 struct Tiny {
@@ -248,7 +248,7 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
     let model = Tiny::new(&device()).train();
     let descend = |devices, replicas, accumulate| {
         let devices = vec![Device::flex(); devices];
-        let replicas = crate::replicas::Replicas::new(&devices, replicas, accumulate);
+        let replicas = crate::train::replicas::Replicas::new(&devices, replicas, accumulate);
         let replicas = replicas.expect("threads");
         let batch = replicas.load::<Tiny>(source.batch(request).expect("synthetic"));
         replicas.descend(&model, &batch).expect("not frozen")

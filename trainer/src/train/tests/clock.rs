@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::CheckpointKind;
+use crate::train::config::CheckpointKind;
 
 fn timed_config() -> TrainConfig {
     TrainConfig {

@@ -62,7 +62,7 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     stop.store(false, Ordering::Relaxed);
     let other_start = Tiny::new(&device());
     let other_start =
-        crate::parameters::map_flat(other_start, |_, _, tensor| Some(tensor.zeros_like()));
+        crate::train::parameters::map_flat(other_start, |_, _, tensor| Some(tensor.zeros_like()));
     train(
         other_start,
         &Synthetic::new(&stop),
