@@ -372,6 +372,7 @@ fn a_training_step_leads_where_it_leads_on_the_cpu() {
             stop: &stop,
             others: Vec::new(),
             time: None,
+            ranks: None,
             quiet: true,
         };
         let outcome = train(trainee(device), &OneBatch, &config(), &options);

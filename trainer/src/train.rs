@@ -15,6 +15,7 @@ mod pace;
 pub mod parameters;
 pub mod plot;
 pub mod pretrain;
+mod ranks;
 mod reader;
 pub mod replicas;
 mod run;
@@ -34,6 +35,7 @@ use burn::tensor::Device;
 pub use batch::{Batch, BatchRequest, BatchSource};
 pub use clock::TimeLimit;
 pub use model::{StepOutput, Trainee, squared_errors};
+pub use ranks::{Rank, Ranks};
 
 use crate::host::memory;
 use crate::train::config::TrainConfig;
@@ -53,6 +55,8 @@ pub struct RunOptions<'a> {
     pub others: Vec<Device>,
     /// Ends the run, annealed, by the clock instead of after its steps.
     pub time: Option<TimeLimit>,
+    /// The processes that share each batch with this one.
+    pub ranks: Option<&'a Ranks>,
     /// No progress bar even on a terminal.
     pub quiet: bool,
 }
@@ -85,7 +89,8 @@ pub struct Outcome<M> {
 ///   batch and the last good checkpoint.
 /// - A sample or a checkpoint that cannot be read, a folder that cannot be written.
 /// - A checkpoint of another model or seed.
-/// - A time limit that is over before the first step.
+/// - A time limit that is over before the first step, or with several processes.
+/// - Another process of the run that failed.
 pub fn train<M: Trainee, S: BatchSource>(
     model: M,
     source: &S,
@@ -94,8 +99,11 @@ pub fn train<M: Trainee, S: BatchSource>(
 ) -> Result<Outcome<M>> {
     memory::keep_freed();
     let mut run = Run::start(model, config, options)?;
+    let rank = options.ranks.map_or(Rank::ALONE, Ranks::rank);
     let validation = match config.validation.samples {
         0 => Vec::new(),
+        // One process is enough.
+        _ if !rank.is_first() => Vec::new(),
         samples => source
             .validation(samples, config.validation.patch)
             .context("cannot make the validation samples")?,
@@ -116,7 +124,7 @@ pub fn train<M: Trainee, S: BatchSource>(
                     count: stage.batch,
                     patch: stage.patch,
                 };
-                let batch = source.batch(request).and_then(|batch| {
+                let batch = source.batch(rank.part(request)).and_then(|batch| {
                     batch.check()?;
                     Ok(replicas.load::<M>(batch))
                 });

@@ -20,7 +20,7 @@ use crate::train::config::TrainConfig;
 use crate::train::export::run_provenance;
 use crate::train::pretrain::collapse::Collapse;
 use crate::train::pretrain::{Distillation, SelfDistillation, Views};
-use crate::train::{BatchSource, Outcome, Trainee, train};
+use crate::train::{BatchSource, Outcome, Ranks, Trainee, train};
 
 /// Arguments of `pretrain`.
 #[derive(Args, Debug)]
@@ -115,6 +115,10 @@ fn descend<M: Trainee + Module>(
     views: &Views,
     config: &TrainConfig,
 ) -> Result<Option<Outcome<M>>> {
+    ensure!(
+        !Ranks::launched(),
+        "trainer pretrain trains in one process; start it without mpirun"
+    );
     let stop = interrupt::listen()?;
     let outcome = train(model, views, config, &args.run.options(stop)?)?;
     if outcome.stopped {

@@ -20,7 +20,7 @@ use crate::train::config::TrainConfig;
 use crate::train::export::run_provenance;
 use crate::train::trainee::baseline::{BaselineTrainee, baseline_of_run};
 use crate::train::trainee::{DinoIrTrainee, Photos};
-use crate::train::{RunOptions, TimeLimit, Trainee, train};
+use crate::train::{Ranks, RunOptions, TimeLimit, Trainee, train};
 
 /// The finished net in a run's folder.
 pub(super) const WEIGHTS: &str = "weights.safetensors";
@@ -112,12 +112,13 @@ impl RunArgs {
         Ok((model, sizes))
     }
 
-    /// For [`train`].
+    /// For [`train`], in one process.
     ///
     /// # Errors
     /// If one of several devices cannot be opened.
     pub fn options<'a>(&self, stop: &'a AtomicBool) -> Result<RunOptions<'a>> {
         Ok(RunOptions {
+            ranks: None,
             out: self.folder(),
             resume: self.resume.clone(),
             stop,
@@ -144,6 +145,8 @@ impl RunArgs {
 /// # Errors
 /// As [`train`]; settings that cannot be, a device that cannot be opened.
 pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
+    let ranks = Ranks::join()?;
+    let ranks = ranks.as_ref();
     let mut config = TrainConfig::load(&run.config, &run.set)?;
     if run.resume.is_some() {
         config = config.going_on();
@@ -151,12 +154,12 @@ pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     if let Some(sizes) = baseline_of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));
         let (trainee, ()) = run.open(&config, make)?;
-        return finish(run, &config, trainee, |trainee, provenance| {
+        return finish(run, ranks, &config, trainee, |trainee, provenance| {
             baselines::to_bytes(&trainee.net, &sizes, provenance)
         });
     }
     let (trainee, sizes) = run.open(&config, |device| DinoIrTrainee::new(&config, device))?;
-    finish(run, &config, trainee, |trainee, provenance| {
+    finish(run, ranks, &config, trainee, |trainee, provenance| {
         let bytes = dino_ir::weights::to_bytes(&trainee.net, &sizes, Dtype::F32, provenance)?;
         Ok(bytes)
     })
@@ -165,13 +168,33 @@ pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
 /// Trains to the end, and writes what `to_bytes` makes of the averaged net.
 fn finish<M: Trainee>(
     run: &RunArgs,
+    ranks: Option<&Ranks>,
     config: &TrainConfig,
     trainee: M,
     to_bytes: impl FnOnce(M, serde_json::Value) -> Result<Vec<u8>>,
 ) -> Result<ExitCode> {
     let stop = interrupt::listen()?;
     let photos = Photos::load(config)?;
-    let outcome = train(trainee, &photos, config, &run.options(stop)?)?;
+    let options = RunOptions {
+        ranks,
+        ..run.options(stop)?
+    };
+    if ranks.is_some_and(|ranks| !ranks.rank().is_first()) {
+        // What the others would write is the first one's, too.
+        let folder = tempfile::tempdir()?;
+        let options = RunOptions {
+            out: folder.path().to_owned(),
+            resume: run.resume.clone(),
+            quiet: true,
+            ..options
+        };
+        let outcome = train(trainee, &photos, config, &options)?;
+        return Ok(match outcome.stopped {
+            true => ExitCode::from(FAILED),
+            false => ExitCode::SUCCESS,
+        });
+    }
+    let outcome = train(trainee, &photos, config, &options)?;
     if outcome.stopped {
         run.note_stop(outcome.step);
         return Ok(ExitCode::from(FAILED));

@@ -242,6 +242,7 @@ fn finished(
         stop,
         others: Vec::new(),
         time: None,
+        ranks: None,
         quiet,
     };
     let outcome = train(trainee, &Photos::load(config)?, config, &run)?;

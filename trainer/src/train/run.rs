@@ -9,11 +9,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::pace::{Forecast, Pace, Plan};
+use super::ranks::Readiness;
 use super::reader::Reader;
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
@@ -79,6 +80,13 @@ impl<'a, M: Trainee> Run<'a, M> {
         config: &'a TrainConfig,
         options: &'a RunOptions<'a>,
     ) -> Result<Self> {
+        if let Some(ranks) = options.ranks {
+            ensure!(
+                options.time.is_none(),
+                "several processes cannot end by the clock: leave --minutes out, and go on with --resume after a stop"
+            );
+            ranks.check(config)?;
+        }
         let device = model
             .devices()
             .into_iter()
@@ -201,15 +209,23 @@ impl<'a, M: Trainee> Run<'a, M> {
                 self.ended = true;
                 break;
             };
-            let Some(batch) = self.next_batch(&batches)? else {
-                break;
+            let batch = self.next_batch(&batches)?;
+            let readiness = match &batch {
+                Some(Ok(_)) => Readiness::Ready,
+                None => Readiness::Stopped,
+                Some(Err(_)) => Readiness::Failed,
             };
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
+            let batch = match (batch, self.agree(readiness)) {
+                (Some(Ok(batch)), Readiness::Ready) => batch,
+                (_, Readiness::Stopped) | (None, Readiness::Ready) => break,
+                (batch, _) => {
                     // The weights are good: a broken photo must not cost the minutes since the
                     // last checkpoint.
                     self.save()?;
+                    let error = match batch {
+                        Some(Err(error)) => error,
+                        _ => anyhow!("another process of the run has no samples, and says why"),
+                    };
                     return Err(error.context(format!("step {}", self.state.step + 1)));
                 }
             };
@@ -224,10 +240,15 @@ impl<'a, M: Trainee> Run<'a, M> {
                 self.save()?;
             }
         }
-        if !self.stopped() && self.validation_psnr().is_none() {
+        if self.ended && self.validation_psnr().is_none() {
             self.validate(validation)?;
         }
         Ok(())
+    }
+
+    /// What all processes can do; their sums wait for each other.
+    fn agree(&self, own: Readiness) -> Readiness {
+        self.options.ranks.map_or(own, |ranks| ranks.agree(own))
     }
 
     /// The samples of the next step; `None` when stopped, however long they would take.
@@ -252,12 +273,18 @@ impl<'a, M: Trainee> Run<'a, M> {
 
     /// Starts one optimiser step. The device changes the weights only if all numbers are finite.
     fn step(&mut self, batch: LoadedBatch, plan: Plan) -> Result<()> {
+        let mut descent = self.replicas.descend(&self.model, &batch)?;
+        let mut samples = batch.count;
+        if let Some(ranks) = self.options.ranks {
+            descent = ranks.sum(descent)?;
+            samples *= ranks.rank().count;
+        }
         let Descent {
             loss,
             errors,
             statistics,
             gradients,
-        } = self.replicas.descend(&self.model, &batch)?;
+        } = descent;
         let measured = Tensor::cat(vec![loss, errors], 0);
         let model = self.model.clone();
         let update = self
@@ -276,7 +303,7 @@ impl<'a, M: Trainee> Run<'a, M> {
         self.pending.push_back(Pending {
             step: self.state.step,
             plan,
-            samples: batch.count,
+            samples,
             seconds: 0.0,
             names: batch.names,
         });

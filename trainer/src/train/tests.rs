@@ -188,6 +188,7 @@ fn options<'a>(out: &Path, resume: Option<&Path>, stop: &'a AtomicBool) -> RunOp
         stop,
         others: Vec::new(),
         time: None,
+        ranks: None,
         quiet: true,
     }
 }

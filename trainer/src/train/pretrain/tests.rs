@@ -43,6 +43,7 @@ fn options<'a>(out: &Path, resume: bool, stop: &'a AtomicBool) -> RunOptions<'a>
         stop,
         others: Vec::new(),
         time: None,
+        ranks: None,
         quiet: true,
     }
 }

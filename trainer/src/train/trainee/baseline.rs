@@ -122,6 +122,7 @@ mod tests {
             stop: &stop,
             others: Vec::new(),
             time: None,
+            ranks: None,
             quiet: true,
         };
         let request = BatchRequest {
