@@ -5,25 +5,22 @@
 //! | file | what |
 //! |---|---|
 //! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
-//! | `conv`, `winograd`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
 //! | `sums` | sums over pixels that stand for an image's |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
 //! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
 //!
-//! Kernels address memory through `cpu::pool::Rows`, because threads write interleaved parts of one
+//! Kernels address memory through `cpu::rows::Rows`, because threads write interleaved parts of one
 //! map. Who calls an `unsafe` function here says that nobody else touches what it writes; sizes are
 //! asserted where planes become addresses.
 
 mod backbone;
 mod block;
-mod conv;
 mod dinov2;
 mod dr_fusion;
 mod gdfn;
 mod mdta;
 mod peak;
-mod pointwise;
 mod psf;
 mod resize;
 mod restormer;
@@ -31,7 +28,6 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod weights;
-mod winograd;
 
 pub use backbone::Backbone;
 pub use peak::peak_flops;
@@ -104,13 +100,13 @@ struct Guidance {
 }
 
 impl Packed {
-    /// Packs the weights of a model.
-    pub fn new(model: &DinoIr) -> Self {
-        Self {
-            restormer: Restormer::new(&model.restormer),
+    /// Packs the weights of a model; nothing if it has a part that nobody has fused: then [`crate::model`] computes it.
+    pub fn new(model: &DinoIr) -> Option<Self> {
+        Some(Self {
+            restormer: Restormer::new(&model.restormer)?,
             guidance: model.guidance.as_ref().map(Guidance::new),
             workspace: Workspace::default(),
-        }
+        })
     }
 
     /// Restores.

@@ -221,3 +221,13 @@ macro_rules! simd_fn {
     };
 }
 pub(crate) use simd_fn;
+
+simd_fn! {
+    /// The sum of the squares of all elements.
+    pub(crate) fn sum_of_squares(x: &[f32]) -> f32 = sum_of_squares_body
+}
+
+#[inline(always)]
+fn sum_of_squares_body<S: Simd>(s: S, x: &[f32]) -> f32 {
+    dot(s, x, x)
+}

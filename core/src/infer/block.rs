@@ -15,11 +15,18 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn new(block: &block::Block) -> Self {
-        Self {
-            attn: Mdta::new(&block.norm1, &block.attn),
-            ffn: Gdfn::new(&block.norm2, &block.ffn),
-        }
+    /// Nothing if there is more in the module than the two sweeps compute.
+    pub(crate) fn new(block: &block::Block) -> Option<Self> {
+        let block::Block {
+            norm1,
+            attn,
+            norm2,
+            ffn,
+        } = block;
+        Some(Self {
+            attn: Mdta::new(norm1, attn)?,
+            ffn: Gdfn::new(norm2, ffn)?,
+        })
     }
 
     /// Operations for each pixel.

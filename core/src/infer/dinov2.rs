@@ -7,11 +7,13 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::pointwise::for_each_panel;
 use super::weights::{Normed, linear, values};
 use crate::cpu::columns::{gated_silu, gelu, scale_columns, softmax_columns};
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Map, Planes, Rows};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::pointwise::for_each_panel;
+use crate::cpu::pool::{Map, Planes};
+use crate::cpu::rows::PANEL;
+use crate::cpu::rows::Rows;
 use crate::model::dinov2;
 use crate::model::dinov2::mlp::{self, FeedForward};
 use crate::model::dinov2::patch_embed::PATCH;

@@ -10,20 +10,22 @@ use rayon::prelude::*;
 
 use super::Workspace;
 use super::sums::Sums;
-use super::weights::{Normed, taps, values};
+use super::weights::{Normed, is_supported, taps, values};
+use crate::constants::LEAST_NORM;
 use crate::cpu::activations::softmax;
-use crate::cpu::columns::standardise;
-use crate::cpu::gemm::{RowProducts, add, multiply_rows};
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Planes, Pool, Rows};
-use crate::cpu::rows::{BAND, Inputs, Size, add_squares, depthwise};
-use crate::cpu::simd::MAX_LANES;
-use crate::cpu::sweep::{Part, Ring, parts};
+use crate::cpu::add;
+use crate::cpu::depthwise::{Inputs, Size, depthwise};
+use crate::cpu::layer_norm::standardise;
+use crate::cpu::matmul_nt::{Factors, matmul_nt};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::pool::{Planes, Pool};
+use crate::cpu::rows::PANEL;
+use crate::cpu::rows::Rows;
+use crate::cpu::rows::Strided;
+use crate::cpu::simd::{MAX_LANES, sum_of_squares};
+use crate::cpu::sweep::{BAND, Part, Ring, parts};
 use crate::model::restormer::layer_norm::ChannelLayerNorm;
 use crate::model::restormer::mdta;
-
-/// The least norm that q and k are divided by.
-const LEAST_NORM: f32 = 1e-12;
 
 /// The attention of a block with the norm before it.
 #[derive(Debug)]
@@ -47,9 +49,19 @@ struct Products {
 }
 
 impl Mdta {
-    pub(crate) fn new(norm: &ChannelLayerNorm, attention: &mdta::Mdta) -> Self {
+    /// Nothing if there is more in the module than the sweep computes.
+    pub(crate) fn new(norm: &ChannelLayerNorm, attention: &mdta::Mdta) -> Option<Self> {
+        let mdta::Mdta {
+            temperature: _,
+            qkv,
+            qkv_dwconv,
+            project_out,
+        } = attention;
+        if ![qkv, qkv_dwconv, project_out].into_iter().all(is_supported) {
+            return None;
+        }
         let temperature = values(&attention.temperature);
-        let project = values(&attention.project_out.weight);
+        let project = values(&project_out.weight);
         let channels = project.len().isqrt();
         let depth = channels / temperature.len();
         let head = |head: usize| {
@@ -57,14 +69,14 @@ impl Mdta {
                 project[row * channels + head * depth + column]
             })
         };
-        Self {
+        Some(Self {
             channels,
-            qkv: Normed::new(norm, &attention.qkv, 0),
-            values: Normed::new(norm, &attention.qkv, 2 * channels),
-            taps: taps(&attention.qkv_dwconv),
+            qkv: Normed::new(norm, qkv, 0),
+            values: Normed::new(norm, qkv, 2 * channels),
+            taps: taps(qkv_dwconv),
             project_out: (0..temperature.len()).map(head).collect(),
             temperature,
-        }
+        })
     }
 
     /// Operations for each pixel.
@@ -170,19 +182,22 @@ impl Mdta {
             // SAFETY: the whole buffer, which nobody writes to while this is alive.
             let slice = unsafe { core::slice::from_raw_parts(start, queries.len()) };
             for (head, gram) in found.gram.chunks_exact_mut(depth * depth).enumerate() {
-                let product = RowProducts {
+                let [a, b] = [0, channels].map(|first| Strided {
+                    values: &slice[(first + head * depth) * stride..],
+                    stride,
+                });
+                let factors = Factors {
                     rows: depth,
                     columns: depth,
                     inner,
-                    a: &slice[head * depth * stride..],
-                    a_stride: stride,
-                    b: &slice[(channels + head * depth) * stride..],
-                    b_stride: stride,
+                    a,
+                    b,
                 };
-                multiply_rows(&product, gram);
+                matmul_nt(&factors, gram);
             }
-            // SAFETY: the rows of the band.
-            unsafe { add_squares(Rows { start, stride }, inner, &mut found.squares) };
+            for (channel, squares) in slice.chunks(stride).zip(&mut found.squares) {
+                *squares += sum_of_squares(&channel[..inner]);
+            }
         };
         part.sweep(&ring, produce, consume);
         found
@@ -251,17 +266,6 @@ impl Mdta {
             unsafe { project.multiply(attention, None, rows.right(head * depth), depth) };
         }
         Matrix::new(&product, channels, channels)
-    }
-}
-
-impl Part {
-    /// A channel of `y` at this part's columns, from a row on.
-    fn band(&self, y: Planes<'_>, channel: usize, row: usize) -> Rows {
-        let pixel = row * y.width + self.columns.start;
-        Rows {
-            start: y.at(channel, pixel).start,
-            stride: y.width,
-        }
     }
 }
 

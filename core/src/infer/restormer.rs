@@ -2,12 +2,13 @@
 //! them, so that nothing is concatenated.
 
 use super::block::{Block, run_all, run_into};
-use super::conv::{Arrange, Conv3x3};
 use super::dr_fusion::DrFusion;
-use super::pointwise::pointwise;
-use super::weights::matrix;
+use super::weights::{conv3x3, matrix};
 use super::{Run, Stage, Workspace};
+use crate::cpu::arrange::Arrange;
+use crate::cpu::conv3x3::Conv3x3;
 use crate::cpu::matrix::Matrix;
+use crate::cpu::pointwise::pointwise;
 use crate::cpu::pool::{Map, Planes};
 use crate::model::restormer;
 
@@ -42,27 +43,32 @@ pub(crate) struct Encoded<'w> {
 }
 
 impl Restormer {
-    pub(crate) fn new(net: &restormer::Restormer) -> Self {
-        let blocks =
-            |blocks: &Vec<restormer::block::Block>| blocks.iter().map(Block::new).collect();
-        Self {
-            patch_embed: Conv3x3::new(&net.patch_embed, Arrange::Same),
-            encoder: net.encoder.iter().map(blocks).collect(),
+    /// Nothing if there is a block that nobody has fused.
+    pub(crate) fn new(net: &restormer::Restormer) -> Option<Self> {
+        let blocks = |blocks: &Vec<restormer::block::Block>| -> Option<Vec<Block>> {
+            blocks.iter().map(Block::new).collect()
+        };
+        let levels = |levels: &Vec<Vec<restormer::block::Block>>| -> Option<Vec<Vec<Block>>> {
+            levels.iter().map(blocks).collect()
+        };
+        Some(Self {
+            patch_embed: conv3x3(&net.patch_embed, Arrange::Same),
+            encoder: levels(&net.encoder)?,
             down: net
                 .down
                 .iter()
-                .map(|down| Conv3x3::new(&down.conv, Arrange::Unshuffle))
+                .map(|down| conv3x3(&down.conv, Arrange::Unshuffle))
                 .collect(),
-            latent: blocks(&net.latent),
+            latent: blocks(&net.latent)?,
             up: net
                 .up
                 .iter()
-                .map(|up| Conv3x3::new(&up.conv, Arrange::Shuffle))
+                .map(|up| conv3x3(&up.conv, Arrange::Shuffle))
                 .collect(),
             reduce: net.reduce.iter().map(matrix).collect(),
-            decoder: net.decoder.iter().map(blocks).collect(),
-            refinement: blocks(&net.refinement),
-            output: Conv3x3::new(
+            decoder: levels(&net.decoder)?,
+            refinement: blocks(&net.refinement)?,
+            output: conv3x3(
                 &net.output,
                 if net.unshuffle == 1 {
                     Arrange::Same
@@ -72,7 +78,7 @@ impl Restormer {
             ),
             unshuffle: net.unshuffle,
             multiple: net.multiple(),
-        }
+        })
     }
 
     /// Both sides of an image are multiples of this.
@@ -156,7 +162,7 @@ impl Restormer {
             let below = x.planes();
             let above = both.planes().narrow(0, both.planes().channels / 2);
             // SAFETY: as above; the other channels are the skip connection's.
-            unsafe { up.forward(workspace, below, above) };
+            unsafe { up.forward(&workspace.scratch, below, above) };
             let operations = up.flops() * pixels(below);
             let floats = below.floats() + above.floats();
             (run.watch)(Stage::level("up", level, operations, floats));
@@ -230,7 +236,7 @@ fn convolve<'w>(conv: &Conv3x3, workspace: &'w Workspace, x: Planes<'_>) -> Map<
     let (channels, size) = conv.output(x.size());
     let y = Map::new(&workspace.maps, channels, size);
     // SAFETY: the map is this function's.
-    unsafe { conv.forward(workspace, x, y.planes()) };
+    unsafe { conv.forward(&workspace.scratch, x, y.planes()) };
     y
 }
 

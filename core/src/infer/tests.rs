@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::block::Block;
-use super::conv::{Arrange, Conv3x3};
 use super::dr_fusion::DrFusion;
+use super::weights::conv3x3;
 use super::{Packed, Workspace, dinov2, psf, resize, sums};
+use crate::cpu::arrange::Arrange;
 use crate::cpu::pool::{Map, Planes};
 use crate::cpu::simd::testing::at_every_level;
 use crate::model::dinov2::{Dinov2Config, fit};
@@ -17,6 +18,8 @@ use crate::model::restormer::resample::{Downsample, Upsample};
 use crate::model::restormer::{NormKind, RestormerConfig, block};
 use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig, GuidanceConfig, dr_fusion};
+use crate::restore::Network;
+use crate::weights::Loaded;
 
 /// What a packed part may be off by, of its largest value if that is above one: a norm divides by
 /// deviations that may be near zero.
@@ -115,7 +118,7 @@ fn blocks() {
                 let device = Device::flex();
                 let block = block::Block::new(channels, heads, expansion, kind, &device);
                 let block = perturbed(block);
-                let packed = Block::new(&block);
+                let packed = Block::new(&block).expect("a block of the method");
                 let workspace = Workspace::default();
                 for size @ [height, width] in SIZES {
                     let x = spread([1, channels, height, width], 3);
@@ -140,7 +143,7 @@ fn wide_blocks() {
     let device = Device::flex();
     let block = block::Block::new(96, 2, 2.66, NormKind::WithBias, &device);
     let block = perturbed(block);
-    let packed = Block::new(&block);
+    let packed = Block::new(&block).expect("a block of the method");
     let workspace = Workspace::default();
     let x = random([1, 96, 21, 300], 3);
     let from = map_of(&workspace, x.clone());
@@ -157,12 +160,12 @@ fn changes_of_level() {
         let device = Device::flex();
         let workspace = Workspace::default();
         let check = |what: &str, conv: &Conv, arrange, x: Tensor<4>, expected: Tensor<4>| {
-            let packed = Conv3x3::new(conv, arrange);
+            let packed = conv3x3(conv, arrange);
             let from = map_of(&workspace, x);
             let (channels, size) = packed.output(from.planes().size());
             let to = dirty(&workspace, channels, size);
             // SAFETY: the maps are this test's.
-            unsafe { packed.forward(&workspace, from.planes(), to.planes()) };
+            unsafe { packed.forward(&workspace.scratch, from.planes(), to.planes()) };
             assert_close(&format!("{level:?} {what} {size:?}"), to.planes(), expected);
         };
         // The last two, and the widest half of them, are wide enough for Winograd's filtering.
@@ -294,7 +297,7 @@ fn pixel_semantic_fusion() {
 /// Checks a whole network.
 fn check_network(what: &str, config: &DinoIrConfig, size: [usize; 2]) {
     let model: DinoIr = perturbed(config.init(&Device::flex()));
-    let packed = Packed::new(&model);
+    let packed = Packed::new(&model).expect("a net of the method");
     let [height, width] = size;
     // Twice, for the second time everything is in used buffers.
     for seed in [20, 21] {
@@ -394,4 +397,24 @@ fn whole_networks() {
     check_network("half resolution", &config, [48, 112]);
     config.guidance = None;
     check_network("half resolution, smallest", &config, [16, 16]);
+}
+
+#[test]
+fn a_block_that_nobody_has_fused_is_left_to_the_model() {
+    Device::flex().seed(5);
+    let device = Device::flex();
+    let mut config = DinoIrConfig::nano();
+    config.restormer.dim = 8;
+    config.guidance = None;
+    let mut model: DinoIr = config.init(&device);
+    let dwconv = &mut model.restormer.latent[0].ffn.dwconv;
+    let [channels, ..] = dwconv.weight.dims();
+    *dwconv = Conv::depthwise(channels, true, &device);
+    let model = perturbed(model);
+    assert!(Packed::new(&model).is_none(), "a bias is not fused");
+
+    let image = random([1, 3, 16, 24], 25) * 0.5 + 0.5;
+    let expected = model.forward(image.clone()).into_data();
+    let loaded = Loaded::new(model, config);
+    assert_eq!(loaded.forward(image).into_data(), expected);
 }

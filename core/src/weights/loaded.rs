@@ -24,17 +24,20 @@ pub struct Loaded {
     pub model: DinoIr,
     /// Its sizes.
     pub config: DinoIrConfig,
-    /// The same net for the CPU, where it is there.
+    /// The same net for the CPU, where it is there and has no block that only the model knows.
     packed: Option<Packed>,
     /// What judges photos by it, on the CPU, if its file has that.
     pub diagnosis: Option<DiagnosisHead>,
 }
 
 impl Loaded {
-    /// A net with its sizes; one that is on the CPU is packed.
+    /// A net with its sizes; one that is on the CPU is packed, if all its blocks can be.
     pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
         let weight = model.restormer.output.weight.val();
-        let packed = ops::on_cpu(&weight).then(|| Packed::new(&model));
+        let packed = match ops::on_cpu(&weight) {
+            true => Packed::new(&model),
+            false => None,
+        };
         Self {
             model,
             config,

@@ -6,13 +6,12 @@ use core::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Workspace;
-use super::conv::{Arrange, unzip, zip};
-use super::weights::values;
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Planes, Pool, Rows};
-use crate::cpu::simd::{MAX_LANES, Simd, simd_fn};
-use crate::model::layers;
+use super::arrange::{Arrange, unzip, zip};
+use super::filters::Filters;
+use super::matrix::Matrix;
+use super::pool::{Planes, Pool};
+use super::rows::{PANEL, Rows};
+use super::simd::{MAX_LANES, Simd, simd_fn};
 
 /// Rows and columns of a tile of inputs; a tile of outputs has half as many.
 const SIDE: usize = 4;
@@ -47,19 +46,23 @@ impl Winograd {
         inputs.min(outputs) >= FEWEST_CHANNELS
     }
 
-    pub(crate) fn new(conv: &layers::Conv) -> Self {
-        let [outputs, inputs, ..] = conv.weight.dims();
-        let filters = values(&conv.weight);
+    pub(crate) fn new(filters: Filters<'_>) -> Self {
+        let Filters {
+            outputs,
+            inputs,
+            weight,
+            bias,
+        } = filters;
         let point = |i: usize, j: usize| {
             let matrix = Matrix::from_fn(outputs, inputs, |output, input| {
-                let filter = &filters[(output * inputs + input) * 9..][..9];
+                let filter = &weight[(output * inputs + input) * 9..][..9];
                 let taps = filter.iter().enumerate();
                 taps.map(|(tap, value)| value * G[i][tap / 3] * G[j][tap % 3])
                     .sum()
             });
-            match &conv.bias {
+            match bias {
                 // What is added to the second point of both axes reaches all four outputs.
-                Some(bias) if (i, j) == (1, 1) => matrix.with_bias(values(bias)),
+                Some(bias) if (i, j) == (1, 1) => matrix.with_bias(bias.to_vec()),
                 _ => matrix,
             }
         };
@@ -73,7 +76,7 @@ impl Winograd {
     /// `x` is not written to meanwhile; `y`, of the output's size as arranged, is this call's alone.
     pub(crate) unsafe fn forward(
         &self,
-        workspace: &Workspace,
+        scratch: &Pool,
         x: Planes<'_>,
         arrange: Arrange,
         y: Planes<'_>,
@@ -81,7 +84,7 @@ impl Winograd {
         let chunks = chunks(x.size());
         chunks.par_iter().with_max_len(1).for_each(|chunk| {
             // SAFETY: the caller's; chunks do not overlap.
-            unsafe { self.convolve(chunk, &workspace.scratch, x, arrange, y) }
+            unsafe { self.convolve(chunk, scratch, x, arrange, y) }
         });
     }
 
