@@ -27,7 +27,7 @@ pub use channel_layer_norm::channel_layer_norm;
 pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;
 pub use gated_gelu::gated_gelu;
-pub use mdta::{mdta, mdta_by, mdta_sums};
+pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 

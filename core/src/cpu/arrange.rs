@@ -64,7 +64,7 @@ simd_fn! {
 /// As for [`unzip`].
 #[inline(always)]
 unsafe fn unzip_body<S: Simd>(_: S, from: *const f32, count: usize, even: *mut f32, odd: *mut f32) {
-    // SAFETY: the caller's.
+    // SAFETY: `2 count` elements are readable, `count` writable at each place, and they do not overlap.
     unsafe {
         let from = core::slice::from_raw_parts(from.cast::<[f32; 2]>(), count);
         let even = core::slice::from_raw_parts_mut(even, count);
@@ -87,7 +87,7 @@ simd_fn! {
 /// As for [`zip`].
 #[inline(always)]
 unsafe fn zip_body<S: Simd>(_: S, even: *const f32, odd: *const f32, count: usize, to: *mut f32) {
-    // SAFETY: the caller's.
+    // SAFETY: `count` elements are readable at each place, `2 count` writable, and they do not overlap.
     unsafe {
         let even = core::slice::from_raw_parts(even, count);
         let odd = core::slice::from_raw_parts(odd, count);

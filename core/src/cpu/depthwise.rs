@@ -110,7 +110,7 @@ unsafe fn gated_depthwise_body<S: Simd>(
     let mut column = 0;
     while column < size.columns {
         let left = size.columns - column;
-        // SAFETY: the caller's.
+        // SAFETY: the vector begins inside the band; only the columns that exist are written.
         unsafe {
             let gates = convolve_vector(s, gate, &gate_taps, zero, column);
             let values = convolve_vector(s, value, &value_taps, zero, column);

@@ -104,7 +104,7 @@ impl Matrix {
     /// `b` has `inner` rows, readable to whole vectors; `add` and `c` have `rows` rows of
     /// `columns`, of which `c`'s are this thread's alone.
     pub(crate) unsafe fn multiply(&self, b: Rows, add: Option<Rows>, c: Rows, columns: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: B, the summand and C are as the entry asks.
         unsafe { multiply(self, b, add, c, columns) }
     }
 
@@ -165,7 +165,7 @@ impl Matrix {
         columns: usize,
     ) {
         assert_eq!(offsets.len(), self.inner);
-        // SAFETY: the caller's.
+        // SAFETY: as many offsets as B has rows; B and C are as the entry asks.
         unsafe { gather_multiply(self, Gathered { image, offsets }, None, c, columns) }
     }
 }
@@ -186,13 +186,13 @@ trait Right: Copy {
 impl Right for Rows {
     #[inline(always)]
     unsafe fn row(&self, k: usize) -> *const f32 {
-        // SAFETY: the caller's.
+        // SAFETY: there is such a row.
         unsafe { Rows::row(*self, k) }
     }
 
     #[inline(always)]
     unsafe fn right(self, columns: usize) -> Self {
-        // SAFETY: the caller's.
+        // SAFETY: the columns are inside the rows.
         unsafe { Rows::right(self, columns) }
     }
 }
@@ -207,14 +207,14 @@ struct Gathered<'a> {
 impl Right for Gathered<'_> {
     #[inline(always)]
     unsafe fn row(&self, k: usize) -> *const f32 {
-        // SAFETY: the caller's; as many offsets as the matrix has columns.
+        // SAFETY: there is such a row; there are as many offsets as the matrix has columns.
         unsafe { self.image.add(*self.offsets.get_unchecked(k)) }
     }
 
     #[inline(always)]
     unsafe fn right(self, columns: usize) -> Self {
         Self {
-            // SAFETY: the caller's.
+            // SAFETY: the columns are inside the rows.
             image: unsafe { self.image.add(columns) },
             ..self
         }
@@ -255,7 +255,7 @@ unsafe fn passes<S: Simd, B: Right>(
         let mut column = 0;
         while column < columns {
             let vectors = panel_width::<S>(columns - column);
-            // SAFETY: the caller's, for the columns from `column` on.
+            // SAFETY: B, the summand and C have the columns from `column` on.
             unsafe {
                 let b = b.right(column);
                 let pass = Pass {
@@ -309,7 +309,7 @@ struct Pass<'a> {
 unsafe fn multiply_panel<S: Simd, B: Right, const VECTORS: usize>(s: S, b: B, pass: &Pass<'_>) {
     let mut row = 0;
     while row < pass.matrix.rows {
-        // SAFETY: tiles of the matrix and of C; the caller's.
+        // SAFETY: tiles of the matrix and of C; B has `VECTORS` vectors in each row.
         unsafe {
             match pass.matrix.rows - row {
                 1 => multiply_tile::<S, B, 1, VECTORS>(s, b, pass, row),

@@ -35,7 +35,7 @@ pub(crate) unsafe fn pointwise(
     assert_eq!(x.pixels(), y.pixels());
     for_each_panel(x.pixels(), |first, columns| {
         let add = add.map(|add| add.at(0, first));
-        // SAFETY: the caller's; panels do not overlap.
+        // SAFETY: `x` and `add` are only read; panels of `y` do not overlap.
         unsafe { matrix.multiply(x.at(0, first), add, y.at(0, first), columns) };
     });
 }
@@ -53,7 +53,7 @@ pub(crate) unsafe fn pointwise_in_place(matrix: &Matrix, scratch: &Pool, x: Plan
             stride: PANEL,
         };
         let x = x.at(0, first);
-        // SAFETY: the caller's; panels do not overlap.
+        // SAFETY: panels of `x` do not overlap, and each is copied before it is written.
         unsafe {
             copy(x, copied, matrix.inner(), columns);
             matrix.multiply(copied, None, x, columns);

@@ -60,7 +60,7 @@ pub(crate) struct Buffer<'pool> {
 
 // SAFETY: an owned vector and its address; who writes through the address answers for it.
 unsafe impl Send for Buffer<'_> {}
-// SAFETY: as above.
+// SAFETY: an owned vector and its address; who writes through the address answers for it.
 unsafe impl Sync for Buffer<'_> {}
 
 impl Buffer<'_> {
@@ -172,7 +172,7 @@ pub(crate) struct Planes<'map> {
 
 // SAFETY: an address; whoever reads or writes through it (unsafe) answers for races.
 unsafe impl Send for Planes<'_> {}
-// SAFETY: as above.
+// SAFETY: an address; whoever reads or writes through it (unsafe) answers for races.
 unsafe impl Sync for Planes<'_> {}
 
 impl<'a> Planes<'a> {

@@ -83,7 +83,7 @@ impl Winograd {
     ) {
         let chunks = chunks(x.size());
         chunks.par_iter().with_max_len(1).for_each(|chunk| {
-            // SAFETY: the caller's; chunks do not overlap.
+            // SAFETY: `x` is only read; chunks of `y` do not overlap.
             unsafe { self.convolve(chunk, scratch, x, arrange, y) }
         });
     }
@@ -106,7 +106,7 @@ impl Winograd {
             start: lines.start(),
             stride: chunk.line(),
         };
-        // SAFETY: the buffers are this call's, and as long as the chunk says; the caller's.
+        // SAFETY: the buffers are this call's, and as long as the chunk says; `x` is only read, and this chunk's outputs are this call's.
         unsafe {
             for input in 0..inputs {
                 let to = Rows {
@@ -191,7 +191,7 @@ impl Chunk {
     /// `x` has the channel; the lines and the rows of `to` are this thread's alone.
     unsafe fn transform_inputs(&self, x: Planes<'_>, channel: usize, lines: Rows, to: Rows) {
         for row in 0..self.rows {
-            // SAFETY: rows of this row's tiles; the caller's.
+            // SAFETY: rows of this row's tiles, in lines and in `to`, which are this thread's; `x` has the channel.
             unsafe {
                 let taps = lines.below(1);
                 for i in 0..SIDE {
@@ -243,7 +243,7 @@ impl Chunk {
         y: Planes<'_>,
     ) {
         let columns = (width - 2 * self.left).min(2 * self.columns);
-        // SAFETY: lines as said at [`LINES`]; rows and columns inside the image; the caller's.
+        // SAFETY: lines as said at [`LINES`]; rows and columns inside the image, whose pixels are this thread's.
         unsafe {
             let results = lines.below(4);
             for row in 0..self.rows {
@@ -281,7 +281,7 @@ simd_fn! {
 #[allow(clippy::needless_range_loop, reason = "columns are taken across rows")]
 unsafe fn transform_body<S: Simd>(s: S, taps: Rows, columns: usize, to: Rows) {
     for first in (0..columns).step_by(S::LANES) {
-        // SAFETY: the caller's.
+        // SAFETY: vectors that begin at one of `columns + 1` taps are readable; whole vectors of `columns` are writable.
         unsafe {
             let mut tile = [[s.splat(0.0); SIDE]; SIDE];
             for (i, row) in tile.iter_mut().enumerate() {
@@ -325,7 +325,7 @@ simd_fn! {
 #[allow(clippy::needless_range_loop, reason = "columns are taken across rows")]
 unsafe fn restore_body<S: Simd>(s: S, points: Rows, columns: usize, to: Rows) {
     for first in (0..columns).step_by(S::LANES) {
-        // SAFETY: the caller's.
+        // SAFETY: whole vectors of `columns` are readable in each point's row, and writable in each row of `to`.
         unsafe {
             let mut rows = [[s.splat(0.0); 2]; SIDE];
             for (i, row) in rows.iter_mut().enumerate() {

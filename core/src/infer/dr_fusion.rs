@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::sums::Sums;
+use super::global_statistics::GlobalStatistics;
 use super::weights::values;
 use crate::cpu::activations::softmax;
 use crate::cpu::matmul_nt::{Factors, matmul_nt};
@@ -64,7 +64,7 @@ impl DrFusion {
         products + (4 * channels + 2 * channels * channels) * pixels as u64
     }
 
-    /// Replaces the features of the stage. `fused` is needed unless the sums come from a survey.
+    /// Replaces the features of the stage. `fused` is needed unless the statistics are given.
     ///
     /// # Safety
     /// `fused` is not written to meanwhile; `x` is this call's alone.
@@ -73,14 +73,14 @@ impl DrFusion {
         workspace: &Workspace,
         fused: Option<Planes<'_>>,
         x: Planes<'_>,
-        sums: &mut Sums<'_>,
+        stats: &mut GlobalStatistics<'_>,
     ) {
         let channels = self.channels;
         assert_eq!(x.channels, channels);
         let features = self.key.inner();
-        let products = sums.take(features * channels, || {
-            let fused = fused.expect("fused features where there is no survey");
-            // SAFETY: the caller's.
+        let products = stats.take(features * channels, || {
+            let fused = fused.expect("fused features where no statistics are given");
+            // SAFETY: nobody writes to `fused` and `x` meanwhile.
             unsafe { self.products(workspace, fused, x) }
         });
         let [from, keys] =
@@ -101,7 +101,7 @@ impl DrFusion {
             row[channel] += 1.0;
         });
         let attention = Matrix::new(&attention, channels, channels);
-        // SAFETY: the caller's.
+        // SAFETY: `x` is this call's alone.
         unsafe { pointwise_in_place(&attention, &workspace.scratch, x) };
     }
 
@@ -154,7 +154,7 @@ impl<'a> RowMajor<'a> {
     /// Nobody writes to it while these rows are used.
     unsafe fn of(planes: Planes<'a>) -> Self {
         Self {
-            // SAFETY: the caller's.
+            // SAFETY: nobody writes to the image while these rows are used.
             values: unsafe { planes.all() },
             rows: planes.channels,
             len: planes.pixels(),
@@ -204,7 +204,7 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
     (0..x.channels).into_par_iter().for_each_init(
         || vec![0.0f32; y.height * x.width],
         |sums, channel| {
-            // SAFETY: the caller's.
+            // SAFETY: nobody writes to `x` meanwhile.
             let from = unsafe { x.channel(channel) };
             sums.fill(0.0);
             for (row, (first, weights)) in from.chunks_exact(x.width).zip(&rows) {

@@ -62,7 +62,7 @@ impl Gdfn {
         parts(x.size(), self.project_in.matrix.rows())
             .par_iter()
             .with_max_len(1)
-            // SAFETY: the caller's; parts do not overlap.
+            // SAFETY: `x` and `v` are only read; parts of `y` do not overlap.
             .for_each(|part| unsafe {
                 self.sweep(part, &workspace.scratch, x, attention, v, y);
             });

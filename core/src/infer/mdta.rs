@@ -9,7 +9,7 @@ use core::ops::Range;
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::sums::Sums;
+use super::global_statistics::GlobalStatistics;
 use super::weights::{Normed, is_supported, taps, values};
 use crate::constants::LEAST_NORM;
 use crate::cpu::activations::softmax;
@@ -32,7 +32,7 @@ use crate::model::restormer::mdta;
 pub(crate) struct Mdta {
     channels: usize,
     qkv: Normed,
-    /// The last third of `qkv`: all that is needed where products come from a survey.
+    /// The last third of `qkv`: all that is needed where products are given.
     values: Normed,
     taps: Vec<f32>,
     temperature: Vec<f32>,
@@ -96,19 +96,19 @@ impl Mdta {
         workspace: &Workspace,
         x: Planes<'_>,
         v: Planes<'_>,
-        sums: &mut Sums<'_>,
+        stats: &mut GlobalStatistics<'_>,
     ) -> Matrix {
         let pool = &workspace.scratch;
-        if sums.surveyed() {
+        if stats.given() {
             let parts = parts(x.size(), self.channels);
-            // SAFETY: the caller's; parts do not overlap.
+            // SAFETY: `x` is only read; parts of `v` do not overlap.
             let sweep = |part| unsafe { self.sweep_values(part, pool, x, v) };
             parts.par_iter().with_max_len(1).for_each(sweep);
         }
         let depth = self.channels / self.temperature.len();
-        let products = sums.take(self.channels * (depth + 2), || {
+        let products = stats.take(self.channels * (depth + 2), || {
             let parts = parts(x.size(), 3 * self.channels);
-            // SAFETY: as above.
+            // SAFETY: `x` is only read; parts of `v` do not overlap.
             let sweep = |part| unsafe { self.sweep(part, pool, x, v) };
             let products: Vec<_> = parts.par_iter().with_max_len(1).map(sweep).collect();
             let mut sum = self.no_products();
@@ -153,7 +153,7 @@ impl Mdta {
         let mut found = self.no_products();
         let depth = channels / self.temperature.len();
 
-        // SAFETY: the caller's; the panel is this sweep's own.
+        // SAFETY: `x` is only read; the panel and the rows of the ring are this sweep's.
         let produce = |y, to| unsafe { self.qkv.row(&inputs, x, y, normed.start(), to) };
         let consume = |y: usize, rows: usize, offsets: &_| {
             let size = Size {
@@ -214,7 +214,7 @@ impl Mdta {
         let ring = Ring::new(pool, channels, part);
         let outputs = ring.outputs();
         let taps = &self.taps[2 * channels * 9..];
-        // SAFETY: the caller's; the panel is this sweep's own.
+        // SAFETY: `x` is only read; the panel and the rows of the ring are this sweep's.
         let produce = |y, to| unsafe { self.values.row(&inputs, x, y, normed.start(), to) };
         let consume = |y: usize, rows: usize, offsets: &_| {
             let columns = part.columns.len();
@@ -301,7 +301,7 @@ impl Normed {
             start: panel,
             stride: PANEL,
         };
-        // SAFETY: the caller's.
+        // SAFETY: `x` has a row for each column of the matrix; the panel and the columns of `to` are this thread's.
         unsafe {
             standardise(
                 x,

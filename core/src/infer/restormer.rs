@@ -30,7 +30,7 @@ pub(crate) struct Restormer {
 
 /// What guides the net: a map on the grid of patches, and a fusion for each stage that has one.
 pub(crate) struct Guide<'a> {
-    /// Nothing where the sums come from a survey.
+    /// Nothing where the statistics are given.
     pub(crate) fused: Option<Planes<'a>>,
     pub(crate) fusion: &'a dyn Fn(usize) -> Option<&'a DrFusion>,
 }
@@ -120,14 +120,14 @@ impl Restormer {
             let both = Map::new(&workspace.maps, 2 * channels, size);
             let features = both.planes().narrow(channels, channels);
             // SAFETY: the map is this function's.
-            unsafe { run_into(blocks, workspace, x, features, &mut run.sums) };
+            unsafe { run_into(blocks, workspace, x, features, &mut run.stats) };
             (run.watch)(Stage::level(
                 "encoder",
                 level,
                 flops(blocks) * pixels(features),
                 2 * features.floats(),
             ));
-            // SAFETY: as above.
+            // SAFETY: the map is this function's.
             unsafe { self.guide(workspace, level, features, guide, run) };
             x = convolve(down, workspace, features);
             let operations = down.flops() * pixels(features);
@@ -136,13 +136,13 @@ impl Restormer {
             skips.push(both);
         }
         let latent = self.encoder.len() + 1;
-        x = run_all(&self.latent, workspace, x, &mut run.sums);
+        x = run_all(&self.latent, workspace, x, &mut run.stats);
         (run.watch)(Stage::new(
             "latent",
             flops(&self.latent) * pixels(x.planes()),
             2 * x.planes().floats(),
         ));
-        // SAFETY: as above.
+        // SAFETY: the map is this function's.
         unsafe { self.guide(workspace, latent, x.planes(), guide, run) };
         Encoded { latent: x, skips }
     }
@@ -161,7 +161,7 @@ impl Restormer {
             let Some(both) = skips.pop() else { break };
             let below = x.planes();
             let above = both.planes().narrow(0, both.planes().channels / 2);
-            // SAFETY: as above; the other channels are the skip connection's.
+            // SAFETY: both maps are this function's; the other channels are the skip connection's.
             unsafe { up.forward(&workspace.scratch, below, above) };
             let operations = up.flops() * pixels(below);
             let floats = below.floats() + above.floats();
@@ -171,7 +171,7 @@ impl Restormer {
                 Some(reduce) => {
                     let from = both.planes();
                     let y = Map::new(&workspace.maps, reduce.rows(), from.size());
-                    // SAFETY: as above.
+                    // SAFETY: both maps are this function's.
                     unsafe { pointwise(reduce, from, None, y.planes()) };
                     let operations = reduce.flops() * pixels(from);
                     let floats = from.floats() + y.planes().floats();
@@ -179,7 +179,7 @@ impl Restormer {
                     y
                 }
             };
-            x = run_all(blocks, workspace, x, &mut run.sums);
+            x = run_all(blocks, workspace, x, &mut run.stats);
             (run.watch)(Stage::level(
                 "decoder",
                 level,
@@ -187,7 +187,7 @@ impl Restormer {
                 2 * x.planes().floats(),
             ));
         }
-        x = run_all(&self.refinement, workspace, x, &mut run.sums);
+        x = run_all(&self.refinement, workspace, x, &mut run.stats);
         let planes = x.planes();
         (run.watch)(Stage::new(
             "refinement",
@@ -223,8 +223,8 @@ impl Restormer {
         let Some(fusion) = (guide.fusion)(level) else {
             return;
         };
-        // SAFETY: the caller's.
-        unsafe { fusion.forward(workspace, guide.fused, features, &mut run.sums) };
+        // SAFETY: `features` are this call's alone; the fused features are only read.
+        unsafe { fusion.forward(workspace, guide.fused, features, &mut run.stats) };
         let patches = guide.fused.map_or(0, |fused| fused.pixels());
         let flops = fusion.flops(features.pixels(), patches);
         let floats = 2 * features.floats();

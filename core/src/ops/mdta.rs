@@ -55,10 +55,10 @@ pub fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
 /// # Shapes
 /// - qkv: as for [`mdta`]
 /// - output: `[batch, channels * channels / heads + 2 * channels]`
-pub fn mdta_sums(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
+pub fn mdta_statistics(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
     #[cfg(feature = "gpu")]
     if gpu::is_supported(&qkv) {
-        return gpu::mdta_sums(qkv, heads);
+        return gpu::mdta_statistics(qkv, heads);
     }
     let [q, k] = [0, 1].map(|index| part(&qkv, heads, index));
     let squares = |x: Tensor<4>| x.powi_scalar(2).sum_dim(3).flatten::<2>(1, 3);
@@ -66,14 +66,14 @@ pub fn mdta_sums(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
     Tensor::cat(vec![products.flatten(1, 3), squares(q), squares(k)], 1)
 }
 
-/// [`mdta`] of the values with these [`mdta_sums`] in place of the own ones.
+/// [`mdta`] of the values with these [`mdta_statistics`] in place of the own ones.
 ///
 /// # Shapes
-/// As for [`mdta`] and [`mdta_sums`].
-pub fn mdta_by(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) -> Tensor<4> {
+/// As for [`mdta`] and [`mdta_statistics`].
+pub fn mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) -> Tensor<4> {
     #[cfg(feature = "gpu")]
     if gpu::is_supported(&qkv) && gpu::is_supported(&sums) && gpu::is_supported(&temperature) {
-        return gpu::mdta_by(qkv, sums, temperature);
+        return gpu::mdta_with_stats(qkv, sums, temperature);
     }
     let [batch, channels, height, width] = qkv.dims();
     let [heads, ..] = temperature.dims();
@@ -96,8 +96,8 @@ pub fn mdta_by(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) -> Tenso
 
 fn plain(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
     let [heads, ..] = temperature.dims();
-    let sums = mdta_sums(qkv.clone(), heads);
-    mdta_by(qkv, sums, temperature)
+    let sums = mdta_statistics(qkv.clone(), heads);
+    mdta_with_stats(qkv, sums, temperature)
 }
 
 /// q, k or v (0, 1, 2): `[batch, heads, channels / heads, pixels]`.
