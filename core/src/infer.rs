@@ -5,33 +5,29 @@
 //! | file | what |
 //! |---|---|
 //! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
-//! | `conv`, `winograd`, `pointwise` | 3x3 and 1x1 convolutions, changes of level |
-//! | `sums` | sums over pixels that stand for an image's |
+//! | `global_statistics` | sums over pixels, the image's own or those of a calibration pass |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
 //! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
 //!
-//! Kernels address memory through `cpu::pool::Rows`, because threads write interleaved parts of one
+//! Kernels address memory through `cpu::rows::Rows`, because threads write interleaved parts of one
 //! map. Who calls an `unsafe` function here says that nobody else touches what it writes; sizes are
 //! asserted where planes become addresses.
 
 mod backbone;
 mod block;
-mod conv;
 mod dinov2;
 mod dr_fusion;
 mod gdfn;
+mod global_statistics;
 mod mdta;
 mod peak;
-mod pointwise;
 mod psf;
 mod resize;
 mod restormer;
-mod sums;
 #[cfg(test)]
 mod tests;
 mod weights;
-mod winograd;
 
 pub use backbone::Backbone;
 pub use peak::peak_flops;
@@ -41,9 +37,9 @@ use crate::model::psf::DEPTHS;
 use crate::model::{self, DinoIr};
 use dinov2::Dinov2;
 use dr_fusion::DrFusion;
+use global_statistics::GlobalStatistics;
 use psf::{Depth, Psf};
 use restormer::{Guide, Restormer};
-use sums::Sums;
 
 /// A part of the network that was just computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +68,7 @@ impl Stage {
 
 /// What a run of the network is told and tells besides the image.
 struct Run<'a> {
-    sums: Sums<'a>,
+    stats: GlobalStatistics<'a>,
     /// Called after each stage.
     watch: &'a mut dyn FnMut(Stage),
 }
@@ -104,13 +100,13 @@ struct Guidance {
 }
 
 impl Packed {
-    /// Packs the weights of a model.
-    pub fn new(model: &DinoIr) -> Self {
-        Self {
-            restormer: Restormer::new(&model.restormer),
+    /// Packs the weights of a model; nothing if it has a part that nobody has fused: then [`crate::model`] computes it.
+    pub fn new(model: &DinoIr) -> Option<Self> {
+        Some(Self {
+            restormer: Restormer::new(&model.restormer)?,
             guidance: model.guidance.as_ref().map(Guidance::new),
             workspace: Workspace::default(),
-        }
+        })
     }
 
     /// Restores.
@@ -125,7 +121,7 @@ impl Packed {
         self.forward_watched(image, size, &mut |_| {})
     }
 
-    /// The sums over pixels that [`forward`](Self::forward) takes on its way, see [`crate::model::sums`]: of all
+    /// The [global statistics](crate::model::global_statistics) that [`forward`](Self::forward) computes on its way: of all
     /// channel attentions and D-R fusions one after the other.
     ///
     /// # Shapes
@@ -133,26 +129,26 @@ impl Packed {
     ///
     /// # Panics
     /// If the size is not as said.
-    pub fn survey(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
+    pub fn global_statistics(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
         let mut kept = Vec::new();
-        let sums = Sums::Kept(&mut kept);
+        let stats = GlobalStatistics::Recorded(&mut kept);
         let watch = &mut |_| {};
-        self.run(image, size, &mut Run { sums, watch });
+        self.run(image, size, &mut Run { stats, watch });
         kept
     }
 
-    /// As [`forward`](Self::forward), by the sums of a survey.
+    /// As [`forward`](Self::forward), with the global statistics of a calibration pass.
     ///
     /// # Shapes
     /// - `image`, output: `[3, height, width]`, `size` being height and width
-    /// - `survey`: as [`survey`](Self::survey) gives it, of an image of any size
+    /// - `stats`: as [`global_statistics`](Self::global_statistics) gives them, of an image of any size
     ///
     /// # Panics
-    /// If the size is not as said, or the survey is of another net.
-    pub fn forward_surveyed(&self, image: &[f32], size: [usize; 2], survey: &[f32]) -> Vec<f32> {
-        let sums = Sums::Surveyed(survey);
+    /// If the size is not as said, or the statistics are of another net.
+    pub fn forward_with_stats(&self, image: &[f32], size: [usize; 2], stats: &[f32]) -> Vec<f32> {
+        let stats = GlobalStatistics::Given(stats);
         let watch = &mut |_| {};
-        self.run(image, size, &mut Run { sums, watch })
+        self.run(image, size, &mut Run { stats, watch })
     }
 
     /// The same; `watch` is called after each stage.
@@ -165,8 +161,8 @@ impl Packed {
         size: [usize; 2],
         watch: &mut dyn FnMut(Stage),
     ) -> Vec<f32> {
-        let sums = Sums::Own;
-        self.run(image, size, &mut Run { sums, watch })
+        let stats = GlobalStatistics::Own;
+        self.run(image, size, &mut Run { stats, watch })
     }
 
     fn run(&self, image: &[f32], size: [usize; 2], run: &mut Run<'_>) -> Vec<f32> {
@@ -174,7 +170,7 @@ impl Packed {
         let map = self.map_of(image, size);
         let fused = self.guidance.as_ref().map(|guidance| {
             // Fused features serve for the sums of D-R fusion only.
-            let needed = !run.sums.surveyed() && !guidance.stages.is_empty();
+            let needed = !run.stats.given() && !guidance.stages.is_empty();
             let fused = needed.then(|| guidance.fuse(&self.workspace, map.planes(), run));
             (guidance, fused)
         });
@@ -214,7 +210,7 @@ impl Packed {
     pub fn describe(&self, image: &[f32], size: [usize; 2]) -> Vec<f32> {
         let map = self.map_of(image, size);
         let run = &mut Run {
-            sums: Sums::Own,
+            stats: GlobalStatistics::Own,
             watch: &mut |_| {},
         };
         let workspace = &self.workspace;

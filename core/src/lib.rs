@@ -37,6 +37,7 @@
 //! The modules that the documentation does not list are for the programs of this project and may change at any time.
 
 mod blend;
+mod constants;
 mod cpu;
 #[doc(hidden)]
 pub mod device;

@@ -3,11 +3,11 @@
 pub mod diagnosis;
 pub mod dinov2;
 pub mod dr_fusion;
+pub mod global_statistics;
 pub mod layers;
 pub mod psf;
 pub mod resize;
 pub mod restormer;
-pub mod sums;
 
 use std::cell::LazyCell;
 
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 use dinov2::{Dinov2, Dinov2Config};
 use dr_fusion::DrFusion;
+use global_statistics::GlobalStatistics;
 use psf::{DEPTHS, Fused, Psf};
 use restormer::{LEVELS, Restormer, RestormerConfig};
-use sums::Sums;
 
 /// The whole model; without guidance it is the plain Restormer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -206,23 +206,24 @@ impl DinoIr {
     /// - `image`, output: `[batch, 3, height, width]`, RGB in 0..1, multiples of
     ///   [`RestormerConfig::multiple`]
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        self.forward_by(image, &mut Sums::Own)
+        self.forward_with_stats(image, &mut GlobalStatistics::Own)
     }
 
-    /// As [`forward`](Self::forward), with its shapes, by the sums over pixels that it is told to take.
-    pub fn forward_by(&self, image: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
+    /// As [`forward`](Self::forward), with its shapes, with the global statistics that it is told to take.
+    pub fn forward_with_stats(&self, image: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
         match &self.guidance {
             Some(guidance) if !guidance.stages.is_empty() => {
-                // Not computed if the sums come from a survey.
+                // Not computed if the statistics are given.
                 let fused = LazyCell::new(|| guidance.fuse(image.clone()).features);
-                let guide = |stage, features, sums: &mut Sums| {
-                    guidance.guide(stage, || fused.clone(), features, sums)
+                let guide = |stage, features, stats: &mut GlobalStatistics| {
+                    guidance.guide(stage, || fused.clone(), features, stats)
                 };
-                self.restormer.forward_by(image.clone(), guide, sums)
+                self.restormer
+                    .forward_with_stats(image.clone(), guide, stats)
             }
             _ => {
-                let unguided = |_, features, _: &mut Sums| features;
-                self.restormer.forward_by(image, unguided, sums)
+                let unguided = |_, features, _: &mut GlobalStatistics| features;
+                self.restormer.forward_with_stats(image, unguided, stats)
             }
         }
     }
@@ -236,16 +237,16 @@ impl DinoIr {
     /// - `image`: as [`forward`](Self::forward) takes it
     /// - output: `[batch, 2 (fused + latent)]`, for each map the means first
     pub fn describe(&self, image: Tensor<4>) -> Tensor<2> {
-        let sums = &mut Sums::Own;
+        let stats = &mut GlobalStatistics::Own;
         let Some(guidance) = &self.guidance else {
-            let unguided = |_, features, _: &mut Sums| features;
-            return moments(self.restormer.encode(image, unguided, sums).0);
+            let unguided = |_, features, _: &mut GlobalStatistics| features;
+            return moments(self.restormer.encode(image, unguided, stats).0);
         };
         let fused = guidance.fuse(image.clone()).features;
-        let guide = |stage, features, sums: &mut Sums| {
-            guidance.guide(stage, || fused.clone(), features, sums)
+        let guide = |stage, features, stats: &mut GlobalStatistics| {
+            guidance.guide(stage, || fused.clone(), features, stats)
         };
-        let (latent, _) = self.restormer.encode(image, guide, sums);
+        let (latent, _) = self.restormer.encode(image, guide, stats);
         Tensor::cat(vec![moments(fused), moments(latent)], 1)
     }
 }
@@ -302,10 +303,10 @@ impl Guidance {
         stage: usize,
         fused: impl FnOnce() -> Tensor<4>,
         features: Tensor<4>,
-        sums: &mut Sums,
+        stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
         match self.stages.iter().position(|&guided| guided == stage) {
-            Some(i) => self.dr_fusion[i].forward_by(fused, features, sums),
+            Some(i) => self.dr_fusion[i].forward_with_stats(fused, features, stats),
             None => features,
         }
     }

@@ -1,39 +1,33 @@
-//! The network's hot operations, with hand-written CPU kernels and gradients.
+//! The network's hot operations as functions of tensors, with kernels of our own and their gradients.
 //!
 //! Every function takes and returns ordinary tensors (NCHW) on any device, with or without
-//! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs a kernel of this module, written
-//! once and compiled for AVX-512, AVX2 and plain Rust (`cpu::simd`); the best is chosen when the
-//! program runs. On a GPU it runs a kernel of `gpu`, where no gradient is asked for. Everywhere else
-//! it is a composition of burn operations (`plain` in each file), which is also what the tests compare
-//! the kernels with.
+//! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs the kernels of [`crate::cpu`], on a GPU those of
+//! `gpu`. Everywhere else it is a composition of burn operations (`plain` in each file), which is also what the tests
+//! compare the kernels with.
 //!
-//! Each file has the same order: the tensor function, the plain composition, the backend extension
-//! (`Flex`, then `Autodiff`), the kernel, the tests. Gradients are summed in a fixed order, so that
-//! a training run can be repeated bit for bit.
-//!
-//! Kernels write their results into memory that was never cleared, through raw pointers, because
-//! threads fill interleaved parts of one tensor. That is the only `unsafe` besides vector loads
-//! and stores; shapes are checked where slices become pointers.
+//! Each file has the same order: the tensor function, the plain composition, the declaration of the operation
+//! (`operation`), its forward pass and gradients for each backend, the tests. Gradients are summed in a fixed order, so
+//! that a training run can be repeated bit for bit.
 
-mod conv;
+mod channel_layer_norm;
+mod conv3x3;
 mod depthwise;
 mod flex;
-mod gelu;
+mod gated_gelu;
 #[cfg(feature = "gpu")]
 mod gpu;
-mod layer_norm;
 mod mdta;
+mod operation;
 mod plain;
 mod pointwise;
-mod record;
 #[cfg(test)]
 mod testing;
 
-pub use conv::conv3x3;
+pub use channel_layer_norm::channel_layer_norm;
+pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;
-pub use gelu::gated_gelu;
-pub use layer_norm::channel_layer_norm;
-pub use mdta::{mdta, mdta_by, mdta_sums};
+pub use gated_gelu::gated_gelu;
+pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 
@@ -43,6 +37,15 @@ use burn::tensor::{DType, Device, Tensor};
 /// Whether a kernel can take these tensors: f32, on the CPU backend, with something in them.
 pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     computes_on_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+}
+
+/// Whether a tensor is where kernels with gradients are: f32, on the CPU or on a GPU, with something in it.
+fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
+    #[cfg(feature = "gpu")]
+    if gpu::is_differentiable(x) {
+        return true;
+    }
+    on_cpu(x)
 }
 
 /// Whether a device is the CPU.

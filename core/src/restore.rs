@@ -53,7 +53,7 @@ pub trait Network {
     fn forward(&self, x: Tensor<4>) -> Tensor<4>;
 
     /// Whether it sums over all pixels that it is given, so that an image in tiles is to be surveyed first
-    /// ([`crate::model::sums`]).
+    /// ([`crate::model::global_statistics`]).
     fn surveys(&self) -> bool {
         false
     }

@@ -209,8 +209,8 @@ fn kernels_compute_what_the_cpus_do() {
         ops::mdta(qkv(5, d), random([2, 1, 1], 4, d))
     });
     assert_same("mdta by other sums", |d| {
-        let sums = ops::mdta_sums(qkv(6, d), 2);
-        ops::mdta_by(qkv(5, d), sums, random([2, 1, 1], 4, d))
+        let sums = ops::mdta_statistics(qkv(6, d), 2);
+        ops::mdta_with_stats(qkv(5, d), sums, random([2, 1, 1], 4, d))
     });
     for [tokens, width, heads] in [[1, 2, 1], [26, 24, 3], [37, 10, 2]] {
         let what = |name| format!("{name}, {tokens} x {width}");

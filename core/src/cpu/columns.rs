@@ -1,166 +1,35 @@
-//! What is done to panels of columns between matrix products: norms, activations, softmax. A panel
-//! has [`PANEL`](super::matrix::PANEL) floats from row to row, and whole vectors of it may be
+//! What is done to panels of columns between matrix products: activations, softmax. A panel
+//! has [`PANEL`](super::rows::PANEL) floats from row to row, and whole vectors of it may be
 //! written whatever the number of columns.
 
 use super::activations::{exp, normal};
-use super::matrix::PANEL;
-use super::pool::Rows;
+use super::rows::{PANEL, Rows};
 use super::simd::{Simd, simd_fn};
 
 simd_fn! {
-    /// Divides each column by its standard deviation (of variance plus epsilon), after taking
-    /// off its mean if `centred`.
+    /// GELU in place.
     ///
     /// # Safety
-    /// `x` has `rows` rows, readable to whole vectors, and may be the panel; the panel at `to` is
-    /// this thread's alone.
-    pub(crate) unsafe fn standardise(
-        x: Rows, rows: usize, columns: usize, centred: bool, epsilon: f32, to: *mut f32,
-    ) = standardise_body
+    /// `rows` rows of `columns` are this thread's alone.
+    pub(crate) unsafe fn gelu(x: Rows, rows: usize, columns: usize) = gelu_body
 }
 
 /// # Safety
-/// As for [`standardise`].
+/// As for [`gelu`].
 #[inline(always)]
-unsafe fn standardise_body<S: Simd>(
-    s: S,
-    x: Rows,
-    rows: usize,
-    columns: usize,
-    centred: bool,
-    epsilon: f32,
-    to: *mut f32,
-) {
-    let mut first = 0;
-    while first < columns {
-        let left = (columns - first).div_ceil(S::LANES);
-        // SAFETY: the caller's, for the columns from `first` on.
-        unsafe {
-            let (x, to) = (x.right(first), to.add(first));
-            if left >= 4 {
-                standardise_vectors::<S, 4>(s, x, rows, centred, epsilon, to);
-                first += 4 * S::LANES;
-            } else {
-                standardise_vectors::<S, 1>(s, x, rows, centred, epsilon, to);
-                first += S::LANES;
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`standardise`].
-#[inline(always)]
-#[allow(
-    clippy::needless_range_loop,
-    reason = "several arrays are walked by one index"
-)]
-unsafe fn standardise_vectors<S: Simd, const VECTORS: usize>(
-    s: S,
-    x: Rows,
-    rows: usize,
-    centred: bool,
-    epsilon: f32,
-    to: *mut f32,
-) {
-    let share = s.splat(1.0 / rows as f32);
-    // SAFETY: the caller's.
-    unsafe {
-        let mut mean = [s.splat(0.0); VECTORS];
-        for row in 0..rows {
-            for v in 0..VECTORS {
-                let value = s.load(x.row(row).add(v * S::LANES));
-                s.store(to.add(row * PANEL + v * S::LANES), value);
-                mean[v] = s.add(mean[v], value);
-            }
-        }
-        let mut variance = [s.splat(0.0); VECTORS];
-        for v in 0..VECTORS {
-            mean[v] = s.mul(mean[v], share);
-        }
-        for row in 0..rows {
-            for v in 0..VECTORS {
-                let value = s.sub(s.load(to.add(row * PANEL + v * S::LANES)), mean[v]);
-                variance[v] = s.mul_add(value, value, variance[v]);
-            }
-        }
-        let mut scale = variance;
-        for v in 0..VECTORS {
-            let variance = s.mul_add(variance[v], share, s.splat(epsilon));
-            scale[v] = s.div(s.splat(1.0), s.sqrt(variance));
-            if !centred {
-                mean[v] = s.splat(0.0);
-            }
-        }
-        for row in 0..rows {
-            for v in 0..VECTORS {
-                let at = to.add(row * PANEL + v * S::LANES);
-                s.store(at, s.mul(s.sub(s.load(at), mean[v]), scale[v]));
-            }
-        }
-    }
-}
-
-simd_fn! {
-    /// Copies rows, too short ones for a call each.
-    ///
-    /// # Safety
-    /// `rows` rows of `columns`, of which those written are this thread's alone.
-    pub(crate) unsafe fn copy(from: Rows, to: Rows, rows: usize, columns: usize) = copy_body
-}
-
-/// # Safety
-/// As for [`copy`].
-#[inline(always)]
-unsafe fn copy_body<S: Simd>(s: S, from: Rows, to: Rows, rows: usize, columns: usize) {
+unsafe fn gelu_body<S: Simd>(s: S, x: Rows, rows: usize, columns: usize) {
     for row in 0..rows {
         let mut first = 0;
         while first < columns {
-            let left = columns - first;
             // SAFETY: the columns that are left in this row.
             unsafe {
-                let value = s.load_up_to(from.row(row).add(first), left);
-                s.store_up_to(to.row(row).add(first), value, left);
+                let at = x.row(row).add(first);
+                let value = s.load_up_to(at, columns - first);
+                s.store_up_to(at, s.mul(value, normal(s, value).0), columns - first);
             }
             first += S::LANES;
         }
     }
-}
-
-/// An activation of one operand.
-macro_rules! elementwise {
-    ($(#[$meta:meta])* $name:ident, $body:ident, |$s:ident, $x:ident| $value:expr) => {
-        simd_fn! {
-            $(#[$meta])*
-            ///
-            /// # Safety
-            /// `rows` rows of `columns` are this thread's alone.
-            pub(crate) unsafe fn $name(x: Rows, rows: usize, columns: usize) = $body
-        }
-
-        /// # Safety
-        /// `rows` rows of `columns` are this thread's alone.
-        #[inline(always)]
-        unsafe fn $body<S: Simd>($s: S, x: Rows, rows: usize, columns: usize) {
-            for row in 0..rows {
-                let mut first = 0;
-                while first < columns {
-                    // SAFETY: the columns that are left in this row.
-                    unsafe {
-                        let at = x.row(row).add(first);
-                        let $x = $s.load_up_to(at, columns - first);
-                        $s.store_up_to(at, $value, columns - first);
-                    }
-                    first += S::LANES;
-                }
-            }
-        }
-    };
-}
-
-elementwise! {
-    /// GELU in place.
-    gelu, gelu_body, |s, x| s.mul(x, normal(s, x).0)
 }
 
 simd_fn! {

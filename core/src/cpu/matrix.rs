@@ -1,21 +1,31 @@
-//! Matrices of weights in the order in which they are used, and their products with columns of
-//! pixels.
+//! The matrix product: matrices of weights in the order in which they are used, times columns of pixels.
+//!
+//! Inference packs each matrix once; training packs it in every call, which costs a small part of the product with an
+//! image. The right factor is read where it lies: rows a fixed distance apart ([`Matrix::multiply`]), rows anywhere
+//! ([`Matrix::gather_multiply`], for convolutions), or a tensor's slice ([`Matrix::multiply_slice`]).
+
+use core::cell::RefCell;
 
 use rayon::prelude::*;
 
-use super::pool::Rows;
-use super::simd::{Simd, simd_fn};
+use super::rows::{PANEL, Rows, Strided};
+use super::simd::{MAX_LANES, Simd, simd_fn};
 
 /// Rows of a tile of the product: with four vectors of AVX-512, or two of AVX2, their sums fill
 /// the registers.
 const TILE: usize = 6;
 
-/// Columns of pixels that are worked on together: the panel stays in the first cache.
-pub(crate) const PANEL: usize = 64;
-
 /// Inner length of one pass: so many rows of a panel stay in the first cache while all rows of
 /// the matrix pass.
 const INNER: usize = 128;
+
+/// Rows that are multiples of so many floats apart share few places in the cache.
+const CONFLICT: usize = 256;
+
+thread_local! {
+    /// Where panels of slices are copied to, kept from call to call.
+    static COPIED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Fewer tiles are not packed by more than one thread.
 const FEWEST_TILES: usize = 16;
@@ -49,9 +59,9 @@ impl Matrix {
         filled
             .with_min_len(FEWEST_TILES)
             .for_each(|(tile, values)| {
-                for (at, value) in values.iter_mut().enumerate() {
-                    let (row, column) = (tile * TILE + at % TILE, at / TILE);
-                    if row < rows {
+                let first = tile * TILE;
+                for (column, values) in values.chunks_exact_mut(TILE).enumerate() {
+                    for (row, value) in (first..rows).zip(values) {
                         *value = element(row, column);
                     }
                 }
@@ -94,8 +104,53 @@ impl Matrix {
     /// `b` has `inner` rows, readable to whole vectors; `add` and `c` have `rows` rows of
     /// `columns`, of which `c`'s are this thread's alone.
     pub(crate) unsafe fn multiply(&self, b: Rows, add: Option<Rows>, c: Rows, columns: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: B, the summand and C are as the entry asks.
         unsafe { multiply(self, b, add, c, columns) }
+    }
+
+    /// The product with columns of a slice, plus `add` where given (which may be `c`).
+    ///
+    /// # Safety
+    /// `add` and `c` have `rows` rows of `columns`, of which `c`'s are this thread's alone.
+    ///
+    /// # Panics
+    /// If the slice has not `inner` rows of `columns`.
+    pub(crate) unsafe fn multiply_slice(
+        &self,
+        b: Strided<'_>,
+        add: Option<Rows>,
+        c: Rows,
+        columns: usize,
+    ) {
+        b.check(self.inner, columns);
+        // Rows a power of two apart fight for the same places in the cache: where several tiles read them, they are copied.
+        let conflict = self.rows >= 2 * TILE && b.stride.is_multiple_of(CONFLICT);
+        let direct = if conflict {
+            0
+        } else {
+            columns / MAX_LANES * MAX_LANES
+        };
+        if direct > 0 {
+            // SAFETY: whole vectors of the slice; the columns of `add` and `c` are the caller's.
+            unsafe { self.multiply(b.rows(), add, c, direct) };
+        }
+        if direct == columns {
+            return;
+        }
+        COPIED.with_borrow_mut(|panel| {
+            if panel.len() < self.inner * PANEL {
+                panel.resize(self.inner * PANEL, 0.0);
+            }
+            for first in (direct..columns).step_by(PANEL) {
+                let columns = PANEL.min(columns - first);
+                let b = b.from(first).copied(self.inner, columns, panel);
+                // SAFETY: the copy has whole vectors; the columns of `add` and `c` are the caller's.
+                unsafe {
+                    let add = add.map(|add| add.right(first));
+                    self.multiply(b, add, c.right(first), columns);
+                }
+            }
+        });
     }
 
     /// The product with columns whose row `k` is found at `image + offsets[k]`.
@@ -110,7 +165,7 @@ impl Matrix {
         columns: usize,
     ) {
         assert_eq!(offsets.len(), self.inner);
-        // SAFETY: the caller's.
+        // SAFETY: as many offsets as B has rows; B and C are as the entry asks.
         unsafe { gather_multiply(self, Gathered { image, offsets }, None, c, columns) }
     }
 }
@@ -131,20 +186,20 @@ trait Right: Copy {
 impl Right for Rows {
     #[inline(always)]
     unsafe fn row(&self, k: usize) -> *const f32 {
-        // SAFETY: the caller's.
+        // SAFETY: there is such a row.
         unsafe { Rows::row(*self, k) }
     }
 
     #[inline(always)]
     unsafe fn right(self, columns: usize) -> Self {
-        // SAFETY: the caller's.
+        // SAFETY: the columns are inside the rows.
         unsafe { Rows::right(self, columns) }
     }
 }
 
 /// Row `k` at `image + offsets[k]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Gathered<'a> {
+struct Gathered<'a> {
     image: *const f32,
     offsets: &'a [usize],
 }
@@ -152,14 +207,14 @@ pub(crate) struct Gathered<'a> {
 impl Right for Gathered<'_> {
     #[inline(always)]
     unsafe fn row(&self, k: usize) -> *const f32 {
-        // SAFETY: the caller's; as many offsets as the matrix has columns.
+        // SAFETY: there is such a row; there are as many offsets as the matrix has columns.
         unsafe { self.image.add(*self.offsets.get_unchecked(k)) }
     }
 
     #[inline(always)]
     unsafe fn right(self, columns: usize) -> Self {
         Self {
-            // SAFETY: the caller's.
+            // SAFETY: the columns are inside the rows.
             image: unsafe { self.image.add(columns) },
             ..self
         }
@@ -200,7 +255,7 @@ unsafe fn passes<S: Simd, B: Right>(
         let mut column = 0;
         while column < columns {
             let vectors = panel_width::<S>(columns - column);
-            // SAFETY: the caller's, for the columns from `column` on.
+            // SAFETY: B, the summand and C have the columns from `column` on.
             unsafe {
                 let b = b.right(column);
                 let pass = Pass {
@@ -254,7 +309,7 @@ struct Pass<'a> {
 unsafe fn multiply_panel<S: Simd, B: Right, const VECTORS: usize>(s: S, b: B, pass: &Pass<'_>) {
     let mut row = 0;
     while row < pass.matrix.rows {
-        // SAFETY: tiles of the matrix and of C; the caller's.
+        // SAFETY: tiles of the matrix and of C; B has `VECTORS` vectors in each row.
         unsafe {
             match pass.matrix.rows - row {
                 1 => multiply_tile::<S, B, 1, VECTORS>(s, b, pass, row),

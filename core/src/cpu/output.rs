@@ -47,7 +47,7 @@ pub(crate) struct Shared<'a> {
 
 // SAFETY: only an address; whoever writes through it (unsafe) answers for disjoint elements.
 unsafe impl Send for Shared<'_> {}
-// SAFETY: as above.
+// SAFETY: only an address; whoever writes through it (unsafe) answers for disjoint elements.
 unsafe impl Sync for Shared<'_> {}
 
 impl Shared<'_> {

@@ -4,6 +4,8 @@ use core::marker::PhantomData;
 use core::mem;
 use std::sync::{Mutex, PoisonError};
 
+use super::output::Shared;
+use super::rows::Rows;
 use super::simd::MAX_LANES;
 
 /// Buffers that wait for their next use.
@@ -58,7 +60,7 @@ pub(crate) struct Buffer<'pool> {
 
 // SAFETY: an owned vector and its address; who writes through the address answers for it.
 unsafe impl Send for Buffer<'_> {}
-// SAFETY: as above.
+// SAFETY: an owned vector and its address; who writes through the address answers for it.
 unsafe impl Sync for Buffer<'_> {}
 
 impl Buffer<'_> {
@@ -170,8 +172,44 @@ pub(crate) struct Planes<'map> {
 
 // SAFETY: an address; whoever reads or writes through it (unsafe) answers for races.
 unsafe impl Send for Planes<'_> {}
-// SAFETY: as above.
+// SAFETY: an address; whoever reads or writes through it (unsafe) answers for races.
 unsafe impl Sync for Planes<'_> {}
+
+impl<'a> Planes<'a> {
+    /// Images in a slice, to be read, and not past the last pixel.
+    pub(crate) fn of_slice(values: &'a [f32], channels: usize, size: [usize; 2]) -> Self {
+        let [height, width] = size;
+        assert_eq!(values.len(), channels * height * width);
+        Self {
+            start: values.as_ptr().cast_mut(),
+            channels,
+            height,
+            width,
+            stride: height * width,
+            _buffer: PhantomData,
+        }
+    }
+
+    /// Images from element `first` of a result on.
+    pub(crate) fn of_result(
+        result: Shared<'a>,
+        first: usize,
+        channels: usize,
+        size: [usize; 2],
+    ) -> Self {
+        let [height, width] = size;
+        // The last element is inside too.
+        result.at(first + channels * height * width);
+        Self {
+            start: result.at(first),
+            channels,
+            height,
+            width,
+            stride: height * width,
+            _buffer: PhantomData,
+        }
+    }
+}
 
 impl Planes<'_> {
     /// Height and width.
@@ -258,52 +296,5 @@ impl Planes<'_> {
         assert!(channel < self.channels);
         // SAFETY: inside the buffer, which outlives this view.
         unsafe { core::slice::from_raw_parts_mut(self.at(channel, 0).start, self.pixels()) }
-    }
-}
-
-/// Addresses a fixed distance apart: the same column in the rows of a matrix.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows {
-    /// In the first row.
-    pub(crate) start: *mut f32,
-    /// Floats to the next row.
-    pub(crate) stride: usize,
-}
-
-impl Rows {
-    /// The address in a row.
-    ///
-    /// # Safety
-    /// The row is inside the buffer.
-    #[inline(always)]
-    pub(crate) unsafe fn row(self, row: usize) -> *mut f32 {
-        // SAFETY: the caller's.
-        unsafe { self.start.add(row * self.stride) }
-    }
-
-    /// The same, `columns` further on.
-    ///
-    /// # Safety
-    /// That is inside the buffer.
-    #[inline(always)]
-    pub(crate) unsafe fn right(self, columns: usize) -> Self {
-        Self {
-            // SAFETY: the caller's.
-            start: unsafe { self.start.add(columns) },
-            ..self
-        }
-    }
-
-    /// From a row on.
-    ///
-    /// # Safety
-    /// The row is inside the buffer.
-    #[inline(always)]
-    pub(crate) unsafe fn below(self, rows: usize) -> Self {
-        Self {
-            // SAFETY: the caller's.
-            start: unsafe { self.row(rows) },
-            ..self
-        }
     }
 }

@@ -1,183 +1,166 @@
-//! Depthwise 3x3 convolution on a few rows that lie anywhere, between margins of zeros.
+//! Where the rows of a matrix are: addresses a fixed distance apart, or a slice with such a distance.
 
-use super::activations::normal;
-use super::pool::Rows;
-use super::simd::{Simd, simd_fn};
+use super::simd::{MAX_LANES, Simd, simd_fn};
 
-/// Rows of output at a time: each loaded vector serves up to three of them.
-pub(crate) const BAND: usize = 4;
+/// Columns that are worked on together: a panel of so many stays in the first cache. Panels have so many floats from row to
+/// row.
+pub(crate) const PANEL: usize = 64;
 
-/// Rows that a band of output is made of.
-pub(crate) const BAND_INPUTS: usize = BAND + 2;
-
-/// The inputs of a band: one channel's address of the first output column, and where from there the
-/// rows above, of and below the band are.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a> {
-    pub(crate) start: *const f32,
-    pub(crate) offsets: &'a [usize; BAND_INPUTS],
+/// Addresses a fixed distance apart: the same column in the rows of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    /// In the first row.
+    pub(crate) start: *mut f32,
+    /// Floats to the next row.
+    pub(crate) stride: usize,
 }
 
-/// The size of a band of output.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    /// At most [`BAND`].
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-}
-
-simd_fn! {
-    /// One channel: nine taps and a bias.
+impl Rows {
+    /// The address in a row.
     ///
     /// # Safety
-    /// The rows above, of and below the band are readable from one column before the first to a
-    /// vector past the last; `y` has the band's rows, this thread's alone.
-    pub(crate) unsafe fn depthwise(x: Inputs<'_>, taps: &[f32], bias: f32, y: Rows, size: Size) = depthwise_body
-}
-
-/// # Safety
-/// As for [`depthwise`].
-#[inline(always)]
-unsafe fn depthwise_body<S: Simd>(
-    s: S,
-    x: Inputs<'_>,
-    taps: &[f32],
-    bias: f32,
-    y: Rows,
-    size: Size,
-) {
-    let taps = splat_taps(s, taps);
-    let bias = s.splat(bias);
-    let mut column = 0;
-    while column < size.columns {
-        let left = size.columns - column;
-        // SAFETY: the caller's.
-        unsafe {
-            let sums = convolve(s, x, &taps, bias, column);
-            for (row, &sum) in sums.iter().enumerate() {
-                if row < size.rows {
-                    s.store_up_to(y.row(row).add(column), sum, left);
-                }
-            }
-        }
-        column += S::LANES;
+    /// The row is inside the buffer.
+    #[inline(always)]
+    pub(crate) unsafe fn row(self, row: usize) -> *mut f32 {
+        // SAFETY: the row is inside the buffer.
+        unsafe { self.start.add(row * self.stride) }
     }
-}
 
-simd_fn! {
-    /// Two channels and their gate: GELU of the one times the other.
+    /// The same, `columns` further on.
     ///
     /// # Safety
-    /// As for [`depthwise`].
-    pub(crate) unsafe fn gated_depthwise(
-        gate: Inputs<'_>, gate_taps: &[f32], value: Inputs<'_>, value_taps: &[f32],
-        y: Rows, size: Size,
-    ) = gated_depthwise_body
-}
-
-/// # Safety
-/// As for [`depthwise`].
-#[inline(always)]
-unsafe fn gated_depthwise_body<S: Simd>(
-    s: S,
-    gate: Inputs<'_>,
-    gate_taps: &[f32],
-    value: Inputs<'_>,
-    value_taps: &[f32],
-    y: Rows,
-    size: Size,
-) {
-    let gate_taps = splat_taps(s, gate_taps);
-    let value_taps = splat_taps(s, value_taps);
-    let zero = s.splat(0.0);
-    let mut column = 0;
-    while column < size.columns {
-        let left = size.columns - column;
-        // SAFETY: the caller's.
-        unsafe {
-            let gates = convolve(s, gate, &gate_taps, zero, column);
-            let values = convolve(s, value, &value_taps, zero, column);
-            for (row, (&gate, &value)) in gates.iter().zip(&values).enumerate() {
-                if row < size.rows {
-                    let gated = s.mul(s.mul(gate, normal(s, gate).0), value);
-                    s.store_up_to(y.row(row).add(column), gated, left);
-                }
-            }
+    /// That is inside the buffer.
+    #[inline(always)]
+    pub(crate) unsafe fn right(self, columns: usize) -> Self {
+        Self {
+            // SAFETY: the column is inside the buffer.
+            start: unsafe { self.start.add(columns) },
+            ..self
         }
-        column += S::LANES;
+    }
+
+    /// From a row on.
+    ///
+    /// # Safety
+    /// The row is inside the buffer.
+    #[inline(always)]
+    pub(crate) unsafe fn below(self, rows: usize) -> Self {
+        Self {
+            // SAFETY: the row is inside the buffer.
+            start: unsafe { self.row(rows) },
+            ..self
+        }
     }
 }
 
-#[inline(always)]
-fn splat_taps<S: Simd>(s: S, taps: &[f32]) -> [S::V; 9] {
-    let mut splat = [s.splat(0.0); 9];
-    for (splat, &tap) in splat.iter_mut().zip(&taps[..9]) {
-        *splat = s.splat(tap);
-    }
-    splat
+/// A matrix in a slice that may end with its last element.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided<'a> {
+    /// From the first element on.
+    pub(crate) values: &'a [f32],
+    /// Floats to the next row.
+    pub(crate) stride: usize,
 }
 
-/// One vector of every row of a band.
-///
-/// # Safety
-/// As for [`depthwise`].
-#[inline(always)]
-#[allow(
-    clippy::needless_range_loop,
-    reason = "several arrays are walked by one index"
-)]
-unsafe fn convolve<S: Simd>(
-    s: S,
-    x: Inputs<'_>,
-    taps: &[S::V; 9],
-    bias: S::V,
-    column: usize,
-) -> [S::V; BAND] {
-    let mut sums = [bias; BAND];
-    for i in 0..BAND_INPUTS {
-        // SAFETY: from one column before to a vector after.
-        let row = unsafe {
-            let at = x.start.add(x.offsets[i] + column);
-            [s.load(at.sub(1)), s.load(at), s.load(at.add(1))]
+impl<'a> Strided<'a> {
+    /// # Panics
+    /// If the slice is too short for so many rows and columns.
+    pub(crate) fn check(self, rows: usize, columns: usize) {
+        assert!(
+            rows == 0 || self.values.len() >= (rows - 1) * self.stride + columns,
+            "{rows} rows of {columns}, {} apart, in {}",
+            self.stride,
+            self.values.len()
+        );
+    }
+
+    /// The same without its first columns.
+    pub(crate) fn from(self, column: usize) -> Self {
+        Self {
+            values: &self.values[column..],
+            ..self
+        }
+    }
+
+    /// Its addresses, to be read.
+    pub(crate) fn rows(self) -> Rows {
+        Rows {
+            start: self.values.as_ptr().cast_mut(),
+            stride: self.stride,
+        }
+    }
+
+    /// Its addresses, readable to whole vectors: where the last one would stick out, those of a copy in `panel`, filled up
+    /// with zeros.
+    ///
+    /// # Panics
+    /// If the slice is too short, or the panel, or there are more than [`PANEL`] columns.
+    pub(crate) fn readable(self, rows: usize, columns: usize, panel: &mut [f32]) -> Rows {
+        self.check(rows, columns);
+        if columns.is_multiple_of(MAX_LANES) {
+            return self.rows();
+        }
+        self.copied(rows, columns, panel)
+    }
+
+    /// The addresses of a copy in `panel`, filled up with zeros to whole vectors.
+    ///
+    /// # Panics
+    /// As [`Self::readable`].
+    pub(crate) fn copied(self, rows: usize, columns: usize, panel: &mut [f32]) -> Rows {
+        self.check(rows, columns);
+        assert!(columns <= PANEL && panel.len() >= rows * PANEL);
+        let copied = Rows {
+            start: panel.as_mut_ptr(),
+            stride: PANEL,
         };
-        // Row `i` is tap row `k` of output row `i - k`.
-        for k in 0..3 {
-            if i >= k && i - k < BAND {
-                for j in 0..3 {
-                    sums[i - k] = s.mul_add(row[j], taps[k * 3 + j], sums[i - k]);
-                }
-            }
-        }
+        // SAFETY: the rows and columns are in the slice, whole vectors of them in the panel.
+        unsafe { copy_filled(self.rows(), copied, rows, columns) };
+        copied
     }
-    sums
 }
 
 simd_fn! {
-    /// Adds the sum of squares of each of `sums.len()` rows of `columns` to its sum.
+    /// Copies rows, too short ones for a call each.
     ///
     /// # Safety
-    /// The rows are readable.
-    pub(crate) unsafe fn add_squares(x: Rows, columns: usize, sums: &mut [f32]) = add_squares_body
+    /// `rows` rows of `columns`, of which those written are this thread's alone.
+    pub(crate) unsafe fn copy(from: Rows, to: Rows, rows: usize, columns: usize) = copy_body::<_, false>
+}
+
+simd_fn! {
+    /// The same, filled up with zeros to whole vectors.
+    ///
+    /// # Safety
+    /// As for [`copy`]; whole vectors are written.
+    unsafe fn copy_filled(from: Rows, to: Rows, rows: usize, columns: usize) = copy_body::<_, true>
 }
 
 /// # Safety
-/// As for [`add_squares`].
+/// As for [`copy`], or if it is to be filled up, as for [`copy_filled`].
 #[inline(always)]
-unsafe fn add_squares_body<S: Simd>(s: S, x: Rows, columns: usize, sums: &mut [f32]) {
-    for (row, total) in sums.iter_mut().enumerate() {
-        let mut sums = [s.splat(0.0); 4];
-        let mut column = 0;
-        while column < columns {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                let at = column + v * S::LANES;
-                if at < columns {
-                    // SAFETY: the columns that are left in this row.
-                    let value = unsafe { s.load_up_to(x.row(row).add(at), columns - at) };
-                    *sum = s.mul_add(value, value, *sum);
+unsafe fn copy_body<S: Simd, const FILLED: bool>(
+    s: S,
+    from: Rows,
+    to: Rows,
+    rows: usize,
+    columns: usize,
+) {
+    for row in 0..rows {
+        let mut first = 0;
+        while first < columns {
+            let left = columns - first;
+            // SAFETY: the columns that are left in this row; to be filled up, the whole vector is there.
+            unsafe {
+                let value = s.load_up_to(from.row(row).add(first), left);
+                let to = to.row(row).add(first);
+                if FILLED {
+                    s.store(to, value);
+                } else {
+                    s.store_up_to(to, value, left);
                 }
             }
-            column += 4 * S::LANES;
+            first += S::LANES;
         }
-        *total += s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])));
     }
 }

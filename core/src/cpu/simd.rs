@@ -95,7 +95,7 @@ pub(crate) trait Simd: Copy {
     /// `min(n, LANES)` floats at `p` are readable.
     #[inline(always)]
     unsafe fn load_up_to(self, p: *const f32, n: usize) -> Self::V {
-        // SAFETY: the caller's.
+        // SAFETY: `min(n, LANES)` floats at `p` are readable.
         unsafe {
             if n >= Self::LANES {
                 self.load(p)
@@ -111,7 +111,7 @@ pub(crate) trait Simd: Copy {
     /// `min(n, LANES)` floats at `p` are writable.
     #[inline(always)]
     unsafe fn store_up_to(self, p: *mut f32, v: Self::V, n: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: `min(n, LANES)` floats at `p` are writable.
         unsafe {
             if n >= Self::LANES {
                 self.store(p, v)
@@ -198,13 +198,13 @@ macro_rules! simd_fn {
                 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 unsafe fn avx512($($a: $t),*) {
-                    // SAFETY: only entered at `Level::Avx512`; the rest is the caller's.
+                    // SAFETY: only entered at `Level::Avx512`; the arguments are as the body asks.
                     unsafe { $body(Avx512::new(), $($a),*) }
                 }
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 unsafe fn avx2($($a: $t),*) {
-                    // SAFETY: only entered at `Level::Avx2`; the rest is the caller's.
+                    // SAFETY: only entered at `Level::Avx2`; the arguments are as the body asks.
                     unsafe { $body(Avx2::new(), $($a),*) }
                 }
                 match Level::best() {
@@ -215,9 +215,19 @@ macro_rules! simd_fn {
                     Level::Portable => {}
                 }
             }
-            // SAFETY: the caller's.
+            // SAFETY: portable code needs nothing of the processor; the arguments are as the body asks.
             unsafe { $body($crate::cpu::simd::Baseline, $($a),*) }
         }
     };
 }
 pub(crate) use simd_fn;
+
+simd_fn! {
+    /// The sum of the squares of all elements.
+    pub(crate) fn sum_of_squares(x: &[f32]) -> f32 = sum_of_squares_body
+}
+
+#[inline(always)]
+fn sum_of_squares_body<S: Simd>(s: S, x: &[f32]) -> f32 {
+    dot(s, x, x)
+}

@@ -3,9 +3,15 @@
 
 use core::ops::Range;
 
-use super::pool::{Buffer, Pool, Rows};
-use super::rows::{BAND, BAND_INPUTS};
+use super::pool::{Buffer, Planes, Pool};
+use super::rows::Rows;
 use super::simd::MAX_LANES;
+
+/// Rows of output at a time: each loaded vector serves up to three of them.
+pub(crate) const BAND: usize = 4;
+
+/// Rows that a band of output is made of.
+pub(crate) const BAND_INPUTS: usize = BAND + 2;
 
 /// Floats of a ring that stay in the second cache beside what else is in use.
 const CACHED: usize = 1 << 18;
@@ -75,6 +81,28 @@ impl Part {
     /// Whether a row is of this part's output, not only of its input.
     pub(crate) fn owns(&self, row: usize) -> bool {
         self.rows.contains(&row)
+    }
+
+    /// Copies the input columns of a row of all channels of `x` to a ring.
+    pub(crate) fn copy_row(&self, x: Planes<'_>, row: usize, to: Rows) {
+        let inputs = self.inputs();
+        let from = x.at(0, row * x.width + inputs.start);
+        for channel in 0..x.channels {
+            // SAFETY: the input columns are inside this row of `x`, and of the ring.
+            unsafe {
+                from.row(channel)
+                    .copy_to_nonoverlapping(to.row(channel), inputs.len());
+            }
+        }
+    }
+
+    /// A channel of `y` at this part's columns, from a row on.
+    pub(crate) fn band(&self, y: Planes<'_>, channel: usize, row: usize) -> Rows {
+        let pixel = row * y.width + self.columns.start;
+        Rows {
+            start: y.at(channel, pixel).start,
+            stride: y.width,
+        }
     }
 
     /// Runs down the part: `produce(y, rows)` computes the input columns of row `y` of all channels, then

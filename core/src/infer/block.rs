@@ -2,8 +2,8 @@
 
 use super::Workspace;
 use super::gdfn::Gdfn;
+use super::global_statistics::GlobalStatistics;
 use super::mdta::Mdta;
-use super::sums::Sums;
 use crate::cpu::pool::{Map, Planes};
 use crate::model::restormer::block;
 
@@ -15,11 +15,18 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn new(block: &block::Block) -> Self {
-        Self {
-            attn: Mdta::new(&block.norm1, &block.attn),
-            ffn: Gdfn::new(&block.norm2, &block.ffn),
-        }
+    /// Nothing if there is more in the module than the two sweeps compute.
+    pub(crate) fn new(block: &block::Block) -> Option<Self> {
+        let block::Block {
+            norm1,
+            attn,
+            norm2,
+            ffn,
+        } = block;
+        Some(Self {
+            attn: Mdta::new(norm1, attn)?,
+            ffn: Gdfn::new(norm2, ffn)?,
+        })
     }
 
     /// Operations for each pixel.
@@ -34,12 +41,12 @@ impl Block {
         workspace: &Workspace,
         x: Planes<'_>,
         y: Planes<'_>,
-        sums: &mut Sums<'_>,
+        stats: &mut GlobalStatistics<'_>,
     ) {
         let v = Map::new(&workspace.maps, x.channels, x.size());
-        // SAFETY: the caller's; `v` is this function's.
+        // SAFETY: `x` is only read; `y` is this call's, and `v` this function's.
         unsafe {
-            let attention = self.attn.forward(workspace, x, v.planes(), sums);
+            let attention = self.attn.forward(workspace, x, v.planes(), stats);
             self.ffn.forward(workspace, x, &attention, v.planes(), y);
         }
     }
@@ -50,13 +57,13 @@ pub(crate) fn run_all<'w>(
     blocks: &[Block],
     workspace: &'w Workspace,
     x: Map<'w>,
-    sums: &mut Sums<'_>,
+    stats: &mut GlobalStatistics<'_>,
 ) -> Map<'w> {
     blocks.iter().fold(x, |x, block| {
         let from = x.planes();
         let y = Map::new(&workspace.maps, from.channels, from.size());
         // SAFETY: both maps are this function's.
-        unsafe { block.forward(workspace, from, y.planes(), sums) };
+        unsafe { block.forward(workspace, from, y.planes(), stats) };
         y
     })
 }
@@ -70,17 +77,17 @@ pub(crate) unsafe fn run_into<'w>(
     workspace: &'w Workspace,
     x: Map<'w>,
     y: Planes<'_>,
-    sums: &mut Sums<'_>,
+    stats: &mut GlobalStatistics<'_>,
 ) {
     match blocks.split_last() {
         Some((last, others)) => {
-            let x = run_all(others, workspace, x, sums);
-            // SAFETY: the caller's.
-            unsafe { last.forward(workspace, x.planes(), y, sums) }
+            let x = run_all(others, workspace, x, stats);
+            // SAFETY: `x` is only read; `y` is this call's alone.
+            unsafe { last.forward(workspace, x.planes(), y, stats) }
         }
         None => {
             for channel in 0..y.channels {
-                // SAFETY: the caller's.
+                // SAFETY: nobody writes to `x` any more; `y` is this call's alone.
                 unsafe {
                     let from = x.planes().channel(channel);
                     y.channel_mut(channel).copy_from_slice(from);

@@ -7,11 +7,13 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::pointwise::for_each_panel;
 use super::weights::{Normed, linear, values};
 use crate::cpu::columns::{gated_silu, gelu, scale_columns, softmax_columns};
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Map, Planes, Rows};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::pointwise::for_each_panel;
+use crate::cpu::pool::{Map, Planes};
+use crate::cpu::rows::PANEL;
+use crate::cpu::rows::Rows;
 use crate::model::dinov2;
 use crate::model::dinov2::mlp::{self, FeedForward};
 use crate::model::dinov2::patch_embed::PATCH;
@@ -96,7 +98,7 @@ impl Dinov2 {
         // SAFETY: the map is this function's.
         unsafe { self.embed(workspace, image, x) };
         for (number, block) in (1..=last).zip(&self.blocks) {
-            // SAFETY: as above.
+            // SAFETY: the map is this function's.
             unsafe { block.forward(workspace, x) };
             found(number, x.tail(grid));
         }
@@ -272,7 +274,7 @@ impl Block {
         let width = qkv.channels / 3;
         let depth = width / self.heads;
         let tokens = qkv.pixels();
-        // SAFETY: the caller's.
+        // SAFETY: nobody writes to `qkv` while its slices are used.
         let channels = |part: usize| unsafe {
             let planes = qkv.narrow(part * width + head * depth, depth);
             (planes.all(), planes.stride)
@@ -310,7 +312,7 @@ impl Block {
             stride: PANEL,
         };
         let (scores, mixed) = (panel(scores.start()), panel(mixed.start()));
-        // SAFETY: panels of this call, the last row of the scores for the scales; the caller's.
+        // SAFETY: panels of this call, the last row of the scores for the scales; `qkv` is only read, the columns of `x` are this call's.
         unsafe {
             let scales = scores.row(tokens);
             for (head, Head { keys, values }) in heads.iter().enumerate() {
@@ -337,7 +339,7 @@ impl Block {
             start: hidden.start(),
             stride: PANEL,
         };
-        // SAFETY: panels of this call; the caller's.
+        // SAFETY: panels of this call; the columns of `x` are this call's.
         unsafe {
             self.mlp_in.multiply(x, normed.start(), hidden, columns);
             if self.swiglu {

@@ -3,13 +3,14 @@
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::pointwise::{pointwise, pointwise_in_place};
-use super::sums::Sums;
+use super::global_statistics::GlobalStatistics;
 use super::weights::values;
 use crate::cpu::activations::softmax;
-use crate::cpu::gemm::{Product, RowProducts, multiply, multiply_rows};
+use crate::cpu::matmul_nt::{Factors, matmul_nt};
 use crate::cpu::matrix::Matrix;
+use crate::cpu::pointwise::{pointwise, pointwise_in_place};
 use crate::cpu::pool::{Map, Planes};
+use crate::cpu::rows::Strided;
 use crate::cpu::simd::{Simd, simd_fn};
 use crate::model::dr_fusion;
 use crate::model::resize::Axis;
@@ -63,7 +64,7 @@ impl DrFusion {
         products + (4 * channels + 2 * channels * channels) * pixels as u64
     }
 
-    /// Replaces the features of the stage. `fused` is needed unless the sums come from a survey.
+    /// Replaces the features of the stage. `fused` is needed unless the statistics are given.
     ///
     /// # Safety
     /// `fused` is not written to meanwhile; `x` is this call's alone.
@@ -72,14 +73,14 @@ impl DrFusion {
         workspace: &Workspace,
         fused: Option<Planes<'_>>,
         x: Planes<'_>,
-        sums: &mut Sums<'_>,
+        stats: &mut GlobalStatistics<'_>,
     ) {
         let channels = self.channels;
         assert_eq!(x.channels, channels);
         let features = self.key.inner();
-        let products = sums.take(features * channels, || {
-            let fused = fused.expect("fused features where there is no survey");
-            // SAFETY: the caller's.
+        let products = stats.take(features * channels, || {
+            let fused = fused.expect("fused features where no statistics are given");
+            // SAFETY: nobody writes to `fused` and `x` meanwhile.
             unsafe { self.products(workspace, fused, x) }
         });
         let [from, keys] =
@@ -100,8 +101,8 @@ impl DrFusion {
             row[channel] += 1.0;
         });
         let attention = Matrix::new(&attention, channels, channels);
-        // SAFETY: the caller's.
-        unsafe { pointwise_in_place(&attention, workspace, x) };
+        // SAFETY: `x` is this call's alone.
+        unsafe { pointwise_in_place(&attention, &workspace.scratch, x) };
     }
 
     /// The products of the fused features, and of one, with the features of the stage: sums over pixels, or means.
@@ -153,7 +154,7 @@ impl<'a> RowMajor<'a> {
     /// Nobody writes to it while these rows are used.
     unsafe fn of(planes: Planes<'a>) -> Self {
         Self {
-            // SAFETY: the caller's.
+            // SAFETY: nobody writes to the image while these rows are used.
             values: unsafe { planes.all() },
             rows: planes.channels,
             len: planes.pixels(),
@@ -171,16 +172,20 @@ fn outer_products(a: RowMajor<'_>, b: RowMajor<'_>) -> Vec<f32> {
         .par_chunks_mut(ROWS * b.rows)
         .enumerate()
         .for_each(|(task, products)| {
-            let product = RowProducts {
+            let factors = Factors {
                 rows: products.len() / b.rows,
                 columns: b.rows,
                 inner: a.len,
-                a: &a.values[task * ROWS * a.stride..],
-                a_stride: a.stride,
-                b: b.values,
-                b_stride: b.stride,
+                a: Strided {
+                    values: &a.values[task * ROWS * a.stride..],
+                    stride: a.stride,
+                },
+                b: Strided {
+                    values: b.values,
+                    stride: b.stride,
+                },
             };
-            multiply_rows(&product, products);
+            matmul_nt(&factors, products);
         });
     products
 }
@@ -191,15 +196,15 @@ fn outer_products(a: RowMajor<'_>, b: RowMajor<'_>) -> Vec<f32> {
 /// `x` is not written to meanwhile; `y` is this call's alone.
 unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
     let rows = Axis::bilinear(y.height, x.height).taps();
-    let columns = Axis::bilinear(y.width, x.width);
+    let columns = Axis::bilinear(y.width, x.width).taps();
     let columns = match x.width * y.width {
-        ..=LARGEST_MATRIX => Columns::Matrix(columns.weights()),
-        _ => Columns::Taps(columns.taps()),
+        ..=LARGEST_MATRIX => Columns::Matrix(transposed(&columns, y.width)),
+        _ => Columns::Taps(columns),
     };
     (0..x.channels).into_par_iter().for_each_init(
         || vec![0.0f32; y.height * x.width],
         |sums, channel| {
-            // SAFETY: the caller's.
+            // SAFETY: nobody writes to `x` meanwhile.
             let from = unsafe { x.channel(channel) };
             sums.fill(0.0);
             for (row, (first, weights)) in from.chunks_exact(x.width).zip(&rows) {
@@ -214,19 +219,21 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
             };
             match &columns {
                 Columns::Matrix(matrix) => {
-                    let product = Product {
+                    let factors = Factors {
                         rows: y.height,
-                        inner: x.width,
                         columns: y.width,
-                        a: sums,
-                        a_stride: x.width,
-                        b: matrix,
-                        b_stride: y.width,
-                        c_stride: y.width,
-                        accumulate: false,
+                        inner: x.width,
+                        a: Strided {
+                            values: sums,
+                            stride: x.width,
+                        },
+                        b: Strided {
+                            values: matrix,
+                            stride: x.width,
+                        },
                     };
-                    // SAFETY: the rows and columns of the product are this channel's.
-                    unsafe { multiply(&product, to.as_mut_ptr()) };
+                    to.fill(0.0);
+                    matmul_nt(&factors, to);
                 }
                 Columns::Taps(taps) => {
                     let rows = sums.chunks_exact(x.width).zip(to.chunks_exact_mut(y.width));
@@ -235,6 +242,17 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
             }
         },
     );
+}
+
+/// The matrix of the adjoint, `width` rows.
+fn transposed(taps: &[(usize, Vec<f32>)], width: usize) -> Vec<f32> {
+    let mut matrix = vec![0.0; width * taps.len()];
+    for (column, (first, weights)) in taps.iter().enumerate() {
+        for (row, &weight) in (*first..).zip(weights) {
+            matrix[row * taps.len() + column] = weight;
+        }
+    }
+    matrix
 }
 
 /// The adjoint of gathering by taps: each value of `from` goes to where its taps came from.
@@ -252,7 +270,7 @@ const LARGEST_MATRIX: usize = 1 << 20;
 
 /// How rows are shrunk.
 enum Columns {
-    /// By a product with the whole matrix, faster than its few numbers one by one.
+    /// By a product with the whole matrix, a row for each column of the result: faster than its few numbers one by one.
     Matrix(Vec<f32>),
     /// By the weights of each column, [`Axis::taps`].
     Taps(Vec<(usize, Vec<f32>)>),

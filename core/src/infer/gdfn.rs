@@ -3,13 +3,15 @@
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::weights::{Normed, matrix, taps};
-use crate::cpu::columns::copy;
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Planes, Pool, Rows};
-use crate::cpu::rows::{BAND, Inputs, Size, gated_depthwise};
+use super::weights::{Normed, is_supported, matrix, taps};
+use crate::cpu::depthwise::{Inputs, Size, gated_depthwise};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::pool::{Planes, Pool};
+use crate::cpu::rows::PANEL;
+use crate::cpu::rows::Rows;
+use crate::cpu::rows::copy;
 use crate::cpu::simd::MAX_LANES;
-use crate::cpu::sweep::{Part, Ring, parts};
+use crate::cpu::sweep::{BAND, Part, Ring, parts};
 use crate::model::restormer::gdfn;
 use crate::model::restormer::layer_norm::ChannelLayerNorm;
 
@@ -22,12 +24,21 @@ pub(crate) struct Gdfn {
 }
 
 impl Gdfn {
-    pub(crate) fn new(norm: &ChannelLayerNorm, network: &gdfn::Gdfn) -> Self {
-        Self {
-            project_in: Normed::new(norm, &network.project_in, 0),
-            taps: taps(&network.dwconv),
-            project_out: matrix(&network.project_out),
-        }
+    /// Nothing if there is more in the module than the sweep computes.
+    pub(crate) fn new(norm: &ChannelLayerNorm, network: &gdfn::Gdfn) -> Option<Self> {
+        let gdfn::Gdfn {
+            project_in,
+            dwconv,
+            project_out,
+        } = network;
+        let supported = [project_in, dwconv, project_out]
+            .into_iter()
+            .all(is_supported);
+        supported.then(|| Self {
+            project_in: Normed::new(norm, project_in, 0),
+            taps: taps(dwconv),
+            project_out: matrix(project_out),
+        })
     }
 
     /// Operations for each pixel.
@@ -51,7 +62,7 @@ impl Gdfn {
         parts(x.size(), self.project_in.matrix.rows())
             .par_iter()
             .with_max_len(1)
-            // SAFETY: the caller's; parts do not overlap.
+            // SAFETY: `x` and `v` are only read; parts of `y` do not overlap.
             .for_each(|part| unsafe {
                 self.sweep(part, &workspace.scratch, x, attention, v, y);
             });

@@ -9,28 +9,30 @@ use core::ops::Range;
 use rayon::prelude::*;
 
 use super::Workspace;
-use super::sums::Sums;
-use super::weights::{Normed, taps, values};
+use super::global_statistics::GlobalStatistics;
+use super::weights::{Normed, is_supported, taps, values};
+use crate::constants::LEAST_NORM;
 use crate::cpu::activations::softmax;
-use crate::cpu::columns::standardise;
-use crate::cpu::gemm::{RowProducts, add, multiply_rows};
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Planes, Pool, Rows};
-use crate::cpu::rows::{BAND, Inputs, Size, add_squares, depthwise};
-use crate::cpu::simd::MAX_LANES;
-use crate::cpu::sweep::{Part, Ring, parts};
+use crate::cpu::add;
+use crate::cpu::depthwise::{Inputs, Size, depthwise};
+use crate::cpu::layer_norm::standardise;
+use crate::cpu::matmul_nt::{Factors, matmul_nt};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::pool::{Planes, Pool};
+use crate::cpu::rows::PANEL;
+use crate::cpu::rows::Rows;
+use crate::cpu::rows::Strided;
+use crate::cpu::simd::{MAX_LANES, sum_of_squares};
+use crate::cpu::sweep::{BAND, Part, Ring, parts};
 use crate::model::restormer::layer_norm::ChannelLayerNorm;
 use crate::model::restormer::mdta;
-
-/// The least norm that q and k are divided by.
-const LEAST_NORM: f32 = 1e-12;
 
 /// The attention of a block with the norm before it.
 #[derive(Debug)]
 pub(crate) struct Mdta {
     channels: usize,
     qkv: Normed,
-    /// The last third of `qkv`: all that is needed where products come from a survey.
+    /// The last third of `qkv`: all that is needed where products are given.
     values: Normed,
     taps: Vec<f32>,
     temperature: Vec<f32>,
@@ -47,9 +49,19 @@ struct Products {
 }
 
 impl Mdta {
-    pub(crate) fn new(norm: &ChannelLayerNorm, attention: &mdta::Mdta) -> Self {
+    /// Nothing if there is more in the module than the sweep computes.
+    pub(crate) fn new(norm: &ChannelLayerNorm, attention: &mdta::Mdta) -> Option<Self> {
+        let mdta::Mdta {
+            temperature: _,
+            qkv,
+            qkv_dwconv,
+            project_out,
+        } = attention;
+        if ![qkv, qkv_dwconv, project_out].into_iter().all(is_supported) {
+            return None;
+        }
         let temperature = values(&attention.temperature);
-        let project = values(&attention.project_out.weight);
+        let project = values(&project_out.weight);
         let channels = project.len().isqrt();
         let depth = channels / temperature.len();
         let head = |head: usize| {
@@ -57,14 +69,14 @@ impl Mdta {
                 project[row * channels + head * depth + column]
             })
         };
-        Self {
+        Some(Self {
             channels,
-            qkv: Normed::new(norm, &attention.qkv, 0),
-            values: Normed::new(norm, &attention.qkv, 2 * channels),
-            taps: taps(&attention.qkv_dwconv),
+            qkv: Normed::new(norm, qkv, 0),
+            values: Normed::new(norm, qkv, 2 * channels),
+            taps: taps(qkv_dwconv),
             project_out: (0..temperature.len()).map(head).collect(),
             temperature,
-        }
+        })
     }
 
     /// Operations for each pixel.
@@ -84,19 +96,19 @@ impl Mdta {
         workspace: &Workspace,
         x: Planes<'_>,
         v: Planes<'_>,
-        sums: &mut Sums<'_>,
+        stats: &mut GlobalStatistics<'_>,
     ) -> Matrix {
         let pool = &workspace.scratch;
-        if sums.surveyed() {
+        if stats.given() {
             let parts = parts(x.size(), self.channels);
-            // SAFETY: the caller's; parts do not overlap.
+            // SAFETY: `x` is only read; parts of `v` do not overlap.
             let sweep = |part| unsafe { self.sweep_values(part, pool, x, v) };
             parts.par_iter().with_max_len(1).for_each(sweep);
         }
         let depth = self.channels / self.temperature.len();
-        let products = sums.take(self.channels * (depth + 2), || {
+        let products = stats.take(self.channels * (depth + 2), || {
             let parts = parts(x.size(), 3 * self.channels);
-            // SAFETY: as above.
+            // SAFETY: `x` is only read; parts of `v` do not overlap.
             let sweep = |part| unsafe { self.sweep(part, pool, x, v) };
             let products: Vec<_> = parts.par_iter().with_max_len(1).map(sweep).collect();
             let mut sum = self.no_products();
@@ -141,7 +153,7 @@ impl Mdta {
         let mut found = self.no_products();
         let depth = channels / self.temperature.len();
 
-        // SAFETY: the caller's; the panel is this sweep's own.
+        // SAFETY: `x` is only read; the panel and the rows of the ring are this sweep's.
         let produce = |y, to| unsafe { self.qkv.row(&inputs, x, y, normed.start(), to) };
         let consume = |y: usize, rows: usize, offsets: &_| {
             let size = Size {
@@ -170,19 +182,22 @@ impl Mdta {
             // SAFETY: the whole buffer, which nobody writes to while this is alive.
             let slice = unsafe { core::slice::from_raw_parts(start, queries.len()) };
             for (head, gram) in found.gram.chunks_exact_mut(depth * depth).enumerate() {
-                let product = RowProducts {
+                let [a, b] = [0, channels].map(|first| Strided {
+                    values: &slice[(first + head * depth) * stride..],
+                    stride,
+                });
+                let factors = Factors {
                     rows: depth,
                     columns: depth,
                     inner,
-                    a: &slice[head * depth * stride..],
-                    a_stride: stride,
-                    b: &slice[(channels + head * depth) * stride..],
-                    b_stride: stride,
+                    a,
+                    b,
                 };
-                multiply_rows(&product, gram);
+                matmul_nt(&factors, gram);
             }
-            // SAFETY: the rows of the band.
-            unsafe { add_squares(Rows { start, stride }, inner, &mut found.squares) };
+            for (channel, squares) in slice.chunks(stride).zip(&mut found.squares) {
+                *squares += sum_of_squares(&channel[..inner]);
+            }
         };
         part.sweep(&ring, produce, consume);
         found
@@ -199,7 +214,7 @@ impl Mdta {
         let ring = Ring::new(pool, channels, part);
         let outputs = ring.outputs();
         let taps = &self.taps[2 * channels * 9..];
-        // SAFETY: the caller's; the panel is this sweep's own.
+        // SAFETY: `x` is only read; the panel and the rows of the ring are this sweep's.
         let produce = |y, to| unsafe { self.values.row(&inputs, x, y, normed.start(), to) };
         let consume = |y: usize, rows: usize, offsets: &_| {
             let columns = part.columns.len();
@@ -254,17 +269,6 @@ impl Mdta {
     }
 }
 
-impl Part {
-    /// A channel of `y` at this part's columns, from a row on.
-    fn band(&self, y: Planes<'_>, channel: usize, row: usize) -> Rows {
-        let pixel = row * y.width + self.columns.start;
-        Rows {
-            start: y.at(channel, pixel).start,
-            stride: y.width,
-        }
-    }
-}
-
 impl Normed {
     /// The matrix times the normalised columns `inputs` of row `y` of `x`.
     ///
@@ -297,7 +301,7 @@ impl Normed {
             start: panel,
             stride: PANEL,
         };
-        // SAFETY: the caller's.
+        // SAFETY: `x` has a row for each column of the matrix; the panel and the columns of `to` are this thread's.
         unsafe {
             standardise(
                 x,

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Pool, Rows};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::pool::Pool;
+use crate::cpu::rows::PANEL;
+use crate::cpu::rows::Rows;
 
 /// Rows and inner length of the product, as in the middle of the network.
 const SIZE: usize = 192;

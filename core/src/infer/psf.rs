@@ -1,13 +1,14 @@
 //! Pixel-semantic fusion on the grid of patches.
 
 use super::Workspace;
-use super::conv::depthwise3x3;
-use super::pointwise::pointwise;
 use super::weights::{matrix, products, taps, values};
 use crate::cpu::activations::softmax;
 use crate::cpu::columns::gelu;
+use crate::cpu::depthwise;
 use crate::cpu::matrix::Matrix;
-use crate::cpu::pool::{Map, Planes, Rows};
+use crate::cpu::pointwise::pointwise;
+use crate::cpu::pool::{Map, Planes};
+use crate::cpu::rows::Rows;
 use crate::model::psf::{self, DEPTHS};
 
 /// Gate and experts with their weights packed.
@@ -92,8 +93,8 @@ impl Psf {
         unsafe {
             pointwise(&expert.project_in, x, None, inside.planes());
             let after = |rows: Rows, count: usize, columns: usize| gelu(rows, count, columns);
-            depthwise3x3(
-                workspace,
+            depthwise::convolve(
+                &workspace.scratch,
                 inside.planes(),
                 &expert.taps,
                 &expert.bias,

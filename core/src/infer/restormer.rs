@@ -2,12 +2,13 @@
 //! them, so that nothing is concatenated.
 
 use super::block::{Block, run_all, run_into};
-use super::conv::{Arrange, Conv3x3};
 use super::dr_fusion::DrFusion;
-use super::pointwise::pointwise;
-use super::weights::matrix;
+use super::weights::{conv3x3, matrix};
 use super::{Run, Stage, Workspace};
+use crate::cpu::arrange::Arrange;
+use crate::cpu::conv3x3::Conv3x3;
 use crate::cpu::matrix::Matrix;
+use crate::cpu::pointwise::pointwise;
 use crate::cpu::pool::{Map, Planes};
 use crate::model::restormer;
 
@@ -29,7 +30,7 @@ pub(crate) struct Restormer {
 
 /// What guides the net: a map on the grid of patches, and a fusion for each stage that has one.
 pub(crate) struct Guide<'a> {
-    /// Nothing where the sums come from a survey.
+    /// Nothing where the statistics are given.
     pub(crate) fused: Option<Planes<'a>>,
     pub(crate) fusion: &'a dyn Fn(usize) -> Option<&'a DrFusion>,
 }
@@ -42,27 +43,32 @@ pub(crate) struct Encoded<'w> {
 }
 
 impl Restormer {
-    pub(crate) fn new(net: &restormer::Restormer) -> Self {
-        let blocks =
-            |blocks: &Vec<restormer::block::Block>| blocks.iter().map(Block::new).collect();
-        Self {
-            patch_embed: Conv3x3::new(&net.patch_embed, Arrange::Same),
-            encoder: net.encoder.iter().map(blocks).collect(),
+    /// Nothing if there is a block that nobody has fused.
+    pub(crate) fn new(net: &restormer::Restormer) -> Option<Self> {
+        let blocks = |blocks: &Vec<restormer::block::Block>| -> Option<Vec<Block>> {
+            blocks.iter().map(Block::new).collect()
+        };
+        let levels = |levels: &Vec<Vec<restormer::block::Block>>| -> Option<Vec<Vec<Block>>> {
+            levels.iter().map(blocks).collect()
+        };
+        Some(Self {
+            patch_embed: conv3x3(&net.patch_embed, Arrange::Same),
+            encoder: levels(&net.encoder)?,
             down: net
                 .down
                 .iter()
-                .map(|down| Conv3x3::new(&down.conv, Arrange::Unshuffle))
+                .map(|down| conv3x3(&down.conv, Arrange::Unshuffle))
                 .collect(),
-            latent: blocks(&net.latent),
+            latent: blocks(&net.latent)?,
             up: net
                 .up
                 .iter()
-                .map(|up| Conv3x3::new(&up.conv, Arrange::Shuffle))
+                .map(|up| conv3x3(&up.conv, Arrange::Shuffle))
                 .collect(),
             reduce: net.reduce.iter().map(matrix).collect(),
-            decoder: net.decoder.iter().map(blocks).collect(),
-            refinement: blocks(&net.refinement),
-            output: Conv3x3::new(
+            decoder: levels(&net.decoder)?,
+            refinement: blocks(&net.refinement)?,
+            output: conv3x3(
                 &net.output,
                 if net.unshuffle == 1 {
                     Arrange::Same
@@ -72,7 +78,7 @@ impl Restormer {
             ),
             unshuffle: net.unshuffle,
             multiple: net.multiple(),
-        }
+        })
     }
 
     /// Both sides of an image are multiples of this.
@@ -114,14 +120,14 @@ impl Restormer {
             let both = Map::new(&workspace.maps, 2 * channels, size);
             let features = both.planes().narrow(channels, channels);
             // SAFETY: the map is this function's.
-            unsafe { run_into(blocks, workspace, x, features, &mut run.sums) };
+            unsafe { run_into(blocks, workspace, x, features, &mut run.stats) };
             (run.watch)(Stage::level(
                 "encoder",
                 level,
                 flops(blocks) * pixels(features),
                 2 * features.floats(),
             ));
-            // SAFETY: as above.
+            // SAFETY: the map is this function's.
             unsafe { self.guide(workspace, level, features, guide, run) };
             x = convolve(down, workspace, features);
             let operations = down.flops() * pixels(features);
@@ -130,13 +136,13 @@ impl Restormer {
             skips.push(both);
         }
         let latent = self.encoder.len() + 1;
-        x = run_all(&self.latent, workspace, x, &mut run.sums);
+        x = run_all(&self.latent, workspace, x, &mut run.stats);
         (run.watch)(Stage::new(
             "latent",
             flops(&self.latent) * pixels(x.planes()),
             2 * x.planes().floats(),
         ));
-        // SAFETY: as above.
+        // SAFETY: the map is this function's.
         unsafe { self.guide(workspace, latent, x.planes(), guide, run) };
         Encoded { latent: x, skips }
     }
@@ -155,8 +161,8 @@ impl Restormer {
             let Some(both) = skips.pop() else { break };
             let below = x.planes();
             let above = both.planes().narrow(0, both.planes().channels / 2);
-            // SAFETY: as above; the other channels are the skip connection's.
-            unsafe { up.forward(workspace, below, above) };
+            // SAFETY: both maps are this function's; the other channels are the skip connection's.
+            unsafe { up.forward(&workspace.scratch, below, above) };
             let operations = up.flops() * pixels(below);
             let floats = below.floats() + above.floats();
             (run.watch)(Stage::level("up", level, operations, floats));
@@ -165,7 +171,7 @@ impl Restormer {
                 Some(reduce) => {
                     let from = both.planes();
                     let y = Map::new(&workspace.maps, reduce.rows(), from.size());
-                    // SAFETY: as above.
+                    // SAFETY: both maps are this function's.
                     unsafe { pointwise(reduce, from, None, y.planes()) };
                     let operations = reduce.flops() * pixels(from);
                     let floats = from.floats() + y.planes().floats();
@@ -173,7 +179,7 @@ impl Restormer {
                     y
                 }
             };
-            x = run_all(blocks, workspace, x, &mut run.sums);
+            x = run_all(blocks, workspace, x, &mut run.stats);
             (run.watch)(Stage::level(
                 "decoder",
                 level,
@@ -181,7 +187,7 @@ impl Restormer {
                 2 * x.planes().floats(),
             ));
         }
-        x = run_all(&self.refinement, workspace, x, &mut run.sums);
+        x = run_all(&self.refinement, workspace, x, &mut run.stats);
         let planes = x.planes();
         (run.watch)(Stage::new(
             "refinement",
@@ -217,8 +223,8 @@ impl Restormer {
         let Some(fusion) = (guide.fusion)(level) else {
             return;
         };
-        // SAFETY: the caller's.
-        unsafe { fusion.forward(workspace, guide.fused, features, &mut run.sums) };
+        // SAFETY: `features` are this call's alone; the fused features are only read.
+        unsafe { fusion.forward(workspace, guide.fused, features, &mut run.stats) };
         let patches = guide.fused.map_or(0, |fused| fused.pixels());
         let flops = fusion.flops(features.pixels(), patches);
         let floats = 2 * features.floats();
@@ -230,7 +236,7 @@ fn convolve<'w>(conv: &Conv3x3, workspace: &'w Workspace, x: Planes<'_>) -> Map<
     let (channels, size) = conv.output(x.size());
     let y = Map::new(&workspace.maps, channels, size);
     // SAFETY: the map is this function's.
-    unsafe { conv.forward(workspace, x, y.planes()) };
+    unsafe { conv.forward(&workspace.scratch, x, y.planes()) };
     y
 }
 

@@ -5,18 +5,21 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::block::Block;
-use super::conv::{Arrange, Conv3x3};
 use super::dr_fusion::DrFusion;
-use super::{Packed, Workspace, dinov2, psf, resize, sums};
+use super::weights::conv3x3;
+use super::{Packed, Workspace, dinov2, global_statistics, psf, resize};
+use crate::cpu::arrange::Arrange;
 use crate::cpu::pool::{Map, Planes};
 use crate::cpu::simd::testing::at_every_level;
 use crate::model::dinov2::{Dinov2Config, fit};
+use crate::model::global_statistics::GlobalStatistics;
 use crate::model::layers::Conv;
 use crate::model::psf::{DEPTHS, Psf};
 use crate::model::restormer::resample::{Downsample, Upsample};
 use crate::model::restormer::{NormKind, RestormerConfig, block};
-use crate::model::sums::Sums;
 use crate::model::{DinoIr, DinoIrConfig, GuidanceConfig, dr_fusion};
+use crate::restore::Network;
+use crate::weights::Loaded;
 
 /// What a packed part may be off by, of its largest value if that is above one: a norm divides by
 /// deviations that may be near zero.
@@ -115,7 +118,7 @@ fn blocks() {
                 let device = Device::flex();
                 let block = block::Block::new(channels, heads, expansion, kind, &device);
                 let block = perturbed(block);
-                let packed = Block::new(&block);
+                let packed = Block::new(&block).expect("a block of the method");
                 let workspace = Workspace::default();
                 for size @ [height, width] in SIZES {
                     let x = spread([1, channels, height, width], 3);
@@ -123,7 +126,12 @@ fn blocks() {
                     let to = dirty(&workspace, channels, size);
                     // SAFETY: the maps are this test's.
                     unsafe {
-                        packed.forward(&workspace, from.planes(), to.planes(), &mut sums::Sums::Own)
+                        packed.forward(
+                            &workspace,
+                            from.planes(),
+                            to.planes(),
+                            &mut global_statistics::GlobalStatistics::Own,
+                        )
                     };
                     let what = format!("{level:?} {channels} channels {kind:?} {size:?}");
                     assert_close(&what, to.planes(), block.forward(x));
@@ -140,13 +148,20 @@ fn wide_blocks() {
     let device = Device::flex();
     let block = block::Block::new(96, 2, 2.66, NormKind::WithBias, &device);
     let block = perturbed(block);
-    let packed = Block::new(&block);
+    let packed = Block::new(&block).expect("a block of the method");
     let workspace = Workspace::default();
     let x = random([1, 96, 21, 300], 3);
     let from = map_of(&workspace, x.clone());
     let to = dirty(&workspace, 96, [21, 300]);
     // SAFETY: the maps are this test's.
-    unsafe { packed.forward(&workspace, from.planes(), to.planes(), &mut sums::Sums::Own) };
+    unsafe {
+        packed.forward(
+            &workspace,
+            from.planes(),
+            to.planes(),
+            &mut global_statistics::GlobalStatistics::Own,
+        )
+    };
     assert_close("96 channels", to.planes(), block.forward(x));
 }
 
@@ -157,12 +172,12 @@ fn changes_of_level() {
         let device = Device::flex();
         let workspace = Workspace::default();
         let check = |what: &str, conv: &Conv, arrange, x: Tensor<4>, expected: Tensor<4>| {
-            let packed = Conv3x3::new(conv, arrange);
+            let packed = conv3x3(conv, arrange);
             let from = map_of(&workspace, x);
             let (channels, size) = packed.output(from.planes().size());
             let to = dirty(&workspace, channels, size);
             // SAFETY: the maps are this test's.
-            unsafe { packed.forward(&workspace, from.planes(), to.planes()) };
+            unsafe { packed.forward(&workspace.scratch, from.planes(), to.planes()) };
             assert_close(&format!("{level:?} {what} {size:?}"), to.planes(), expected);
         };
         // The last two, and the widest half of them, are wide enough for Winograd's filtering.
@@ -214,7 +229,7 @@ fn dr_fusions() {
                         &workspace,
                         Some(from.planes()),
                         features.planes(),
-                        &mut sums::Sums::Own,
+                        &mut global_statistics::GlobalStatistics::Own,
                     )
                 };
                 let what = format!("{level:?} fusion of {channels} at {size:?}");
@@ -294,7 +309,7 @@ fn pixel_semantic_fusion() {
 /// Checks a whole network.
 fn check_network(what: &str, config: &DinoIrConfig, size: [usize; 2]) {
     let model: DinoIr = perturbed(config.init(&Device::flex()));
-    let packed = Packed::new(&model);
+    let packed = Packed::new(&model).expect("a net of the method");
     let [height, width] = size;
     // Twice, for the second time everything is in used buffers.
     for seed in [20, 21] {
@@ -309,7 +324,7 @@ fn check_network(what: &str, config: &DinoIrConfig, size: [usize; 2]) {
         let workspace = Workspace::default();
         assert_close(what, map_of(&workspace, found).planes(), expected);
     }
-    check_survey(what, &model, &packed, size);
+    check_given_statistics(what, &model, &packed, size);
     check_description(what, &model, &packed, size);
 }
 
@@ -334,27 +349,35 @@ fn check_description(
     }
 }
 
-/// An image by its own sums comes out as without a survey; by another's, both nets give another result, but the same.
-fn check_survey(what: &str, model: &DinoIr, packed: &Packed, size @ [height, width]: [usize; 2]) {
+/// With its own statistics given, an image comes out as without; with another's, both nets give another result, but the same.
+fn check_given_statistics(
+    what: &str,
+    model: &DinoIr,
+    packed: &Packed,
+    size @ [height, width]: [usize; 2],
+) {
     let device = Device::flex();
     let shape = [1, 3, height, width];
     let [image, other] = [22, 23].map(|seed| random(shape, seed) * 0.5 + 0.5);
     let values = |image: &Tensor<4>| -> Vec<f32> { image.to_data().try_into_vec().expect("f32") };
-    let mut kept = Sums::Kept(Vec::new());
-    model.forward_by(other.clone(), &mut kept);
-    let expected = model.forward_by(image.clone(), &mut Sums::surveyed(kept.into_survey()));
+    let mut kept = GlobalStatistics::Recorded(Vec::new());
+    model.forward_with_stats(other.clone(), &mut kept);
+    let expected = model.forward_with_stats(
+        image.clone(),
+        &mut GlobalStatistics::given(kept.into_recorded()),
+    );
 
-    let survey = packed.survey(&values(&other), size);
-    let found = packed.forward_surveyed(&values(&image), size, &survey);
+    let stats = packed.global_statistics(&values(&other), size);
+    let found = packed.forward_with_stats(&values(&image), size, &stats);
     let found = Tensor::<4>::from_data(TensorData::new(found, shape), &device);
     let workspace = Workspace::default();
     assert_close(what, map_of(&workspace, found).planes(), expected.clone());
     let own = model.forward(image.clone());
     let difference: f32 = (own - expected).abs().max().into_scalar();
-    assert!(difference > 1e-4, "{what}: the survey changes nothing");
+    assert!(difference > 1e-4, "{what}: the statistics change nothing");
 
-    let survey = packed.survey(&values(&image), size);
-    let found = packed.forward_surveyed(&values(&image), size, &survey);
+    let stats = packed.global_statistics(&values(&image), size);
+    let found = packed.forward_with_stats(&values(&image), size, &stats);
     assert_eq!(found, packed.forward(&values(&image), size), "{what}");
 }
 
@@ -394,4 +417,24 @@ fn whole_networks() {
     check_network("half resolution", &config, [48, 112]);
     config.guidance = None;
     check_network("half resolution, smallest", &config, [16, 16]);
+}
+
+#[test]
+fn a_block_that_nobody_has_fused_is_left_to_the_model() {
+    Device::flex().seed(5);
+    let device = Device::flex();
+    let mut config = DinoIrConfig::nano();
+    config.restormer.dim = 8;
+    config.guidance = None;
+    let mut model: DinoIr = config.init(&device);
+    let dwconv = &mut model.restormer.latent[0].ffn.dwconv;
+    let [channels, ..] = dwconv.weight.dims();
+    *dwconv = Conv::depthwise(channels, true, &device);
+    let model = perturbed(model);
+    assert!(Packed::new(&model).is_none(), "a bias is not fused");
+
+    let image = random([1, 3, 16, 24], 25) * 0.5 + 0.5;
+    let expected = model.forward(image.clone()).into_data();
+    let loaded = Loaded::new(model, config);
+    assert_eq!(loaded.forward(image).into_data(), expected);
 }

@@ -3,12 +3,13 @@
 use burn::module::Param;
 use burn::tensor::Tensor;
 
+use crate::constants::NORM_EPSILON;
+use crate::cpu::arrange::Arrange;
+use crate::cpu::conv3x3::Conv3x3;
+use crate::cpu::filters::Filters;
 use crate::cpu::matrix::Matrix;
 use crate::model::layers::{Conv, LayerNorm, Linear};
 use crate::model::restormer::layer_norm::ChannelLayerNorm;
-
-/// Added to the variance in Restormer's norms.
-const CHANNEL_EPSILON: f32 = 1e-5;
 
 /// A parameter's values in row-major order.
 pub(crate) fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
@@ -26,6 +27,13 @@ impl IntoVec for burn::tensor::TensorData {
     }
 }
 
+/// Whether a fused block computes a convolution: without bias, 1x1 over all channels or 3x3 on each by itself.
+pub(crate) fn is_supported(conv: &Conv) -> bool {
+    let [_, _, height, width] = conv.weight.dims();
+    let size = if conv.depthwise { [3, 3] } else { [1, 1] };
+    conv.bias.is_none() && [height, width] == size
+}
+
 /// The filters of a depthwise convolution, nine taps for each channel.
 pub(crate) fn taps(conv: &Conv) -> Vec<f32> {
     values(&conv.weight)
@@ -39,6 +47,19 @@ pub(crate) fn matrix(conv: &Conv) -> Matrix {
         Some(bias) => matrix.with_bias(values(bias)),
         None => matrix,
     }
+}
+
+/// A 3x3 convolution.
+pub(crate) fn conv3x3(conv: &Conv, arrange: Arrange) -> Conv3x3 {
+    let [outputs, inputs, ..] = conv.weight.dims();
+    let bias = conv.bias.as_ref().map(values);
+    let filters = Filters {
+        outputs,
+        inputs,
+        weight: &values(&conv.weight),
+        bias: bias.as_deref(),
+    };
+    Conv3x3::new(filters, arrange)
 }
 
 /// A linear layer whose outputs are multiplied by `scale`.
@@ -81,7 +102,7 @@ impl Normed {
                 &values(&norm.weight),
                 bias.as_deref(),
             ),
-            epsilon: CHANNEL_EPSILON,
+            epsilon: NORM_EPSILON,
         }
     }
 

@@ -5,9 +5,9 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
+use crate::model::global_statistics::GlobalStatistics;
 use crate::model::layers::Conv;
 use crate::model::resize::{Axis, resize_adjoint};
-use crate::model::sums::Sums;
 use crate::ops;
 
 /// Fuses the adapted backbone features into one stage of the restoration net.
@@ -41,18 +41,18 @@ impl DrFusion {
     /// - `fused`: `[batch, fused, rows, columns]`
     /// - `features`, output: `[batch, channels, height, width]`
     pub fn forward(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<4> {
-        self.forward_by(|| fused, features, &mut Sums::Own)
+        self.forward_with_stats(|| fused, features, &mut GlobalStatistics::Own)
     }
 
-    /// The same by other sums over pixels; `fused` is asked for only if they are to be taken.
-    pub fn forward_by(
+    /// The same with other global statistics; `fused` is asked for only if they are to be taken.
+    pub fn forward_with_stats(
         &self,
         fused: impl FnOnce() -> Tensor<4>,
         features: Tensor<4>,
-        sums: &mut Sums,
+        stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
         let [batch, channels, height, width] = features.dims();
-        let map = self.map_by(fused, features.clone(), sums);
+        let map = self.map_by(fused, features.clone(), stats);
         let pixels = features.clone().reshape([batch, channels, height * width]);
         let mixed = ops::matmul(map, pixels);
         mixed.reshape([batch, channels, height, width]) + features
@@ -69,17 +69,17 @@ impl DrFusion {
     /// - `features`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, channels]`
     pub fn map(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
-        self.map_by(|| fused, features, &mut Sums::Own)
+        self.map_by(|| fused, features, &mut GlobalStatistics::Own)
     }
 
     fn map_by(
         &self,
         fused: impl FnOnce() -> Tensor<4>,
         features: Tensor<4>,
-        sums: &mut Sums,
+        stats: &mut GlobalStatistics,
     ) -> Tensor<3> {
         let [batch, channels, _, _] = features.dims();
-        let products = sums.take([batch, channels, channels], || {
+        let products = stats.take([batch, channels, channels], || {
             self.products(fused(), features)
         });
         softmax(products / (channels as f64).sqrt(), 2)

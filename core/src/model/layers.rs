@@ -76,7 +76,7 @@ pub struct Conv {
     pub weight: Param<Tensor<4>>,
     /// `[outputs]`; Restormer's convolutions have none.
     pub bias: Option<Param<Tensor<1>>>,
-    depthwise: bool,
+    pub(crate) depthwise: bool,
 }
 
 impl Conv {

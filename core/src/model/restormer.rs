@@ -11,8 +11,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::model::global_statistics::GlobalStatistics;
 use crate::model::layers::Conv;
-use crate::model::sums::Sums;
 use crate::{Error, Result};
 use block::Block;
 pub use layer_norm::NormKind;
@@ -207,18 +207,18 @@ impl Restormer {
         image: Tensor<4>,
         guide: impl Fn(usize, Tensor<4>) -> Tensor<4>,
     ) -> Tensor<4> {
-        let guide = |level, features, _: &mut Sums| guide(level, features);
-        self.forward_by(image, guide, &mut Sums::Own)
+        let guide = |level, features, _: &mut GlobalStatistics| guide(level, features);
+        self.forward_with_stats(image, guide, &mut GlobalStatistics::Own)
     }
 
-    /// The same by other sums over pixels.
-    pub fn forward_by(
+    /// The same with other global statistics.
+    pub fn forward_with_stats(
         &self,
         image: Tensor<4>,
-        guide: impl Fn(usize, Tensor<4>, &mut Sums) -> Tensor<4>,
-        sums: &mut Sums,
+        guide: impl Fn(usize, Tensor<4>, &mut GlobalStatistics) -> Tensor<4>,
+        stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
-        let (mut x, mut skips) = self.encode(image.clone(), guide, sums);
+        let (mut x, mut skips) = self.encode(image.clone(), guide, stats);
         for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
             let up = up.forward(x);
             x = match skips.pop() {
@@ -228,9 +228,9 @@ impl Restormer {
             if let Some(reduce) = self.reduce.get(i) {
                 x = reduce.forward(x);
             }
-            x = run(blocks, x, sums);
+            x = run(blocks, x, stats);
         }
-        let residual = self.output.forward(run(&self.refinement, x, sums));
+        let residual = self.output.forward(run(&self.refinement, x, stats));
         pixel_shuffle(residual, self.unshuffle) + image
     }
 }
@@ -240,24 +240,26 @@ impl Restormer {
     pub(crate) fn encode(
         &self,
         image: Tensor<4>,
-        guide: impl Fn(usize, Tensor<4>, &mut Sums) -> Tensor<4>,
-        sums: &mut Sums,
+        guide: impl Fn(usize, Tensor<4>, &mut GlobalStatistics) -> Tensor<4>,
+        stats: &mut GlobalStatistics,
     ) -> (Tensor<4>, Vec<Tensor<4>>) {
         let mut x = self
             .patch_embed
             .forward(pixel_unshuffle(image, self.unshuffle));
         let mut skips = Vec::with_capacity(self.encoder.len());
         for (level, (blocks, down)) in (1..).zip(self.encoder.iter().zip(&self.down)) {
-            let features = guide(level, run(blocks, x, sums), sums);
+            let features = guide(level, run(blocks, x, stats), stats);
             x = down.forward(features.clone());
             skips.push(features);
         }
-        (guide(LEVELS, run(&self.latent, x, sums), sums), skips)
+        (guide(LEVELS, run(&self.latent, x, stats), stats), skips)
     }
 }
 
-fn run(blocks: &[Block], x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
-    blocks.iter().fold(x, |x, block| block.forward_by(x, sums))
+fn run(blocks: &[Block], x: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
+    blocks
+        .iter()
+        .fold(x, |x, block| block.forward_with_stats(x, stats))
 }
 
 #[cfg(test)]

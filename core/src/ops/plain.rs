@@ -18,7 +18,11 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
     let [outputs, _] = weight.dims();
     assert_eq!(weight.dims()[1], inputs, "a matrix from x's width");
     #[cfg(feature = "gpu")]
-    if gpu::takes(&x) && gpu::takes(&weight) && gpu::takes(&bias) && gpu::narrow(inputs) {
+    if gpu::is_supported(&x)
+        && gpu::is_supported(&weight)
+        && gpu::is_supported(&bias)
+        && gpu::narrow(inputs)
+    {
         return gpu::linear(x, weight, bias);
     }
     // One flat product: a batched one would repeat the weight for each item.
@@ -35,8 +39,8 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
 /// - gamma, beta: `[width]`
 pub fn layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<3> {
     #[cfg(feature = "gpu")]
-    if gpu::takes(&x) && gpu::takes(&gamma) && gpu::takes(&beta) {
-        return gpu::row_norm(x, gamma, beta, epsilon);
+    if gpu::is_supported(&x) && gpu::is_supported(&gamma) && gpu::is_supported(&beta) {
+        return gpu::row_norm(x, gamma, beta, epsilon as f32);
     }
     module::layer_norm(x, gamma, Some(beta), epsilon)
 }
@@ -50,7 +54,7 @@ pub fn layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64)
 pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     let [batch, tokens, width] = qkv.dims();
     #[cfg(feature = "gpu")]
-    if gpu::takes(&qkv) && gpu::indexed(&[batch, heads, tokens, tokens]) {
+    if gpu::is_supported(&qkv) && gpu::indexed(&[batch, heads, tokens, tokens]) {
         return gpu::attention(qkv, heads);
     }
     let width = width / 3;
@@ -71,7 +75,7 @@ pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
 /// The exact GELU of each element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "gpu")]
-    if gpu::takes(&x) {
+    if gpu::is_supported(&x) {
         return gpu::gelu(x);
     }
     activation::gelu(x)
@@ -85,7 +89,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// - output: `[batch, rows, columns]`
 pub fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     #[cfg(feature = "gpu")]
-    if gpu::trains(&a) && gpu::trains(&b) && gpu::narrow(a.dims()[2]) {
+    if gpu::is_differentiable(&a) && gpu::is_differentiable(&b) && gpu::narrow(a.dims()[2]) {
         return gpu::matmul(a, b);
     }
     let [one, rows, inner] = a.dims();

@@ -1,23 +1,13 @@
 //! 1x1 convolution: the same matrix for every pixel.
 
-use super::{
-    flex::{contiguous, dims, tensor, values},
-    matmul, on_cpu,
-    record::record,
-};
-use crate::cpu::{
-    gemm::{Product, add, for_each_chunk, multiply, row_products},
-    output::Output,
-};
-use burn::backend::autodiff::{
-    Autodiff,
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops},
-};
-use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
+
+use super::flex::{contiguous, dims, tensor, values};
+use super::operation::{Differentiable, operation};
+use super::{matmul, on_cpu};
+use crate::cpu::{matrix::Matrix, pointwise as cpu};
 
 /// 1x1 convolution without bias.
 ///
@@ -33,16 +23,13 @@ pub fn pointwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
         "a matrix from x's {channels_in} channels"
     );
     if on_cpu(&x) && on_cpu(&weight) {
-        Tensor::from_dispatch(<Dispatch as PointwiseOps>::pointwise(
-            x.into_dispatch(),
-            weight.into_dispatch(),
-        ))
+        kernel(x, weight)
     } else {
         plain(x, weight)
     }
 }
 
-/// A matrix product, which backends run faster than a convolution.
+/// A matrix product, which backends run faster than a convolution; GPUs with a kernel of their own ([`matmul`]).
 fn plain(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
     let [batch, channels_in, height, width] = x.dims();
     let channels_out = weight.dims()[0];
@@ -51,123 +38,46 @@ fn plain(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
     matmul(weight, x).reshape([batch, channels_out, height, width])
 }
 
-#[backend_extension(Flex, Autodiff)]
-trait PointwiseOps: Backend {
-    fn pointwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
-}
-
-impl PointwiseOps for Flex {
-    fn pointwise(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        let (x, weight) = (contiguous(x), contiguous(weight));
-        let [batch, channels_in, height, width] = dims(&x);
-        let channels_out = dims(&weight)[0];
-        let y = apply(
-            values(&weight),
-            [channels_out, channels_in],
-            values(&x),
-            batch,
-            height * width,
-        );
-        tensor(y, [batch, channels_out, height, width])
-    }
-}
-
-impl<C: CheckpointStrategy> PointwiseOps for Autodiff<Flex, C> {
-    fn pointwise(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
-        record::<C, _>(PointwiseBackward, x, weight, Flex::pointwise)
-    }
-}
+operation! { [Flex] PointwiseOps: Pointwise, fn kernel(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> }
 
 #[derive(Debug)]
-struct PointwiseBackward;
+struct Pointwise;
 
-impl Backward<Flex, 2> for PointwiseBackward {
-    type State = (FlexTensor, FlexTensor);
+impl Differentiable<Flex, 2> for Pointwise {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(inputs: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
+        let [x, weight] = inputs.map(contiguous);
+        let [batch, _, height, width] = dims(&x);
+        let [channels_out, channels_in, ..] = dims(&weight);
+        let matrix = Matrix::new(values(&weight), channels_out, channels_in);
+        let y = cpu::forward(&matrix, values(&x), batch, height * width);
+        (tensor(y, [batch, channels_out, height, width]), [x, weight])
+    }
 
     fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let (x, weight) = ops.state;
-        let [batch, channels_in, height, width] = dims(&x);
-        let channels_out = dims(&weight)[0];
+        [x, weight]: Self::Saved,
+        dy: FlexTensor,
+        wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let dy = contiguous(dy);
+        let [batch, _, height, width] = dims(&x);
+        let [channels_out, channels_in, ..] = dims(&weight);
         let pixels = height * width;
-        let [x_parent, weight_parent] = ops.parents;
-        if let Some(node) = x_parent {
-            let transposed = transpose(values(&weight), channels_out, channels_in);
-            let size = [channels_in, channels_out];
-            let dx = apply(&transposed, size, values(&dy), batch, pixels);
-            grads.register::<Flex>(node.id, tensor(dx, dims(&x)));
-        }
-        if let Some(node) = weight_parent {
-            let size = [channels_out, channels_in];
-            let dweight = weight_gradient(values(&x), values(&dy), size, batch, pixels);
-            grads.register::<Flex>(node.id, tensor(dweight, [channels_out, channels_in, 1, 1]));
-        }
-    }
-}
-
-/// The matrix times the channels of every pixel of every sample.
-fn apply(
-    matrix: &[f32],
-    [channels_out, channels_in]: [usize; 2],
-    x: &[f32],
-    batch: usize,
-    pixels: usize,
-) -> Vec<f32> {
-    assert_eq!(x.len(), batch * channels_in * pixels);
-    let mut y = Output::new(batch * channels_out * pixels);
-    let out = y.shared();
-    for_each_chunk(batch, pixels, channels_in, |sample, first, columns| {
-        let product = Product {
-            rows: channels_out,
-            inner: channels_in,
-            columns,
-            a: matrix,
-            a_stride: channels_in,
-            b: &x[sample * channels_in * pixels + first..],
-            b_stride: pixels,
-            c_stride: pixels,
-            accumulate: false,
+        let dx = || {
+            let weight = values(&weight);
+            let transposed = Matrix::from_fn(channels_in, channels_out, |row, column| {
+                weight[column * channels_in + row]
+            });
+            cpu::forward(&transposed, values(&dy), batch, pixels)
         };
-        // SAFETY: these pixels of this sample, in all output channels, are this chunk's alone.
-        unsafe { multiply(&product, out.at(sample * channels_out * pixels + first)) };
-    });
-    // SAFETY: the chunks cover every pixel.
-    unsafe { y.filled() }
-}
-
-/// The products of dy's channels with x's, summed over the batch.
-fn weight_gradient(
-    x: &[f32],
-    dy: &[f32],
-    [channels_out, channels_in]: [usize; 2],
-    batch: usize,
-    pixels: usize,
-) -> Vec<f32> {
-    let size = channels_out * channels_in;
-    let of_samples = row_products(batch, [channels_out, channels_in], pixels, |sample| {
-        (
-            &dy[sample * channels_out * pixels..],
-            &x[sample * channels_in * pixels..],
-        )
-    });
-    let mut sum = vec![0.0; size];
-    for of_sample in of_samples.chunks_exact(size) {
-        add(&mut sum, of_sample);
+        let size = [channels_out, channels_in];
+        let dweight = || cpu::weight_gradient(values(&x), values(&dy), size, batch, pixels);
+        [
+            wanted[0].then(|| tensor(dx(), dims(&x))),
+            wanted[1].then(|| tensor(dweight(), dims(&weight))),
+        ]
     }
-    sum
-}
-
-fn transpose(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut transposed = Vec::with_capacity(matrix.len());
-    for column in 0..columns {
-        transposed.extend((0..rows).map(|row| matrix[row * columns + column]));
-    }
-    transposed
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The survey of an image that is restored in tiles: which tiles stand for it, and the mean of their sums
-//! ([`crate::model::sums`] says why).
+//! ([`crate::model::global_statistics`] says why).
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::infer::Packed;
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
-use crate::model::sums::Sums;
+use crate::model::global_statistics::GlobalStatistics;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::ops;
 use crate::restore::Network;
@@ -24,17 +24,20 @@ pub struct Loaded {
     pub model: DinoIr,
     /// Its sizes.
     pub config: DinoIrConfig,
-    /// The same net for the CPU, where it is there.
+    /// The same net for the CPU, where it is there and has no block that only the model knows.
     packed: Option<Packed>,
     /// What judges photos by it, on the CPU, if its file has that.
     pub diagnosis: Option<DiagnosisHead>,
 }
 
 impl Loaded {
-    /// A net with its sizes; one that is on the CPU is packed.
+    /// A net with its sizes; one that is on the CPU is packed, if all its blocks can be.
     pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
         let weight = model.restormer.output.weight.val();
-        let packed = ops::on_cpu(&weight).then(|| Packed::new(&model));
+        let packed = match ops::on_cpu(&weight) {
+            true => Packed::new(&model),
+            false => None,
+        };
         Self {
             model,
             config,
@@ -97,26 +100,28 @@ impl Network for Loaded {
 
     fn survey(&self, x: Tensor<4>) -> Tensor<2> {
         let Some(packed) = self.packed_for(&x) else {
-            let mut sums = Sums::Kept(Vec::new());
-            self.model.forward_by(x, &mut sums);
-            return sums.into_survey();
+            let mut stats = GlobalStatistics::Recorded(Vec::new());
+            self.model.forward_with_stats(x, &mut stats);
+            return stats.into_recorded();
         };
         let ([batch, ..], device) = (x.dims(), x.device());
-        let sums = each_image(x, |_, image, size| packed.survey(image, size));
+        let sums = each_image(x, |_, image, size| packed.global_statistics(image, size));
         let shape = [batch, sums.len() / batch];
         Tensor::from_data(TensorData::new(sums, shape), &device)
     }
 
     fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
         let Some(packed) = self.packed_for(&x) else {
-            return self.model.forward_by(x, &mut Sums::surveyed(survey));
+            return self
+                .model
+                .forward_with_stats(x, &mut GlobalStatistics::given(survey));
         };
         let (shape, device) = (x.dims(), x.device());
         let [_, sums] = survey.dims();
         let survey = survey.into_data();
         let survey = survey.as_slice::<f32>().expect("f32 on the CPU");
         let restored = each_image(x, |at, image, size| {
-            packed.forward_surveyed(image, size, &survey[at * sums..][..sums])
+            packed.forward_with_stats(image, size, &survey[at * sums..][..sums])
         });
         Tensor::from_data(TensorData::new(restored, shape), &device)
     }

@@ -44,18 +44,18 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn load_partial(self, p: *const f32, n: usize) -> Self::V {
         let mut out = [0.0; WIDTH];
-        // SAFETY: the caller's; `n < WIDTH`.
+        // SAFETY: `n` floats are readable, and `n < WIDTH`.
         unsafe { core::ptr::copy_nonoverlapping(p, out.as_mut_ptr(), n) };
         out
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::V) {
-        // SAFETY: the caller's.
+        // SAFETY: `WIDTH` floats are writable.
         unsafe { p.cast::<Self::V>().write_unaligned(v) }
     }
     #[inline(always)]
     unsafe fn store_partial(self, p: *mut f32, v: Self::V, n: usize) {
-        // SAFETY: the caller's; `n < WIDTH`.
+        // SAFETY: `n` floats are writable, and `n < WIDTH`.
         unsafe { core::ptr::copy_nonoverlapping(v.as_ptr(), p, n) }
     }
     #[inline(always)]

@@ -37,13 +37,13 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> v128 {
-        // SAFETY: the caller's; the instruction asks for no alignment.
+        // SAFETY: `LANES` floats are readable; the instruction asks for no alignment.
         unsafe { v128_load(p.cast()) }
     }
     #[inline(always)]
     unsafe fn load_partial(self, p: *const f32, n: usize) -> v128 {
         let mut lanes = [0.0f32; 4];
-        // SAFETY: the caller's, and all four lanes are there to be read.
+        // SAFETY: `n` floats are readable, and `n < LANES`; all four lanes of the copy are there to be read.
         unsafe {
             core::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), n);
             v128_load(lanes.as_ptr().cast())
@@ -51,13 +51,13 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: v128) {
-        // SAFETY: the caller's.
+        // SAFETY: `LANES` floats are writable; the instruction asks for no alignment.
         unsafe { v128_store(p.cast(), v) }
     }
     #[inline(always)]
     unsafe fn store_partial(self, p: *mut f32, v: v128, n: usize) {
         let mut lanes = [0.0f32; 4];
-        // SAFETY: the caller's, and there is room for all four lanes.
+        // SAFETY: `n` floats are writable, and `n < LANES`; the copy has room for all four lanes.
         unsafe {
             v128_store(lanes.as_mut_ptr().cast(), v);
             core::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n);

@@ -59,22 +59,22 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
-        // SAFETY: the token proves AVX2; the address is the caller's.
+        // SAFETY: the token proves AVX2; `LANES` floats are readable.
         unsafe { _mm256_loadu_ps(p) }
     }
     #[inline(always)]
     unsafe fn load_partial(self, p: *const f32, n: usize) -> __m256 {
-        // SAFETY: as above; masked lanes are not read.
+        // SAFETY: the token proves AVX2; `n` floats are readable, and masked lanes are not read.
         unsafe { _mm256_maskload_ps(p, self.mask(n)) }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m256) {
-        // SAFETY: the token proves AVX2; the address is the caller's.
+        // SAFETY: the token proves AVX2; `LANES` floats are writable.
         unsafe { _mm256_storeu_ps(p, v) }
     }
     #[inline(always)]
     unsafe fn store_partial(self, p: *mut f32, v: __m256, n: usize) {
-        // SAFETY: as above; masked lanes are not written.
+        // SAFETY: the token proves AVX2; `n` floats are writable, and masked lanes are not written.
         unsafe { _mm256_maskstore_ps(p, self.mask(n), v) }
     }
     #[inline(always)]
@@ -136,22 +136,22 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m512 {
-        // SAFETY: the token proves AVX-512; the address is the caller's.
+        // SAFETY: the token proves AVX-512; `LANES` floats are readable.
         unsafe { _mm512_loadu_ps(p) }
     }
     #[inline(always)]
     unsafe fn load_partial(self, p: *const f32, n: usize) -> __m512 {
-        // SAFETY: as above; masked lanes are not read.
+        // SAFETY: the token proves AVX-512; `n` floats are readable, and masked lanes are not read.
         unsafe { _mm512_maskz_loadu_ps((1u16 << n) - 1, p) }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m512) {
-        // SAFETY: the token proves AVX-512; the address is the caller's.
+        // SAFETY: the token proves AVX-512; `LANES` floats are writable.
         unsafe { _mm512_storeu_ps(p, v) }
     }
     #[inline(always)]
     unsafe fn store_partial(self, p: *mut f32, v: __m512, n: usize) {
-        // SAFETY: as above; masked lanes are not written.
+        // SAFETY: the token proves AVX-512; `n` floats are writable, and masked lanes are not written.
         unsafe { _mm512_mask_storeu_ps(p, (1u16 << n) - 1, v) }
     }
     #[inline(always)]

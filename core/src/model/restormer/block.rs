@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::gdfn::Gdfn;
 use super::layer_norm::{ChannelLayerNorm, NormKind};
 use super::mdta::Mdta;
-use crate::model::sums::Sums;
+use crate::model::global_statistics::GlobalStatistics;
 
 /// Attention and feed-forward network, each normalised before and added to its input.
 #[derive(Module, Debug)]
@@ -41,12 +41,12 @@ impl Block {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_by(x, &mut Sums::Own)
+        self.forward_with_stats(x, &mut GlobalStatistics::Own)
     }
 
-    /// The same by other sums over pixels.
-    pub fn forward_by(&self, x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
-        let x = x.clone() + self.attn.forward_by(self.norm1.forward(x), sums);
+    /// The same with other global statistics.
+    pub fn forward_with_stats(&self, x: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
+        let x = x.clone() + self.attn.forward_with_stats(self.norm1.forward(x), stats);
         x.clone() + self.ffn.forward(self.norm2.forward(x))
     }
 }

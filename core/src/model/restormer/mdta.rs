@@ -3,8 +3,8 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::model::global_statistics::GlobalStatistics;
 use crate::model::layers::Conv;
-use crate::model::sums::Sums;
 use crate::ops;
 
 /// Queries, keys and values from a 1x1 and a depthwise convolution; the map is
@@ -35,21 +35,21 @@ impl Mdta {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_by(x, &mut Sums::Own)
+        self.forward_with_stats(x, &mut GlobalStatistics::Own)
     }
 
-    /// The same by other sums over pixels.
-    pub fn forward_by(&self, x: Tensor<4>, sums: &mut Sums) -> Tensor<4> {
+    /// The same with other global statistics.
+    pub fn forward_with_stats(&self, x: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
         let [batch, channels, ..] = x.dims();
         let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
         let temperature = self.temperature.val();
-        let attended = match sums {
-            Sums::Own => ops::mdta(qkv, temperature),
+        let attended = match stats {
+            GlobalStatistics::Own => ops::mdta(qkv, temperature),
             _ => {
                 let [heads, ..] = temperature.dims();
                 let shape = [batch, channels * (channels / heads + 2)];
-                let sums = sums.take(shape, || ops::mdta_sums(qkv.clone(), heads));
-                ops::mdta_by(qkv, sums, temperature)
+                let sums = stats.take(shape, || ops::mdta_statistics(qkv.clone(), heads));
+                ops::mdta_with_stats(qkv, sums, temperature)
             }
         };
         self.project_out.forward(attended)

@@ -12,7 +12,7 @@ const PIXELS: usize = 4;
 /// Output channels that it computes of each.
 const CHANNELS: usize = 4;
 
-pub(super) fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
     let (x, weight) = (contiguous(x), contiguous(weight));
     let [images, channels_in, height, width] = dims(&x);
     let [channels_out, ..] = dims::<4>(&weight);
@@ -41,12 +41,12 @@ pub(super) fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
 }
 
 /// The gradient of `x`: dy convolved with the reversed filters, inputs and outputs exchanged.
-pub(super) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
     conv3x3(dy, transposed(reversed(weight), 0, 1))
 }
 
 /// The gradient of the filters: for each tap the sums of dy times x moved by the tap.
-pub(super) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
     let (x, dy) = (contiguous(x), contiguous(dy));
     let [images, inputs, height, width] = dims(&x);
     let [_, outputs, ..] = dims::<4>(&dy);

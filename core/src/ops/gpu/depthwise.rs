@@ -16,12 +16,12 @@ const THREADS: usize = 128;
 /// Strips that each of them should have.
 const STRIPS: usize = 4;
 
-pub(super) fn depthwise3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn depthwise3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
     convolve(x, weight, false)
 }
 
 /// The gradient of `x`: dy convolved with the reversed filters.
-pub(super) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
     convolve(dy, weight, true)
 }
 
@@ -159,7 +159,7 @@ fn read_strip<N: Size>(
 }
 
 /// The gradient of the filters: for each tap the sum of dy times x moved by the tap.
-pub(super) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
     let (x, dy) = (contiguous(x), contiguous(dy));
     let [images, channels, height, width] = dims(&x);
     let vector = vector(&[width]);

@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{contiguous, cubes, dims, empty, vector};
 
-pub(super) fn gated_gelu(x: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn gated_gelu(x: CubeTensor) -> CubeTensor {
     let x = contiguous(x);
     let [images, channels, height, width] = dims(&x);
     let y = empty(&x, [images, channels / 2, height, width]);
@@ -75,7 +75,7 @@ fn gate_kernel<N: Size>(x: &[Vector<f32, N>], y: &mut [Vector<f32, N>], images: 
 }
 
 /// The gradient of `x`, from that of [`gated_gelu`]'s output.
-pub(super) fn gate_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn gate_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
     let (x, dy) = (contiguous(x), contiguous(dy));
     let [images, channels, height, width] = dims(&x);
     let dx = empty(&x, [images, channels, height, width]);

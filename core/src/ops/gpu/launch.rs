@@ -6,7 +6,7 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise};
 /// The tensor itself if its elements lie in order, else a copy that does.
-pub(super) use burn_cubecl::kernel::into_contiguous as contiguous;
+pub(in crate::ops) use burn_cubecl::kernel::into_contiguous as contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 

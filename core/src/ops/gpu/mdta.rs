@@ -8,11 +8,11 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::attention::softmax_row;
 use super::depthwise::cube_sum;
-use super::dots::{Size4, dots, total};
 use super::launch::{Layout, contiguous, cubes, dims, empty, reshaped, vector};
+use super::matmul_nt::{Size4, matmul_nt, total};
 use super::product::{Size3, product, product_and_own};
 use super::row_sums::{Columns, Sums, fold, row_sums};
-use crate::ops::mdta::LEAST_NORM;
+use crate::constants::LEAST_NORM;
 
 /// Pixels that one thread sums over.
 const SPAN: usize = 1024;
@@ -99,7 +99,7 @@ impl Heads {
 
 /// What the forward pass leaves for the gradients.
 #[derive(Clone, Debug)]
-pub(super) struct Attended {
+pub(in crate::ops) struct Attended {
     pub y: CubeTensor,
     /// As [`sums`] gives them.
     pub sums: CubeTensor,
@@ -108,7 +108,7 @@ pub(super) struct Attended {
 }
 
 /// The values by the map of the own sums.
-pub(super) fn attend(qkv: CubeTensor, temperature: CubeTensor) -> Attended {
+pub(in crate::ops) fn attend(qkv: CubeTensor, temperature: CubeTensor) -> Attended {
     let [qkv, temperature] = [qkv, temperature].map(contiguous);
     let [heads, ..] = dims::<3>(&temperature);
     let [_, _, height, width] = dims(&qkv);
@@ -134,7 +134,7 @@ pub(super) fn attend(qkv: CubeTensor, temperature: CubeTensor) -> Attended {
 ///
 /// With the cosine `s = q k / (|q| |k|)` and its gradient `ds`, q's gradient is
 /// `sum over k of ds k / (|q| |k|) - q sum of ds s / |q|^2`, and k's likewise.
-pub(super) fn gradients(state: [CubeTensor; 4], dy: CubeTensor) -> [CubeTensor; 2] {
+pub(in crate::ops) fn gradients(state: [CubeTensor; 4], dy: CubeTensor) -> [CubeTensor; 2] {
     let [qkv, temperature, sums, attention] = state;
     let dy = contiguous(dy);
     let [heads, ..] = dims::<3>(&temperature);
@@ -339,7 +339,7 @@ pub(super) fn sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
         pieces,
     };
     let layouts = [of.part(0), of.part(1), of.map()];
-    dots(qkv.clone(), qkv.clone(), None, &products, size, layouts);
+    matmul_nt(qkv.clone(), qkv.clone(), None, &products, size, layouts);
     let squares = squares(&qkv, [images, channels, pixels, pieces]);
     gather(products, squares, [images, channels, of.side, pieces])
 }

@@ -7,12 +7,11 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::depthwise::cube_sum;
-use super::dots::total;
 use super::launch::{contiguous, cubes, dims, empty, reshaped, vector};
+use super::matmul_nt::total;
 use super::row_sums::fold;
+use crate::constants::NORM_EPSILON;
 
-/// Added to the variance.
-const EPSILON: f32 = 1e-5;
 /// Threads that sum for one channel's gradient together.
 const THREADS: usize = 128;
 /// Vectors of pixels that each of them should have.
@@ -27,7 +26,7 @@ fn pixel_vector(images: usize, pixels: usize) -> usize {
 }
 
 /// Over the channels of each pixel; with `beta` the mean is taken off.
-pub(super) fn channel_norm(
+pub(in crate::ops) fn channel_norm(
     x: CubeTensor,
     gamma: CubeTensor,
     beta: Option<CubeTensor>,
@@ -52,7 +51,7 @@ pub(super) fn channel_norm(
             images as u32,
             channels as u32,
             pixels as u32,
-            EPSILON,
+            NORM_EPSILON,
         );
     }
     y
@@ -105,7 +104,7 @@ fn channel_norm_kernel<N: Size>(
 }
 
 /// The gradients of `x`, gamma and beta in [`channel_norm`]; `centred` if there is a beta.
-pub(super) fn channel_norm_gradients(
+pub(in crate::ops) fn channel_norm_gradients(
     x: CubeTensor,
     gamma: CubeTensor,
     dy: CubeTensor,
@@ -133,7 +132,7 @@ pub(super) fn channel_norm_gradients(
             images as u32,
             channels as u32,
             pixels as u32,
-            EPSILON,
+            NORM_EPSILON,
             centred,
         );
     }

@@ -1,11 +1,14 @@
 //! Products of a matrix with another, whose rows are long: `c = a b`.
 
+use burn::tensor::Tensor;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{Layout, Place, contiguous, cubes, dims, empty, reshaped, transposed, vector};
 use super::row_sums::{Columns, Sums, fold, row_sums};
+use crate::ops::operation::{Differentiable, operation};
 
 /// Rows of `c` that one thread computes.
 const ROWS: usize = 8;
@@ -23,8 +26,30 @@ pub(super) struct Size3 {
     pub columns: usize,
 }
 
+operation! { [Cube] MatmulOps: Matmul, pub(in crate::ops) fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> }
+
+#[derive(Debug)]
+struct Matmul;
+
+impl Differentiable<CubeBackend, 2> for Matmul {
+    type Saved = [CubeTensor; 2];
+
+    fn forward(inputs: [CubeTensor; 2]) -> (CubeTensor, Self::Saved) {
+        let [a, b] = inputs.map(contiguous);
+        (products(a.clone(), b.clone()), [a, b])
+    }
+
+    fn backward([a, b]: Self::Saved, dc: CubeTensor, wanted: [bool; 2]) -> [Option<CubeTensor>; 2] {
+        let dc = contiguous(dc);
+        [
+            wanted[0].then(|| left_gradient(&a, b.clone(), dc.clone())),
+            wanted[1].then(|| right_gradient(a.clone(), &b, dc.clone())),
+        ]
+    }
+}
+
 /// Matrices with matrices; one on either side is for all of the other's.
-pub(super) fn matmul(a: CubeTensor, b: CubeTensor) -> CubeTensor {
+fn products(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let (a, b) = (contiguous(a), contiguous(b));
     let [one, rows, inner] = dims(&a);
     let [other, _, columns] = dims(&b);
@@ -204,7 +229,7 @@ fn product_kernel<NA: Size, NB: Size>(
 }
 
 /// The gradient of `a` in [`matmul`]: `dc b^T`, summed over the images if it is for all of them.
-pub(super) fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> CubeTensor {
+fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> CubeTensor {
     let [one, rows, inner] = dims(a);
     let [other, _, columns] = dims(&b);
     let of = Sums {
@@ -227,9 +252,9 @@ pub(super) fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> Cu
 }
 
 /// The gradient of `b` in [`matmul`]: `a^T dc`, summed over the images if it is for all of them.
-pub(super) fn right_gradient(a: CubeTensor, b: &CubeTensor, dc: CubeTensor) -> CubeTensor {
+fn right_gradient(a: CubeTensor, b: &CubeTensor, dc: CubeTensor) -> CubeTensor {
     let [other, inner, columns] = dims(b);
-    let found = matmul(transposed(a, 1, 2), dc);
+    let found = products(transposed(a, 1, 2), dc);
     match other {
         1 => reshaped(fold(found), [1, inner, columns]),
         _ => found,

@@ -9,8 +9,8 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::dots::total;
 use super::launch::{Layout, Place, empty, reshaped, vector};
+use super::matmul_nt::total;
 
 /// Cubes that keep a large GPU busy.
 const CUBES: usize = 1024;

@@ -6,13 +6,12 @@ use core::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Workspace;
-use super::conv::{Arrange, unzip, zip};
-use super::weights::values;
-use crate::cpu::matrix::{Matrix, PANEL};
-use crate::cpu::pool::{Planes, Pool, Rows};
-use crate::cpu::simd::{MAX_LANES, Simd, simd_fn};
-use crate::model::layers;
+use super::arrange::{Arrange, unzip, zip};
+use super::filters::Filters;
+use super::matrix::Matrix;
+use super::pool::{Planes, Pool};
+use super::rows::{PANEL, Rows};
+use super::simd::{MAX_LANES, Simd, simd_fn};
 
 /// Rows and columns of a tile of inputs; a tile of outputs has half as many.
 const SIDE: usize = 4;
@@ -47,19 +46,23 @@ impl Winograd {
         inputs.min(outputs) >= FEWEST_CHANNELS
     }
 
-    pub(crate) fn new(conv: &layers::Conv) -> Self {
-        let [outputs, inputs, ..] = conv.weight.dims();
-        let filters = values(&conv.weight);
+    pub(crate) fn new(filters: Filters<'_>) -> Self {
+        let Filters {
+            outputs,
+            inputs,
+            weight,
+            bias,
+        } = filters;
         let point = |i: usize, j: usize| {
             let matrix = Matrix::from_fn(outputs, inputs, |output, input| {
-                let filter = &filters[(output * inputs + input) * 9..][..9];
+                let filter = &weight[(output * inputs + input) * 9..][..9];
                 let taps = filter.iter().enumerate();
                 taps.map(|(tap, value)| value * G[i][tap / 3] * G[j][tap % 3])
                     .sum()
             });
-            match &conv.bias {
+            match bias {
                 // What is added to the second point of both axes reaches all four outputs.
-                Some(bias) if (i, j) == (1, 1) => matrix.with_bias(values(bias)),
+                Some(bias) if (i, j) == (1, 1) => matrix.with_bias(bias.to_vec()),
                 _ => matrix,
             }
         };
@@ -73,15 +76,15 @@ impl Winograd {
     /// `x` is not written to meanwhile; `y`, of the output's size as arranged, is this call's alone.
     pub(crate) unsafe fn forward(
         &self,
-        workspace: &Workspace,
+        scratch: &Pool,
         x: Planes<'_>,
         arrange: Arrange,
         y: Planes<'_>,
     ) {
         let chunks = chunks(x.size());
         chunks.par_iter().with_max_len(1).for_each(|chunk| {
-            // SAFETY: the caller's; chunks do not overlap.
-            unsafe { self.convolve(chunk, &workspace.scratch, x, arrange, y) }
+            // SAFETY: `x` is only read; chunks of `y` do not overlap.
+            unsafe { self.convolve(chunk, scratch, x, arrange, y) }
         });
     }
 
@@ -103,7 +106,7 @@ impl Winograd {
             start: lines.start(),
             stride: chunk.line(),
         };
-        // SAFETY: the buffers are this call's, and as long as the chunk says; the caller's.
+        // SAFETY: the buffers are this call's, and as long as the chunk says; `x` is only read, and this chunk's outputs are this call's.
         unsafe {
             for input in 0..inputs {
                 let to = Rows {
@@ -188,7 +191,7 @@ impl Chunk {
     /// `x` has the channel; the lines and the rows of `to` are this thread's alone.
     unsafe fn transform_inputs(&self, x: Planes<'_>, channel: usize, lines: Rows, to: Rows) {
         for row in 0..self.rows {
-            // SAFETY: rows of this row's tiles; the caller's.
+            // SAFETY: rows of this row's tiles, in lines and in `to`, which are this thread's; `x` has the channel.
             unsafe {
                 let taps = lines.below(1);
                 for i in 0..SIDE {
@@ -240,7 +243,7 @@ impl Chunk {
         y: Planes<'_>,
     ) {
         let columns = (width - 2 * self.left).min(2 * self.columns);
-        // SAFETY: lines as said at [`LINES`]; rows and columns inside the image; the caller's.
+        // SAFETY: lines as said at [`LINES`]; rows and columns inside the image, whose pixels are this thread's.
         unsafe {
             let results = lines.below(4);
             for row in 0..self.rows {
@@ -278,7 +281,7 @@ simd_fn! {
 #[allow(clippy::needless_range_loop, reason = "columns are taken across rows")]
 unsafe fn transform_body<S: Simd>(s: S, taps: Rows, columns: usize, to: Rows) {
     for first in (0..columns).step_by(S::LANES) {
-        // SAFETY: the caller's.
+        // SAFETY: vectors that begin at one of `columns + 1` taps are readable; whole vectors of `columns` are writable.
         unsafe {
             let mut tile = [[s.splat(0.0); SIDE]; SIDE];
             for (i, row) in tile.iter_mut().enumerate() {
@@ -322,7 +325,7 @@ simd_fn! {
 #[allow(clippy::needless_range_loop, reason = "columns are taken across rows")]
 unsafe fn restore_body<S: Simd>(s: S, points: Rows, columns: usize, to: Rows) {
     for first in (0..columns).step_by(S::LANES) {
-        // SAFETY: the caller's.
+        // SAFETY: whole vectors of `columns` are readable in each point's row, and writable in each row of `to`.
         unsafe {
             let mut rows = [[s.splat(0.0); 2]; SIDE];
             for (i, row) in rows.iter_mut().enumerate() {

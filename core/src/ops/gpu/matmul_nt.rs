@@ -40,12 +40,12 @@ pub(super) fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> Cub
         Layout::matrices(columns, inner),
         Layout::matrices(rows, columns),
     ];
-    dots(x, weight, Some(bias), &y, size, layouts);
+    matmul_nt(x, weight, Some(bias), &y, size, layouts);
     y
 }
 
 /// Writes the products of the rows of `a`'s matrices with those of `b`'s to `c`.
-pub(super) fn dots(
+pub(super) fn matmul_nt(
     a: CubeTensor,
     b: CubeTensor,
     bias: Option<CubeTensor>,
@@ -61,7 +61,7 @@ pub(super) fn dots(
     let (count, dim) = cubes(c, size.pieces * batch * blocks);
     // SAFETY: threads past the last task end at once, and the layouts lie in the buffers.
     unsafe {
-        dots_kernel::launch_unchecked(
+        matmul_nt_kernel::launch_unchecked(
             &c.client,
             count,
             dim,
@@ -87,7 +87,7 @@ pub(super) fn dots(
 /// Each thread computes a block of `side` by `side` products over one piece of the rows.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn dots_kernel<N: Size>(
+fn matmul_nt_kernel<N: Size>(
     a: &[Vector<f32, N>],
     b: &[Vector<f32, N>],
     bias: ComptimeOption<&[f32]>,

@@ -1,123 +1,19 @@
-//! The gate of Restormer's feed-forward network: one half of the channels, through GELU, times the
-//! other half.
+//! Half of the channels, through GELU, times the other half.
 
-#[cfg(feature = "gpu")]
-use super::gpu;
-use super::{
-    flex::{contiguous, dims, tensor, values},
-    on_cpu,
-};
-use crate::cpu::{
-    activations::normal,
-    output::Output,
-    simd::{Simd, simd_fn},
-};
-use burn::backend::autodiff::{
-    Autodiff,
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
-use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
-use burn::tensor::{Tensor, activation::gelu};
-use burn_flex::FlexTensor;
-use rayon::prelude::*;
-
-/// `gelu(first half of the channels) * second half`, with the exact GELU (within 1e-6).
-///
-/// # Shapes
-/// - x: `[batch, 2 * channels, height, width]`
-/// - output: `[batch, channels, height, width]`
-pub fn gated_gelu(x: Tensor<4>) -> Tensor<4> {
-    let channels = x.dims()[1];
-    assert!(
-        channels.is_multiple_of(2),
-        "two halves of {channels} channels"
-    );
-    if on_cpu(&x) {
-        Tensor::from_dispatch(<Dispatch as GatedGeluOps>::gated_gelu(x.into_dispatch()))
-    } else {
-        #[cfg(feature = "gpu")]
-        if gpu::trains(&x) {
-            return gpu::gated_gelu(x);
-        }
-        plain(x)
-    }
-}
-
-fn plain(x: Tensor<4>) -> Tensor<4> {
-    let channels = x.dims()[1] / 2;
-    let gate = x.clone().narrow(1, 0, channels);
-    gelu(gate) * x.narrow(1, channels, channels)
-}
-
-#[backend_extension(Flex, Autodiff)]
-trait GatedGeluOps: Backend {
-    fn gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-}
-
-impl GatedGeluOps for Flex {
-    fn gated_gelu(x: FlexTensor) -> FlexTensor {
-        let x = contiguous(x);
-        let [batch, channels, height, width] = dims(&x);
-        let half = channels / 2 * height * width;
-        tensor(
-            forward(values(&x), batch, half),
-            [batch, channels / 2, height, width],
-        )
-    }
-}
-
-impl<C: CheckpointStrategy> GatedGeluOps for Autodiff<Flex, C> {
-    fn gated_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let step = GatedGeluBackward
-            .prepare::<C>([x.node()])
-            .compute_bound()
-            .stateful();
-        let x = contiguous(x.into_primitive());
-        match step {
-            OpsKind::Tracked(step) => {
-                let y = Flex::gated_gelu(x.clone());
-                step.finish(x, y)
-            }
-            OpsKind::UnTracked(step) => step.finish(Flex::gated_gelu(x)),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct GatedGeluBackward;
-
-impl Backward<Flex, 1> for GatedGeluBackward {
-    type State = FlexTensor;
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let x = ops.state;
-        let [batch, channels, height, width] = dims(&x);
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let half = channels / 2 * height * width;
-            let dx = backward(values(&x), values(&dy), batch, half);
-            grads.register::<Flex>(node.id, tensor(dx, dims(&x)));
-        }
-    }
-}
+use super::activations::normal;
+use super::chunks::for_each_chunk;
+use super::output::Output;
+use super::simd::{Simd, simd_fn};
 
 /// Elements of one task.
 const CHUNK: usize = 1 << 14;
 
 /// The gate of every sample; `half` is the number of elements of one output sample.
-fn forward(x: &[f32], batch: usize, half: usize) -> Vec<f32> {
+pub(crate) fn forward(x: &[f32], batch: usize, half: usize) -> Vec<f32> {
     assert_eq!(x.len(), batch * 2 * half);
     let mut y = Output::new(batch * half);
     let out = y.shared();
-    for_each_chunk(batch, half, |sample, first, len| {
+    for_each_chunk(batch, half, CHUNK, |sample, first, len| {
         let (gate, value) = x[sample * 2 * half..][..2 * half].split_at(half);
         let (gate, value) = (&gate[first..][..len], &value[first..][..len]);
         // SAFETY: `len` elements of the output that are this chunk's alone.
@@ -128,12 +24,12 @@ fn forward(x: &[f32], batch: usize, half: usize) -> Vec<f32> {
 }
 
 /// The gradient with respect to both halves.
-fn backward(x: &[f32], dy: &[f32], batch: usize, half: usize) -> Vec<f32> {
+pub(crate) fn backward(x: &[f32], dy: &[f32], batch: usize, half: usize) -> Vec<f32> {
     assert_eq!(x.len(), batch * 2 * half);
     assert_eq!(dy.len(), batch * half);
     let mut dx = Output::new(x.len());
     let out = dx.shared();
-    for_each_chunk(batch, half, |sample, first, len| {
+    for_each_chunk(batch, half, CHUNK, |sample, first, len| {
         let (gate, value) = x[sample * 2 * half..][..2 * half].split_at(half);
         let (gate, value) = (&gate[first..][..len], &value[first..][..len]);
         let dy = &dy[sample * half + first..][..len];
@@ -143,15 +39,6 @@ fn backward(x: &[f32], dy: &[f32], batch: usize, half: usize) -> Vec<f32> {
     });
     // SAFETY: the chunks cover all elements of both halves.
     unsafe { dx.filled() }
-}
-
-/// Runs `work(sample, first element, elements)` in parallel.
-fn for_each_chunk(batch: usize, half: usize, work: impl Fn(usize, usize, usize) + Sync) {
-    let chunks = half.div_ceil(CHUNK);
-    (0..batch * chunks).into_par_iter().for_each(|task| {
-        let first = task % chunks * CHUNK;
-        work(task / chunks, first, CHUNK.min(half - first));
-    });
 }
 
 simd_fn! {
@@ -220,21 +107,8 @@ unsafe fn gate_chunk_backward_body<S: Simd>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, sizes};
     use super::*;
     use crate::cpu::simd::testing::at_every_level;
-
-    #[test]
-    fn equals_burn() {
-        for [height, width] in sizes() {
-            check(
-                &[[2, 6, height, width]],
-                1e-5,
-                |t| gated_gelu(t[0].clone() * 4.0),
-                |t| plain(t[0].clone() * 4.0),
-            );
-        }
-    }
 
     /// The error function in f64, by its series near zero and its continued fraction far out.
     fn erf_f64(x: f64) -> f64 {
