@@ -146,7 +146,7 @@ impl RunArgs {
 pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     let mut config = TrainConfig::load(&run.config, &run.set)?;
     if run.resume.is_some() {
-        config = config.going_on();
+        config = config.resumed();
     }
     if let Some(sizes) = baseline_of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));

@@ -25,7 +25,7 @@ use crate::train::log::{ByClock, Entry, Log};
 use crate::train::optimizer::{Optimizer, OptimizerRecord};
 use crate::train::parameters::{freeze, load_tensors, named_tensors};
 use crate::train::plot::{CURVES, write_curves};
-use crate::train::replicas::{Descent, LoadedBatch, Replicas};
+use crate::train::replicas::{LoadedBatch, Replicas, StepGradients};
 
 /// How long samples are waited for before a look at whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -252,12 +252,12 @@ impl<'a, M: Trainee> Run<'a, M> {
 
     /// Starts one optimiser step. The device changes the weights only if all numbers are finite.
     fn step(&mut self, batch: LoadedBatch, plan: Plan) -> Result<()> {
-        let Descent {
+        let StepGradients {
             loss,
             errors,
             statistics,
             gradients,
-        } = self.replicas.descend(&self.model, &batch)?;
+        } = self.replicas.gradients(&self.model, &batch)?;
         let measured = Tensor::cat(vec![loss, errors], 0);
         let model = self.model.clone();
         let update = self
