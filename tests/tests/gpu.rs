@@ -332,13 +332,13 @@ fn gradients_are_those_of_the_cpu() {
         count: SAMPLES,
         patch: SIDE,
     };
-    let descend = |device: &Device| {
+    let gradients = |device: &Device| {
         let replicas = Replicas::new(std::slice::from_ref(device), 1, 1).expect("no threads");
         let batch = replicas.load::<DinoIrTrainee>(OneBatch.batch(request).expect("made"));
-        let found = replicas.descend(&trainee(device), &batch);
+        let found = replicas.gradients(&trainee(device), &batch);
         found.expect("gradients")
     };
-    let (cpu, gpu) = (descend(&Device::flex()), descend(&gpu()));
+    let (cpu, gpu) = (gradients(&Device::flex()), gradients(&gpu()));
     assert!(cpu.gradients.keys().eq(gpu.gradients.keys()));
     let values = |tensor: &Tensor<1>| -> Vec<f32> {
         tensor.clone().into_data().try_into_vec().expect("f32")

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::restoration::{bearable, read_reflected};
+use super::restoration::{read_reflected, sanitize};
 use super::{Area, Network, Release, Restorer, Source, host};
 use crate::image::samples;
 use crate::model::diagnosis::{Diagnosis, SIDE, statistics};
@@ -49,7 +49,7 @@ impl<N: Network> Restorer<N> {
     fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
         let mut rgb = read_reflected(source, window);
         rgb.iter_mut()
-            .for_each(|sample| *sample = bearable(*sample));
+            .for_each(|sample| *sample = sanitize(*sample));
         let statistics = statistics::of(&rgb);
         let shape = [1, 3, SIDE, SIDE];
         let x = Tensor::from_data(TensorData::new(rgb, shape), &self.device);

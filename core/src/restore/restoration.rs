@@ -330,7 +330,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
     for plane in input.chunks_exact(height * width) {
         // One bad sample must not spread over a tile through attention.
         let turned = transform.indices(height, width);
-        planar.extend(turned.map(|at| bearable(plane[at])));
+        planar.extend(turned.map(|at| sanitize(plane[at])));
     }
     let (height, width) = transform.size(height, width);
     TileInput {
@@ -379,7 +379,8 @@ pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
     planar
 }
 
-pub(super) fn bearable(sample: f32) -> f32 {
+/// A number that the network can compute with: samples of floating point files may be infinite or NaN.
+pub(super) fn sanitize(sample: f32) -> f32 {
     if sample.is_finite() {
         sample.clamp(-1e3, 1e3)
     } else {

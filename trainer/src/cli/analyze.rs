@@ -21,11 +21,11 @@ use crate::model::weights;
 pub enum Subject {
     /// How much noise moves image, patch embedding and features (figure 3 b)
     Robustness,
-    /// Features of clean and spoilt photos as colours (figures 3 a and 5)
+    /// Features of clean and degraded photos as colours (figures 3 a and 5)
     Pca,
     /// The gate's scores by task (beside table 5)
     Gate,
-    /// What each block keeps of a spoilt photo
+    /// What each block keeps of a degraded photo
     Layers,
     /// How well the faults of photos are told; --data is a folder that has cbsd68, rain100l and sots_outdoor
     Diagnosis,
@@ -140,7 +140,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             ensure!(blocks.len() == 2, "--blocks: give two, shallow and deep");
             let photo = &photos[0].1;
             let figures = [
-                ("deep", pca::spoilt(photo), blocks[1]),
+                ("deep", pca::degraded(photo), blocks[1]),
                 ("rain", pca::rains(photo), blocks[0]),
             ];
             let (mut text, mut found) = (Vec::new(), serde_json::Map::new());

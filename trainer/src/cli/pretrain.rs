@@ -62,7 +62,7 @@ fn self_distil(args: &PretrainArgs, mut config: TrainConfig) -> Result<ExitCode>
         .run
         .open(&config, |device| SelfDistillation::new(&config, device))?;
     let views = Views::load(&config)?;
-    let Some(outcome) = descend(args, model, &views, &config)? else {
+    let Some(outcome) = run_to_end(args, model, &views, &config)? else {
         return Ok(ExitCode::from(FAILED));
     };
     let backbone = outcome.averaged.teacher.backbone.clone();
@@ -100,7 +100,7 @@ fn distil(args: &PretrainArgs, mut config: TrainConfig, teacher: &Path) -> Resul
         Distillation::new(&config, teacher, device)
     })?;
     let views = Views::load(&config)?;
-    let Some(outcome) = descend(args, model, &views, &config)? else {
+    let Some(outcome) = run_to_end(args, model, &views, &config)? else {
         return Ok(ExitCode::from(FAILED));
     };
     let backbone = outcome.averaged.student.clone();
@@ -109,7 +109,7 @@ fn distil(args: &PretrainArgs, mut config: TrainConfig, teacher: &Path) -> Resul
 }
 
 /// Trains to the end; `None` when stopped before, and says how to go on.
-fn descend<M: Trainee + Module>(
+fn run_to_end<M: Trainee + Module>(
     args: &PretrainArgs,
     model: M,
     views: &Views,

@@ -149,7 +149,7 @@ pub fn run(TrainArgs { run }: &TrainArgs) -> Result<ExitCode> {
     let ranks = ranks.as_ref();
     let mut config = TrainConfig::load(&run.config, &run.set)?;
     if run.resume.is_some() {
-        config = config.going_on();
+        config = config.resumed();
     }
     if let Some(sizes) = baseline_of_run(&config)? {
         let make = |device: &Device| Ok((BaselineTrainee::new(&sizes, config.seed, device), ()));

@@ -80,7 +80,7 @@ impl Sampler {
                 bail!("the weight of task {task} must be zero or positive, not {weight}");
             }
         }
-        if sampler.possible(Half::Train).next().is_none() {
+        if sampler.possible(Subset::Train).next().is_none() {
             bail!("no task with a positive weight has photos to train on");
         }
         Ok(sampler)
@@ -102,7 +102,7 @@ impl Sampler {
         let mut rng = StdRng::seed_from_u64(mix(self.seed ^ mix(index)));
         let real = rng.random::<f32>() < self.real_share;
         let pick = rng.random();
-        self.make(task, Half::Train, real, pick, patch, &mut rng)
+        self.make(task, Subset::Train, real, pick, patch, &mut rng)
     }
 
     /// The samples `step * count ..` of a training step, made in parallel.
@@ -122,7 +122,7 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::sample`]'s.
     pub fn validation(&self, n: usize, patch: usize) -> Result<Vec<Sample>> {
-        let tasks: Vec<Task> = self.possible(Half::HeldOut).collect();
+        let tasks: Vec<Task> = self.possible(Subset::HeldOut).collect();
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
@@ -133,13 +133,13 @@ impl Sampler {
                 let mut rng = StdRng::seed_from_u64(mix(at as u64));
                 // Real pairs and made degradations take turns where both are in use.
                 let real = round % 2 == 1 && self.real_share > 0.0 || self.real_share == 1.0;
-                let pairs = self.real_pairs(task, Half::HeldOut);
+                let pairs = self.real_pairs(task, Subset::HeldOut);
                 let pick = if real && !pairs.is_empty() {
                     round / 2
                 } else {
                     at
                 };
-                self.make(task, Half::HeldOut, real, pick as u32, patch, &mut rng)
+                self.make(task, Subset::HeldOut, real, pick as u32, patch, &mut rng)
             })
             .collect()
     }
@@ -161,18 +161,18 @@ impl Sampler {
     }
 
     /// Tasks with a positive weight for which there are photos.
-    fn possible(&self, half: Half) -> impl Iterator<Item = Task> + '_ {
+    fn possible(&self, subset: Subset) -> impl Iterator<Item = Task> + '_ {
         Task::ALL.into_iter().filter(move |&task| {
-            let made = task != Task::Pair && !half.of(&self.data.clean).is_empty();
-            self.weight(task) > 0.0 && (made || !self.real_pairs(task, half).is_empty())
+            let made = task != Task::Pair && !subset.of(&self.data.clean).is_empty();
+            self.weight(task) > 0.0 && (made || !self.real_pairs(task, subset).is_empty())
         })
     }
 
-    fn real_pairs(&self, task: Task, half: Half) -> &[Pair] {
+    fn real_pairs(&self, task: Task, subset: Subset) -> &[Pair] {
         match task {
-            Task::Rain => half.of(&self.data.rain),
-            Task::Haze => half.of(&self.data.haze),
-            Task::Pair => half.of(&self.data.pairs),
+            Task::Rain => subset.of(&self.data.rain),
+            Task::Haze => subset.of(&self.data.haze),
+            Task::Pair => subset.of(&self.data.pairs),
             Task::Noise
             | Task::Blur
             | Task::Clean
@@ -186,12 +186,12 @@ impl Sampler {
 
     fn task_at(&self, share: f32) -> Task {
         let total: f32 = self
-            .possible(Half::Train)
+            .possible(Subset::Train)
             .map(|task| self.weight(task))
             .sum();
         let mut left = share * total;
         let mut last = None;
-        for task in self.possible(Half::Train) {
+        for task in self.possible(Subset::Train) {
             left -= self.weight(task);
             last = Some(task);
             if left < 0.0 {
@@ -204,7 +204,7 @@ impl Sampler {
     fn make(
         &self,
         task: Task,
-        half: Half,
+        subset: Subset,
         real: bool,
         pick: u32,
         patch: usize,
@@ -215,7 +215,7 @@ impl Sampler {
             Task::Mixed => SCENE_FAULTS[rng.random_range(0..SCENE_FAULTS.len())],
             task => task,
         };
-        let (pairs, photos) = (self.real_pairs(first, half), half.of(&self.data.clean));
+        let (pairs, photos) = (self.real_pairs(first, subset), subset.of(&self.data.clean));
         let real = !pairs.is_empty() && (real || photos.is_empty() || task == Task::Pair);
         let (cut, name) = if real {
             let pair = &pairs[pick as usize % pairs.len()];
@@ -292,7 +292,7 @@ impl Sampler {
             return Ok(clean.clone());
         }
         let photo = match rng.random_range(0..8) {
-            0 => Print::draw(rng).of(clean).quantised(),
+            0 => Print::draw(rng).apply(clean).quantised(),
             _ => clean.clone(),
         };
         if rng.random::<f32>() < self.compressed_share {
@@ -308,7 +308,7 @@ const SCENE_FAULTS: [Task; 4] = [Task::Blur, Task::Lens, Task::Rain, Task::Haze]
 /// Noise of finished pictures, half of them grey, a third compressed afterwards.
 fn grainy(clean: &Rgb, rng: &mut StdRng) -> Result<(Rgb, Rgb)> {
     let clean = if rng.random_bool(0.5) {
-        Print::draw(rng).of(clean).quantised()
+        Print::draw(rng).apply(clean).quantised()
     } else {
         clean.clone()
     };
@@ -320,7 +320,7 @@ fn grainy(clean: &Rgb, rng: &mut StdRng) -> Result<(Rgb, Rgb)> {
     if grey && rng.random_bool(0.7) {
         grain.common = 1.0;
     }
-    let noisy = grain.lay(&clean, rng);
+    let noisy = grain.apply(&clean, rng);
     let noisy = if rng.random_bool(0.35) {
         jpeg::compress_as(&noisy, &Compression::draw(50..=97, rng))?
     } else {
@@ -329,14 +329,14 @@ fn grainy(clean: &Rgb, rng: &mut StdRng) -> Result<(Rgb, Rgb)> {
     Ok((clean, noisy))
 }
 
-/// Which half of each list samples come from.
+/// Which subset of each list samples come from.
 #[derive(Clone, Copy)]
-enum Half {
+enum Subset {
     Train,
     HeldOut,
 }
 
-impl Half {
+impl Subset {
     fn of<T>(self, split: &Split<T>) -> &[T] {
         match self {
             Self::Train => &split.train,

@@ -19,9 +19,9 @@ use crate::data::degrade::rain::Rain;
 use crate::data::degrade::{blur, haze, noise, rain};
 use crate::data::rgb::Rgb;
 
-/// Ways to spoil a photo, and the photo as it is.
+/// Degradations of a photo, and the photo as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoil {
+pub enum Degradation {
     /// Not at all.
     Clean,
     /// Rain.
@@ -34,7 +34,7 @@ pub enum Spoil {
     Haze,
 }
 
-impl Spoil {
+impl Degradation {
     /// Every one, the clean photo first.
     pub const ALL: [Self; 5] = [Self::Clean, Self::Rain, Self::Noise, Self::Blur, Self::Haze];
 
@@ -49,7 +49,7 @@ impl Spoil {
         }
     }
 
-    /// The spoilt photo; the same for the same seed.
+    /// The degraded photo; the same for the same seed.
     pub fn apply(self, photo: &Rgb, seed: u64) -> Rgb {
         let mut random = StdRng::seed_from_u64(seed);
         match self {
@@ -74,7 +74,7 @@ fn rain_of(photo: &Rgb, density: f32, brightness: f32, seed: u64) -> Rgb {
         veil: 0.0,
         screen: false,
     };
-    kind.fall(photo, &mut StdRng::seed_from_u64(seed))
+    kind.apply(photo, &mut StdRng::seed_from_u64(seed))
         .quantised()
 }
 

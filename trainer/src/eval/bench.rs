@@ -440,20 +440,18 @@ impl Training {
 
     /// As a training run does it.
     fn step(&mut self) -> Result<Step> {
-        let descent = self.replicas.descend(&self.model, &self.batch)?;
-        let measured = Tensor::cat(vec![descent.loss.clone(), descent.errors], 0);
+        let step = self.replicas.gradients(&self.model, &self.batch)?;
+        let measured = Tensor::cat(vec![step.loss.clone(), step.errors], 0);
         let model = self.model.clone();
-        let update = self
-            .optimizer
-            .step(model, &descent.gradients, measured, RATE);
+        let update = self.optimizer.step(model, &step.gradients, measured, RATE);
         self.model = update.model;
         self.steps += 1;
         self.ema
             .update(&self.model, &self.optimizer, self.steps, &update.finite);
         Ok(Step {
-            loss: descent.loss,
+            loss: step.loss,
             norm: update.norm,
-            trained: descent.gradients.into_keys().collect(),
+            trained: step.gradients.into_keys().collect(),
         })
     }
 }

@@ -127,10 +127,10 @@ impl Setting {
                     .1
             }
             Self::NoiseThenJpeg(sigma) => jpeg(&noise::add(&truth, sigma as f32, &mut rng), 90)?,
-            Self::CommonNoise(sigma) => grain(sigma, 1.0).lay(&truth, &mut rng),
+            Self::CommonNoise(sigma) => grain(sigma, 1.0).apply(&truth, &mut rng),
             Self::GreyNoise(sigma) => {
-                let truth = Print::NEUTRAL.of(&truth).quantised();
-                let input = grain(sigma, 1.0).lay(&truth, &mut rng);
+                let truth = Print::NEUTRAL.apply(&truth).quantised();
+                let input = grain(sigma, 1.0).apply(&truth, &mut rng);
                 return Ok(Example { input, truth });
             }
             Self::Jpeg(quality) => jpeg(&truth, quality)?,

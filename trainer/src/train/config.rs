@@ -170,7 +170,7 @@ impl TrainConfig {
     }
 
     /// The same run going on: it has weights of its own, and what it started from may be gone by now.
-    pub fn going_on(mut self) -> Self {
+    pub fn resumed(mut self) -> Self {
         self.init = InitConfig::default();
         self
     }

@@ -63,7 +63,7 @@ fn exported(path: &Path, dtype: Dtype) -> Result<Vec<u8>> {
                  writes beside it at its end (--resume goes on to there)"
             );
         }
-        let settings = TrainConfig::parse(&state.config, &[])?.going_on();
+        let settings = TrainConfig::parse(&state.config, &[])?.resumed();
         if let Some(sizes) = baseline_of_run(&settings)? {
             ensure_f32(dtype)?;
             let net = BaselineTrainee::from_checkpoint(&checkpoint, &sizes)?;

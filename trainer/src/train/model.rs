@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 /// What a model says about a batch.
 #[derive(Debug)]
 pub struct StepOutput {
-    /// The loss to descend, one value.
+    /// The loss to minimise, one value.
     pub loss: Tensor<1>,
     /// Mean squared error of each group of samples, `[groups]`, outside autodiff: the log's PSNR.
     pub errors: Tensor<1>,

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::batch::BatchRequest;
 use super::config::TrainConfig;
-use super::replicas::Descent;
+use super::replicas::StepGradients;
 
 /// Which of the processes this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Ranks {
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn sum(&self, own: Descent) -> Result<Descent> {
+    pub(super) fn sum(&self, own: StepGradients) -> Result<StepGradients> {
         let device = own.loss.device();
         let Rank { index, count } = self.rank;
         let groups = own.errors.dims()[0];
@@ -149,7 +149,7 @@ impl Ranks {
             .try_to_vec::<f32>()
             .context("gradients are not f32")?;
         let mut parts = Parts::of(self.total(&all), &device);
-        Ok(Descent {
+        Ok(StepGradients {
             loss: parts.take(1),
             statistics: own.statistics.map(|own| parts.take(own.dims()[0])),
             gradients: own

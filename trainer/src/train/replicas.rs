@@ -14,9 +14,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::train::parameters::{FlatTensors, flat_gradients};
 use crate::train::{Batch, Trainee};
 
-/// Which way is down. The device may still be computing it.
+/// Loss and gradients of a batch, or of a part of it. The device may still be computing them.
 #[derive(Debug)]
-pub struct Descent {
+pub struct StepGradients {
     /// The loss, a mean over the batch: `[1]`.
     pub loss: Tensor<1>,
     /// Mean squared error of each group of samples, in the batch's order: `[groups]`.
@@ -27,7 +27,7 @@ pub struct Descent {
     pub gradients: FlatTensors,
 }
 
-impl Descent {
+impl StepGradients {
     /// This part's share of a batch and `other`'s together, on this one's device.
     fn and(mut self, other: Self, device: &Device) -> Self {
         let device = &device.clone().without_autodiff();
@@ -108,7 +108,7 @@ impl Replicas {
         })
     }
 
-    /// Copies a batch to the devices, divided as [`Replicas::descend`] wants it. Ahead of the step, in another thread: a step
+    /// Copies a batch to the devices, divided as [`Replicas::gradients`] wants it. Ahead of the step, in another thread: a step
     /// need not wait for it.
     pub fn load<M: Trainee>(&self, batch: Batch) -> LoadedBatch {
         let parts = self.pools.len().min(batch.count / M::GROUP).max(1);
@@ -139,12 +139,12 @@ impl Replicas {
     ///
     /// # Errors
     /// If every parameter is frozen.
-    pub fn descend<M: Trainee>(&self, model: &M, batch: &LoadedBatch) -> Result<Descent> {
+    pub fn gradients<M: Trainee>(&self, model: &M, batch: &LoadedBatch) -> Result<StepGradients> {
         let first = &self.devices[0];
         if let [share] = batch.shares.as_slice() {
-            return descend_share(model, share, first);
+            return share_gradients(model, share, first);
         }
-        let found: Vec<Result<Descent>> = std::thread::scope(|scope| {
+        let found: Vec<Result<StepGradients>> = std::thread::scope(|scope| {
             let shares = batch.shares.iter().enumerate();
             let tasks: Vec<_> = shares
                 .map(|(i, share)| {
@@ -152,11 +152,11 @@ impl Replicas {
                     // Leaves of its own: graphs that share a leaf would wait for each other.
                     let copy = model.clone().fork(device);
                     let pool = &self.pools[i];
-                    let descend = move || descend_share(&copy, share, device);
-                    scope.spawn(move || pool.install(descend))
+                    let compute = move || share_gradients(&copy, share, device);
+                    scope.spawn(move || pool.install(compute))
                 })
                 .collect();
-            let join = |task: std::thread::ScopedJoinHandle<'_, Result<Descent>>| {
+            let join = |task: std::thread::ScopedJoinHandle<'_, Result<StepGradients>>| {
                 task.join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
@@ -173,19 +173,29 @@ fn split<M: Trainee>(samples: Range<usize>, pieces: usize) -> Vec<Range<usize>> 
     (0..pieces).map(|i| bound(i)..bound(i + 1)).collect()
 }
 
-fn sum(parts: impl IntoIterator<Item = Result<Descent>>, device: &Device) -> Result<Descent> {
+fn sum(
+    parts: impl IntoIterator<Item = Result<StepGradients>>,
+    device: &Device,
+) -> Result<StepGradients> {
     let parts = parts.into_iter();
     let sum = parts.reduce(|sum, part| Ok(sum?.and(part?, device)));
     sum.context("a batch has a part")?
 }
 
 /// One replica's contribution. Piece by piece: the activations of one are gone before the next.
-fn descend_share<M: Trainee>(model: &M, share: &[Piece], device: &Device) -> Result<Descent> {
-    sum(share.iter().map(|piece| descend(model, piece)), device)
+fn share_gradients<M: Trainee>(
+    model: &M,
+    share: &[Piece],
+    device: &Device,
+) -> Result<StepGradients> {
+    sum(
+        share.iter().map(|piece| piece_gradients(model, piece)),
+        device,
+    )
 }
 
 /// One piece's contribution: its loss counts its share.
-fn descend<M: Trainee>(model: &M, piece: &Piece) -> Result<Descent> {
+fn piece_gradients<M: Trainee>(model: &M, piece: &Piece) -> Result<StepGradients> {
     let output = model.loss(piece.degraded.clone(), piece.clean.clone());
     ensure!(
         output.loss.is_tracked(),
@@ -197,7 +207,7 @@ fn descend<M: Trainee>(model: &M, piece: &Piece) -> Result<Descent> {
     };
     let mut gradients = loss.backward();
     let gradients = flat_gradients(model, &mut gradients);
-    Ok(Descent {
+    Ok(StepGradients {
         loss: loss.inner(),
         errors: output.errors,
         statistics: output.statistics.map(|mean| mean * piece.share),

@@ -26,7 +26,7 @@ use crate::train::log::{ByClock, Entry, Log};
 use crate::train::optimizer::{Optimizer, OptimizerRecord};
 use crate::train::parameters::{freeze, load_tensors, named_tensors};
 use crate::train::plot::{CURVES, write_curves};
-use crate::train::replicas::{Descent, LoadedBatch, Replicas};
+use crate::train::replicas::{LoadedBatch, Replicas, StepGradients};
 
 /// How long samples are waited for before a look at whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -273,18 +273,18 @@ impl<'a, M: Trainee> Run<'a, M> {
 
     /// Starts one optimiser step. The device changes the weights only if all numbers are finite.
     fn step(&mut self, batch: LoadedBatch, plan: Plan) -> Result<()> {
-        let mut descent = self.replicas.descend(&self.model, &batch)?;
+        let mut gradients = self.replicas.gradients(&self.model, &batch)?;
         let mut samples = batch.count;
         if let Some(ranks) = self.options.ranks {
-            descent = ranks.sum(descent)?;
+            gradients = ranks.sum(gradients)?;
             samples *= ranks.rank().count;
         }
-        let Descent {
+        let StepGradients {
             loss,
             errors,
             statistics,
             gradients,
-        } = descent;
+        } = gradients;
         let measured = Tensor::cat(vec![loss, errors], 0);
         let model = self.model.clone();
         let update = self

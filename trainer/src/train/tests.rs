@@ -20,7 +20,7 @@ use crate::train::checkpoint::{BEST, Checkpoint, LAST, PREVIOUS};
 use crate::train::log::{Entry, LOG, Log, read};
 use crate::train::parameters::{NamedTensors, load_tensors, named_tensors};
 use crate::train::plot::CURVES;
-use crate::train::replicas::Descent;
+use crate::train::replicas::StepGradients;
 
 #[derive(Module, Debug)]
 struct Tiny {
@@ -247,14 +247,14 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
         patch: 16,
     };
     let model = Tiny::new(&device()).train();
-    let descend = |devices, replicas, accumulate| {
+    let gradients = |devices, replicas, accumulate| {
         let devices = vec![Device::flex(); devices];
         let replicas = crate::train::replicas::Replicas::new(&devices, replicas, accumulate);
         let replicas = replicas.expect("threads");
         let batch = replicas.load::<Tiny>(source.batch(request).expect("synthetic"));
-        replicas.descend(&model, &batch).expect("not frozen")
+        replicas.gradients(&model, &batch).expect("not frozen")
     };
-    let whole = descend(1, 1, 1);
+    let whole = gradients(1, 1, 1);
     // Side by side, on two devices, on two in two parts each, one after the other, and more parts
     // than there are samples.
     for (devices, replicas, accumulate) in [
@@ -266,13 +266,13 @@ fn replicas_find_the_gradients_of_the_whole_batch() {
         (1, 1, 9),
         (3, 3, 3),
     ] {
-        let parts = descend(devices, replicas, accumulate);
+        let parts = gradients(devices, replicas, accumulate);
         assert_alike(&whole, &parts);
     }
 }
 
 /// Of the same batch, summed in another order.
-fn assert_alike(whole: &Descent, parts: &Descent) {
+fn assert_alike(whole: &StepGradients, parts: &StepGradients) {
     let values = |tensor: &Tensor<1>| tensor.to_data().try_to_vec::<f32>().expect("f32");
     assert!((values(&whole.loss)[0] - values(&parts.loss)[0]).abs() < 1e-6);
     let [errors, others] = [&whole.errors, &parts.errors].map(values);

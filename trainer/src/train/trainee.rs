@@ -172,7 +172,7 @@ impl DinoIrTrainee {
     /// # Errors
     /// If the checkpoint is of another model.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<(DinoIr, DinoIrConfig)> {
-        let config = TrainConfig::parse(&checkpoint.state.config, &[])?.going_on();
+        let config = TrainConfig::parse(&checkpoint.state.config, &[])?.resumed();
         let (trainee, sizes) = Self::new(&config, &Device::flex())?;
         let trainee = load_tensors(trainee, &checkpoint.averaged_weights())?;
         Ok((trainee.net, sizes))

@@ -42,7 +42,7 @@ impl Grain {
     }
 
     /// Lays this noise over a picture; clipped and rounded to 8 bit.
-    pub fn lay(&self, clean: &Rgb, rng: &mut impl Rng) -> Rgb {
+    pub fn apply(&self, clean: &Rgb, rng: &mut impl Rng) -> Rgb {
         let (shared, own) = (self.common.sqrt(), (1.0 - self.common).sqrt());
         let mut field = Rgb::from_fn(clean.width, clean.height, |_, _| {
             let all: f32 = rng.sample(StandardNormal);
@@ -73,7 +73,7 @@ mod tests {
 
     fn noise(grain: &Grain) -> Rgb {
         let grey = Rgb::from_fn(160, 160, |_, _| [0.5; 3]);
-        let mut noise = grain.lay(&grey, &mut StdRng::seed_from_u64(4));
+        let mut noise = grain.apply(&grey, &mut StdRng::seed_from_u64(4));
         noise
             .pixels
             .iter_mut()

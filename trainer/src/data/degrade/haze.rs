@@ -35,11 +35,11 @@ const THINNEST: f32 = 0.08;
 
 /// Haze drawn at random; clipped and rounded to 8 bit.
 pub fn degrade(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> Rgb {
-    lay(clean, frame, rng).0
+    degrade_with_thickness(clean, frame, rng).0
 }
 
 /// The same, and how thick it is: one minus the mean share of its own light that reaches us from a pixel.
-pub fn lay(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> (Rgb, f32) {
+pub fn degrade_with_thickness(clean: &Rgb, frame: Frame, rng: &mut impl Rng) -> (Rgb, f32) {
     let beta = rng.random_range(0.4..1.9);
     let air = air(rng);
     let depth = depth(clean, frame, rng);

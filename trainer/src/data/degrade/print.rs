@@ -52,7 +52,7 @@ impl Print {
     }
 
     /// The photo as such a print.
-    pub fn of(&self, photo: &Rgb) -> Rgb {
+    pub fn apply(&self, photo: &Rgb) -> Rgb {
         Rgb::from_fn(photo.width, photo.height, |x, y| {
             let [r, g, b] = photo.pixel(x, y);
             let luma = (0.299 * r + 0.587 * g + 0.114 * b).clamp(0.0, 1.0);
@@ -74,7 +74,7 @@ mod tests {
             white: 0.9,
             ..Print::NEUTRAL
         };
-        let neutral = print.of(&photo);
+        let neutral = print.apply(&photo);
         assert!(
             neutral
                 .pixels
@@ -85,7 +85,7 @@ mod tests {
         print.gamma = [0.8, 1.0, 1.2];
         assert!(
             print
-                .of(&photo)
+                .apply(&photo)
                 .pixels
                 .chunks_exact(3)
                 .all(|p| p[0] > p[1] && p[1] > p[2])

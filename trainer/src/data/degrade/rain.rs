@@ -93,7 +93,7 @@ impl Rain {
     }
 
     /// Lays this rain over a photo; clipped and rounded to 8 bit.
-    pub fn fall(&self, clean: &Rgb, rng: &mut impl Rng) -> Rgb {
+    pub fn apply(&self, clean: &Rgb, rng: &mut impl Rng) -> Rgb {
         let light = self.streaks(clean.width, clean.height, rng);
         let mut rainy = clean.clone();
         let mist = rng.random_range(0.55..0.85);
@@ -113,7 +113,7 @@ impl Rain {
 
 /// Rain of a kind drawn at random.
 pub fn degrade(clean: &Rgb, rng: &mut impl Rng) -> Rgb {
-    Rain::draw(rng).fall(clean, rng)
+    Rain::draw(rng).apply(clean, rng)
 }
 
 /// One drop's path: `x`, `y` is its middle, `slope` columns for each row.
@@ -168,7 +168,7 @@ mod tests {
                 veil: 0.0,
                 ..Rain::draw(&mut rng)
             };
-            let rainy = rain.fall(&clean, &mut rng);
+            let rainy = rain.apply(&clean, &mut rng);
             assert!(
                 rainy
                     .pixels

@@ -45,7 +45,7 @@ impl Cut {
     pub(super) fn with_second_fault(self, rng: &mut StdRng) -> Result<Self> {
         let degraded = match rng.random_range(0..4) {
             0 => noise::degrade(&self.degraded, rng),
-            1 => Grain::draw(rng).lay(&self.degraded, rng),
+            1 => Grain::draw(rng).apply(&self.degraded, rng),
             2 => {
                 let mut camera = camera::Camera::draw(rng);
                 camera.exposure = 1.0;

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 
 use super::place::Place;
 use super::scene::{Margin, Scene};
-use super::{Half, Sampler};
+use super::{Sampler, Subset};
 use crate::data::dataset::Pair;
 use crate::data::degrade::grain::Grain;
 use crate::data::degrade::jpeg::Compression;
@@ -68,14 +68,14 @@ impl Sampler {
 
     /// A piece of a photo with a margin that faults may spoil, and where it is.
     fn cut(&self, task: Task, side: usize, rng: &mut StdRng) -> (Rgb, haze::Frame) {
-        let photos = Half::Train.of(&self.data.clean);
+        let photos = Subset::Train.of(&self.data.clean);
         let photo = &photos[rng.random_range(0..photos.len())];
         let halved = rng.random::<f32>() < self.halved_share;
         let place = Place::draw(photo, halved, side, rng);
         let upright = matches!(task, Task::Rain | Task::Haze);
         let scene = Scene::cut(&place, side, Margin::even(MARGIN), upright, rng);
         let picture = match rng.random_range(0..12) {
-            0 => Print::draw(rng).of(&scene.picture).quantised(),
+            0 => Print::draw(rng).apply(&scene.picture).quantised(),
             _ => scene.picture,
         };
         (picture, scene.frame)
@@ -83,7 +83,7 @@ impl Sampler {
 
     fn with_fault_of_scene(&self, side: usize, rng: &mut StdRng) -> Result<Known> {
         let task = [Task::Blur, Task::Rain, Task::Haze][rng.random_range(0..3)];
-        let pairs = self.real_pairs(task, Half::Train);
+        let pairs = self.real_pairs(task, Subset::Train);
         if !pairs.is_empty() && rng.random::<f32>() < self.real_share {
             let pair = &pairs[rng.random_range(0..pairs.len())];
             return Ok(known_pair(pair, task, side, rng));
@@ -96,10 +96,10 @@ impl Sampler {
                 let light = rain.streaks(clean.width, clean.height, &mut rng.clone());
                 let touched = light.iter().filter(|light| 255.0 * **light > TOUCHED);
                 faults.rain = touched.count() as f32 / light.len() as f32;
-                rain.fall(&clean, rng)
+                rain.apply(&clean, rng)
             }
             Task::Haze => {
-                let (hazy, thickness) = haze::lay(&clean, frame, rng);
+                let (hazy, thickness) = haze::degrade_with_thickness(&clean, frame, rng);
                 faults.haze = thickness;
                 hazy
             }
@@ -188,7 +188,7 @@ impl Known {
             5 => {
                 let grain = Grain::draw(rng);
                 self.faults.noise = grain.sigma;
-                self.picture = grain.lay(&self.picture, rng);
+                self.picture = grain.apply(&self.picture, rng);
                 Ok(())
             }
             6 => {

@@ -8,7 +8,7 @@ use dino_ir::model::DinoIr;
 use dino_ir::model::psf::DEPTHS;
 use serde::Serialize;
 
-use super::{Spoil, host};
+use super::{Degradation, host};
 use crate::data::rgb::Rgb;
 use crate::eval::chart::grouped;
 use crate::eval::features::tensor_of;
@@ -48,11 +48,11 @@ pub fn measure(net: &DinoIr, photos: &[(String, Rgb)], device: &Device) -> Resul
     let guidance = guidance
         .context("these weights have no gate: give those of a guided net (kind dino-ir)")?;
     let mut tasks = Vec::new();
-    for spoil in Spoil::ALL {
+    for degradation in Degradation::ALL {
         let mut all = Vec::new();
         for (index, (_, photo)) in photos.iter().enumerate() {
-            let spoilt = spoil.apply(photo, index as u64);
-            all.push(host(guidance.fuse(tensor_of(&spoilt, device)).scores)?);
+            let degraded = degradation.apply(photo, index as u64);
+            all.push(host(guidance.fuse(tensor_of(&degraded, device)).scores)?);
         }
         let count = all.len() as f64;
         let mean: [f64; DEPTHS] =
@@ -62,7 +62,7 @@ pub fn measure(net: &DinoIr, photos: &[(String, Rgb)], device: &Device) -> Resul
             (squares.sum::<f64>() / count).sqrt()
         });
         tasks.push(TaskScores {
-            task: spoil.name(),
+            task: degradation.name(),
             mean,
             deviation,
         });

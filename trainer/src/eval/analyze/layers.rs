@@ -1,4 +1,4 @@
-//! What each block keeps of a photo when it is spoilt: cosine between clean and spoilt patch tokens. It says which
+//! What each block keeps of a photo when it is degraded: cosine between clean and degraded patch tokens. It says which
 //! blocks are robust guides, before any network is trained (table 5 trains them).
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use dino_ir::model::dinov2::Dinov2;
 use plotters::prelude::*;
 use serde::Serialize;
 
-use super::{Spoil, cosine, host};
+use super::{Degradation, cosine, host};
 use crate::data::rgb::Rgb;
 use crate::eval::features::tensor_of;
 use crate::train::plot::write_plot;
@@ -19,7 +19,7 @@ use crate::train::plot::write_plot;
 pub struct Layers {
     /// Photos averaged over.
     pub photos: usize,
-    /// For each way to spoil a photo, a cosine for each block.
+    /// For each degradation, a cosine for each block.
     pub tasks: Vec<Kept>,
     /// Tokens of different photos against each other, at the same place: what a cosine means that says nothing.
     pub unrelated: Vec<f64>,
@@ -46,16 +46,16 @@ pub fn measure(backbone: &Dinov2, photos: &[(String, Rgb)], device: &Device) -> 
         let features = backbone.features(tensor_of(photo, device), &blocks);
         features.blocks.into_iter().map(host).collect()
     };
-    let spoils = &Spoil::ALL[1..];
-    let mut sums = vec![vec![0.0; depth]; spoils.len()];
+    let degradations = &Degradation::ALL[1..];
+    let mut sums = vec![vec![0.0; depth]; degradations.len()];
     let (mut unrelated, mut others) = (vec![0.0; depth], 0);
     let mut before: Option<Vec<Vec<f32>>> = None;
     for (index, (_, photo)) in photos.iter().enumerate() {
         let clean = tokens(photo)?;
-        for (sums, spoil) in sums.iter_mut().zip(spoils) {
-            let spoilt = tokens(&spoil.apply(photo, index as u64))?;
-            for ((sum, clean), spoilt) in sums.iter_mut().zip(&clean).zip(&spoilt) {
-                *sum += cosine(clean, spoilt, width) / photos.len() as f64;
+        for (sums, degradation) in sums.iter_mut().zip(degradations) {
+            let degraded = tokens(&degradation.apply(photo, index as u64))?;
+            for ((sum, clean), degraded) in sums.iter_mut().zip(&clean).zip(&degraded) {
+                *sum += cosine(clean, degraded, width) / photos.len() as f64;
             }
         }
         // Photos of other sizes have other places.
@@ -72,11 +72,11 @@ pub fn measure(backbone: &Dinov2, photos: &[(String, Rgb)], device: &Device) -> 
         .for_each(|sum| *sum /= f64::from(others.max(1)));
     Ok(Layers {
         photos: photos.len(),
-        tasks: spoils
+        tasks: degradations
             .iter()
             .zip(sums)
-            .map(|(spoil, cosine)| Kept {
-                task: spoil.name(),
+            .map(|(degradation, cosine)| Kept {
+                task: degradation.name(),
                 cosine,
             })
             .collect(),
@@ -88,7 +88,7 @@ impl Layers {
     /// A table for people.
     pub fn text(&self) -> String {
         let mut lines = vec![format!(
-            "cosine of clean and spoilt patch tokens, mean over {} photos",
+            "cosine of clean and degraded patch tokens, mean over {} photos",
             self.photos
         )];
         let heading: String = self
@@ -130,7 +130,7 @@ impl Layers {
         write_plot(path, (900, 500), |root| {
             let mut chart = ChartBuilder::on(root)
                 .caption(
-                    "what each block keeps of a spoilt photo",
+                    "what each block keeps of a degraded photo",
                     ("sans-serif", 20),
                 )
                 .margin(10)

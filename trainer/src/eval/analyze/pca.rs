@@ -1,5 +1,5 @@
 //! Figures 3 (a) and 5: the first three principal components of patch features as colours, for a clean photo and
-//! spoilt ones. The components are those of all of them together, so that equal colours mean equal features.
+//! degraded ones. The components are those of all of them together, so that equal colours mean equal features.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use dino_ir::model::dinov2::Dinov2;
 use serde::Serialize;
 
-use super::{Spoil, cosine, host, rain_of};
+use super::{Degradation, cosine, host, rain_of};
 use crate::data::rgb::Rgb;
 use crate::eval::features::tensor_of;
 
@@ -39,10 +39,15 @@ pub struct Likeness {
 pub type Pictures = Vec<(&'static str, Rgb)>;
 
 /// Figure 3 (a): clean, rainy, noisy, blurred.
-pub fn spoilt(photo: &Rgb) -> Pictures {
-    [Spoil::Clean, Spoil::Rain, Spoil::Noise, Spoil::Blur]
-        .map(|spoil| (spoil.name(), spoil.apply(photo, 1)))
-        .into()
+pub fn degraded(photo: &Rgb) -> Pictures {
+    [
+        Degradation::Clean,
+        Degradation::Rain,
+        Degradation::Noise,
+        Degradation::Blur,
+    ]
+    .map(|degradation| (degradation.name(), degradation.apply(photo, 1)))
+    .into()
 }
 
 /// Figure 5: no rain, light rain, heavy rain.

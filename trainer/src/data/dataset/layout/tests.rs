@@ -29,7 +29,7 @@ fn rainy(seed: usize) -> Rgb {
         veil: 0.0,
         ..Rain::draw(&mut rng)
     };
-    rain.fall(&scene(seed), &mut rng)
+    rain.apply(&scene(seed), &mut rng)
 }
 
 fn hazy(seed: usize) -> Rgb {
