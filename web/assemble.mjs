@@ -55,7 +55,7 @@ function isOurs(folder) {
 function addModule(name) {
   const wasm = addHashed(`${name}.wasm`, readFileSync(optimised(name)));
   const script = addHashed(`${name}.js`, readFileSync(join(modulesFolder, name, 'dino_ir_web.js')));
-  return { script: `./${script.file}`, wasm: wasm.file, bytes: wasm.bytes };
+  return { script: script.file, wasm };
 }
 
 /** The module, after wasm-opt if it is there; that is run again only for another module. */
@@ -101,20 +101,25 @@ function addClientZip() {
 
 function addHashed(name, bytes) {
   const [base, ending] = name.split(/\.(.*)/);
-  const file = `${base}.${hash(bytes)}.${ending}`;
+  const asset = { hash: hash(bytes), bytes: bytes.length };
+  const file = `${base}.${asset.hash}.${ending}`;
   writeFileSync(join(fresh, file), bytes);
-  return { file, bytes: bytes.length };
+  return { file, ...asset };
 }
 
+/** Files are named so that bundlers see them. */
 function writeAssets() {
+  const asset = ({ file, ...rest }) => `{ url: new URL('./${file}', import.meta.url).href, ...${JSON.stringify(rest)} }`;
+  const module = ([name, { script, wasm }]) => `  ${name}: { script: () => import('./${script}'), wasm: ${asset(wasm)} },\n`;
+  const code = `export const modules = {\n${Object.entries(modules).map(module).join('')}};\nexport const weights = ${asset(weights)};\n`;
   const samples = SAMPLES.map((name) => ({ name, file: `samples/${name}.jpg` }));
   const download = Object.fromEntries(Object.keys(modules).map((backend) => [backend, firstVisit(backend)]));
-  const lines = Object.entries({ modules, weights, samples, download }).map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};\n`);
-  writeFileSync(join(fresh, 'assets.js'), MARK + lines.join(''));
+  const lines = Object.entries({ samples, download }).map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};\n`);
+  writeFileSync(join(fresh, 'assets.js'), MARK + code + lines.join(''));
 }
 
 function writeServiceWorker() {
-  const large = [modules.cpu.wasm, modules.webgpu.wasm, weights.file];
+  const large = [modules.cpu.wasm, modules.webgpu.wasm, weights].map(({ file }) => file);
   const page = files(fresh).filter((file) => !large.includes(file) && file !== 'service-worker.js');
   const path = join(fresh, 'service-worker.js');
   const version = hash(page.map((file) => file + hash(readFileSync(join(fresh, file)))).join());
@@ -127,7 +132,7 @@ function writeServiceWorker() {
 
 /** How much is fetched for one backend, plain and compressed: all but the program of the other. */
 function firstVisit(backend) {
-  const others = Object.keys(modules).filter((other) => other !== backend).map((other) => modules[other].wasm);
+  const others = Object.keys(modules).filter((other) => other !== backend).map((other) => modules[other].wasm.file);
   const fetched = Object.keys(compressed).filter((file) => !others.includes(file));
   const sum = (size) => fetched.reduce((sum, file) => sum + size(file), 0);
   return { bytes: sum((file) => plain[file]), compressed: sum((file) => compressed[file]) };

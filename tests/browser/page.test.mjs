@@ -346,7 +346,7 @@ describe('with WebGPU', () => {
     await page.close();
     const next = await context.newPage();
     await next.goto(site.origin);
-    assert.equal(await next.evaluate(async () => (await import('/assets.js')).modules.cpu.script), './cpu.newer.js');
+    assert.ok(await next.evaluate(async () => String((await import('/assets.js')).modules.cpu.script).includes('./cpu.newer.js')));
     await context.close();
     site.close();
     rmSync(folder, { recursive: true });

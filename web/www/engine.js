@@ -26,11 +26,14 @@ export class Engine {
   #opening;
   #weights;
   #backend;
+  #keeps;
   #wait;
   #events;
 
-  constructor({ backend = 'webgpu', changed, noted, said }) {
+  /** `keeps`: whether the browser is to keep the network's files for visits without a network. */
+  constructor({ backend = 'webgpu', keeps = false, changed, noted, said }) {
     this.#backend = backend;
+    this.#keeps = keeps;
     this.#events = { changed, noted, said };
   }
 
@@ -71,24 +74,30 @@ export class Engine {
     }
   }
 
+  /** Ends all work; what waits for it fails with `Cancelled`. */
+  close() {
+    this.#stop();
+    this.#settle('reject', new Cancelled());
+  }
+
   /**
    * Restores a photo.
-   * @param {Blob} file
+   * @param {Blob | ImageData} source
    * @param {AbortSignal} signal ends the work; it then fails with `Cancelled`
    * @param {{restart: () => void, rows: Function, progress: Function, gate: Function}} photo told of each step;
    *   `restart` when the work begins again on smaller tiles or another device
    */
-  async restore(file, signal, photo) {
+  async restore(source, signal, photo) {
     let ended = false;
     signal.addEventListener('abort', () => this.#cancel(() => ended));
     try {
-      return await this.#restore(file, signal, photo);
+      return await this.#restore(source, signal, photo);
     } finally {
       ended = true;
     }
   }
 
-  async #restore(file, signal, photo) {
+  async #restore(source, signal, photo) {
     let tile = TILE;
     for (;;) {
       photo.restart();
@@ -96,7 +105,7 @@ export class Engine {
         throwIfCancelled(signal);
         await this.open();
         throwIfCancelled(signal);
-        return await this.#ask({ type: 'restore', file, tile }, photo);
+        return await this.#ask({ type: 'restore', source, tile }, photo);
       } catch (error) {
         if (isFinal(error)) throw error;
         this.#stop();
@@ -130,7 +139,7 @@ export class Engine {
       try {
         this.#events.said(`Starting on ${this.#backend}`);
         this.#start();
-        const opened = await this.#ask({ type: 'open', backend: this.#backend, weights: this.#weights });
+        const opened = await this.#ask({ type: 'open', backend: this.#backend, keeps: this.#keeps, weights: this.#weights });
         this.#events.changed(opened);
         return;
       } catch (error) {
@@ -147,7 +156,7 @@ export class Engine {
   }
 
   #start() {
-    this.#worker = new Worker('worker.js', { type: 'module' });
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
     this.#worker.addEventListener('message', ({ data }) => this.#hear(data));
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
@@ -181,7 +190,7 @@ export class Engine {
       case 'failed':
         return this.#settle('reject', new Failure(data.message, data.fault, data.detail));
       default:
-        return this.#wait?.photo?.[type](data);
+        return this.#wait?.photo?.[type]?.(data);
     }
   }
 

@@ -24,6 +24,7 @@ const trouble = new Trouble(() => ({
 }));
 const engine = new Engine({
   backend: wanted,
+  keeps: true,
   changed: showDevice,
   noted: (text) => (element('note').textContent = text),
   said: (text) => {

@@ -61,7 +61,7 @@ export class Pool {
 
 /** A network in a new worker, as a function. */
 function runner(seed) {
-  const worker = new Worker('runner.js', { type: 'module' });
+  const worker = new Worker(new URL('./runner.js', import.meta.url), { type: 'module' });
   let wait;
   const fail = (message) => wait?.reject(new Error(message));
   worker.addEventListener('message', ({ data }) => (data.message ? fail(data.message) : wait.resolve(data.output)));

@@ -1,8 +1,9 @@
 // One of several networks on the CPU.
 //
-// In: first { script, module, weights }, then tiles { height, width, planar, survey, sums? }.
+// In: first { name, module, weights }, then tiles { height, width, planar, survey, sums? }.
 // Out: { output } for each tile, or { message } if it fails.
 
+import { modules } from './assets.js';
 import { reason } from './reason.js';
 
 let restorer;
@@ -21,8 +22,8 @@ addEventListener('message', async ({ data }) => {
   }
 });
 
-async function open({ script, module, weights }) {
-  const bindings = await import(script);
+async function open({ name, module, weights }) {
+  const bindings = await modules[name].script();
   await bindings.default({ module_or_path: module });
   return bindings.Restorer.open(weights);
 }

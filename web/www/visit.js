@@ -23,5 +23,5 @@ export async function confirm(backend) {
 }
 
 function filesOf(backend) {
-  return [modules[backend].wasm, weights.file];
+  return [modules[backend].wasm, weights];
 }

@@ -1,15 +1,16 @@
 // All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
-// In: { type: 'open', backend, weights?: ArrayBuffer }, { type: 'restore', file, tile }, { type: 'cancel' }.
+// In: { type: 'open', backend, keeps, weights?: ArrayBuffer }, { type: 'restore', source, tile }, { type: 'cancel' }.
 // Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'gate', scores },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
 import { modules, weights as builtin } from './assets.js';
-import { decode, PhotoError } from './photo.js';
+import { PhotoError } from './photo.js';
 import { Pool } from './pool.js';
 import { reason } from './reason.js';
+import { open } from './source.js';
 import { load, LoadError } from './store.js';
 import { unpack } from './weights.js';
 
@@ -24,33 +25,32 @@ let pool;
 let cancelled = false;
 
 const commands = {
-  async open({ backend, weights }) {
+  async open({ backend, keeps, weights }) {
     const described = await describe(backend);
-    const { script, wasm, bytes } = modules[backend];
-    const say = (part, size) => (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(size)} MB)`);
-    const bindings = await import(script).catch(() => {
-      throw new LoadError(script);
+    const { script, wasm } = modules[backend];
+    const fetched = (part, asset) => {
+      const loaded = (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(asset.bytes)} MB)`);
+      return load(asset, { keeps, loaded });
+    };
+    const bindings = await script().catch(() => {
+      throw new LoadError(`the script for ${backend}`);
     });
-    const module = await WebAssembly.compile(await load(wasm, say('program', bytes)));
+    const module = await WebAssembly.compile(await fetched('program', wasm));
     await bindings.default({ module_or_path: module });
-    const file = weights
-      ? new Uint8Array(weights)
-      : unpack(await load(builtin.file, say('network', builtin.bytes)));
+    const file = weights ? new Uint8Array(weights) : unpack(await fetched('network', builtin));
     restorer = await bindings.Restorer.open(file);
     status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
     const began = performance.now();
     await restorer.check();
     const prepared = performance.now() - began;
-    pool = new Pool(restorer, backend === 'cpu' && { script, module, weights: file });
+    pool = new Pool(restorer, backend === 'cpu' && { name: backend, module, weights: file });
     tell('opened', { ...described, backend: restorer.backend, prepared });
   },
 
-  async restore({ file, tile }) {
+  async restore({ source, tile }) {
     cancelled = false;
-    const { bitmap, colorSpace } = await decode(file);
+    const { width, height, read, close } = await open(source);
     try {
-      const { width, height } = bitmap;
-      const read = reader(bitmap, colorSpace);
       status('Looking at the photo');
       await askGate(width, height, read);
       const job = restorer.begin(width, height, tile, read);
@@ -60,7 +60,7 @@ const commands = {
         job.free();
       }
     } finally {
-      bitmap.close();
+      close();
     }
   },
 
@@ -101,18 +101,6 @@ async function askGate(width, height, read) {
   const rgba = read(Math.floor((width - w) / 2), Math.floor((height - h) / 2), w, h);
   const scores = await restorer.gate(w, h, rgba);
   if (scores) tell('gate', { scores: Array.from(scores) });
-}
-
-/** Reads rectangles of a bitmap through one small canvas, so that there is no second copy of the photo. */
-function reader(bitmap, colorSpace) {
-  const canvas = new OffscreenCanvas(1, 1);
-  const context = canvas.getContext('2d', { colorSpace, willReadFrequently: true });
-  return (x, y, width, height) => {
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    context.globalCompositeOperation = 'copy';
-    context.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
-    return context.getImageData(0, 0, width, height).data;
-  };
 }
 
 async function describe(backend) {

@@ -1,0 +1,62 @@
+// What a user of the package writes; the test calls it.
+
+import { open, type Restorer } from '@dino-ir/web';
+
+async function photo(url: string): Promise<ImageBitmap> {
+  const response = await fetch(url);
+  return createImageBitmap(await response.blob());
+}
+
+function pixelsOf(bitmap: ImageBitmap): ImageData {
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!;
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, bitmap.width, bitmap.height);
+}
+
+const base64 = (data: Uint8ClampedArray): string => {
+  let text = '';
+  for (let at = 0; at < data.length; at += 32768) text += String.fromCharCode(...data.subarray(at, at + 32768));
+  return btoa(text);
+};
+
+/** Why it fails. */
+const failure = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'it did not', String);
+
+async function restoreOne(url: string) {
+  const notes: string[] = [];
+  let tiles = 0;
+  const restorer: Restorer = await open({ backend: 'cpu', onNote: (text) => notes.push(text) });
+  const bitmap = await photo(url);
+  const restored = await restorer.restore(bitmap, { onProgress: ({ total }) => (tiles = total) });
+  restorer.close();
+  return { backend: restorer.backend, notes, tiles, width: restored.width, height: restored.height, rgba: base64(restored.data) };
+}
+
+async function restoreMany(url: string) {
+  const restorer = await open({ backend: 'cpu' });
+  const bitmap = await photo(url);
+  const pixels = pixelsOf(bitmap);
+  const stop = new AbortController();
+  const [ofBitmap, ofPixels, aborted, none, half] = await Promise.all([
+    restorer.restore(bitmap),
+    restorer.restore(pixels),
+    failure(restorer.restore(pixels, { signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) })),
+    restorer.restore(pixels, { strength: 0 }),
+    restorer.restore(pixels, { strength: 0.5 }),
+  ]);
+  const off = half.data.map((value, at) => Math.abs(value - (pixels.data[at]! + ofPixels.data[at]!) / 2));
+  // @ts-expect-error: a file is no photo yet.
+  const wrong = await failure(restorer.restore(new Blob()));
+  const range = await failure(restorer.restore(pixels, { strength: 2 }));
+  const unfinished = await failure(restorer.restore(pixels, { onProgress: () => restorer.close() }));
+  return {
+    same: base64(ofBitmap.data) === base64(ofPixels.data),
+    changed: base64(ofPixels.data) !== base64(pixels.data),
+    untouched: base64(none.data) === base64(pixels.data),
+    off: Math.max(...off),
+    failures: [aborted, wrong, range, unfinished, await failure(restorer.restore(pixels))],
+    weights: await failure(open({ backend: 'cpu', weights: new Blob(['not weights']) })),
+  };
+}
+
+Object.assign(window, { restoreOne, restoreMany });

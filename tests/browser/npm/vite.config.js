@@ -1,0 +1,2 @@
+// The package's workers load only what they use.
+export default { worker: { format: 'es' } };
