@@ -9,10 +9,12 @@ use burn::tensor::Device;
 use dino_ir::restore::{Network, Options, Restorer};
 
 use super::naming::Names;
+use super::one::{check_memory, restore};
+use super::target::{Place, Target};
 use super::*;
 use crate::photo::exif::tests::sample;
 use crate::photo::metadata::{Resolution, Unit};
-use crate::photo::{Depth, Metadata};
+use crate::photo::{Depth, Format, Metadata, Photo};
 
 mod choices;
 mod colour;

@@ -1,9 +1,11 @@
 //! A run in progress: steps, validations, checkpoints.
 
+mod folder;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,12 +15,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::folder::{carry_best, folder_of, is_same_folder};
 use super::pace::{Forecast, Pace, Plan};
 use super::ranks::Readiness;
 use super::reader::Reader;
 use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
-use crate::host::atomic::write_atomically;
 use crate::train::checkpoint::{BEST, Checkpoint, LAST, State, holds_run};
 use crate::train::config::{CheckpointKind, TrainConfig};
 use crate::train::ema::Ema;
@@ -514,34 +516,6 @@ impl<'a, M: Trainee> Run<'a, M> {
             _ => "There is no checkpoint yet".to_owned(),
         }
     }
-}
-
-/// The folder of a run, which is named itself or by a checkpoint in it.
-fn folder_of(run: &Path) -> PathBuf {
-    match run.parent() {
-        _ if run.is_dir() => run.to_owned(),
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Whether both paths lead to one folder, which is there.
-fn is_same_folder(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
-}
-
-/// Copies the best checkpoint of a run that goes on in another folder: it may stay the best.
-fn carry_best(from: &Path, to: &Path) -> Result<()> {
-    let (from, to) = (from.join(BEST), to.join(BEST));
-    if !from.exists() {
-        return Ok(());
-    }
-    let bytes = fs::read(&from).with_context(|| format!("{}: cannot be read", from.display()))?;
-    write_atomically(&to, &bytes)
-        .with_context(|| format!("{}: cannot write the checkpoint", to.display()))
 }
 
 fn progress_bar(steps: u64, done: u64, quiet: bool) -> ProgressBar {

@@ -7,6 +7,8 @@ use ::tiff::tags::Tag;
 use super::*;
 use crate::photo::exif::{Directory, Entry};
 
+mod damage;
+mod floats;
 mod kinds;
 mod stored;
 

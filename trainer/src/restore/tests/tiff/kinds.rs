@@ -3,7 +3,7 @@
 use super::stored::{DEFLATE, LZW, PACK_BITS, Stored, ZSTD};
 use super::*;
 
-fn samples(photo: &Photo) -> Vec<u32> {
+pub(super) fn samples(photo: &Photo) -> Vec<u32> {
     let bytes = photo.depth.bytes();
     let sample = |sample: &[u8]| photo.depth.get(sample) as u32;
     photo.samples.chunks_exact(bytes).map(sample).collect()
@@ -324,103 +324,6 @@ fn tags_about_colours_are_kept_or_spoken_of() {
     assert!(exif.is_none_or(|tags| tags.get(301).is_none() && tags.get(318).is_none()));
 }
 
-/// A one-strip file of floating-point grey.
-fn floats(values: &[f32], width: u16, bits: u16) -> Vec<u8> {
-    let height = (values.len() / usize::from(width)) as u16;
-    let strip: Vec<u8> = match bits {
-        16 => values
-            .iter()
-            .flat_map(|value| half::f16::from_f32(*value).to_le_bytes())
-            .collect(),
-        64 => values
-            .iter()
-            .flat_map(|value| f64::from(*value).to_le_bytes())
-            .collect(),
-        _ => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-    };
-    let layout: [(u16, &[u16]); 7] = [
-        (256, &[width]),
-        (257, &[height]),
-        (258, &[bits]),
-        (262, &[1]),
-        (277, &[1]),
-        (278, &[height]),
-        (339, &[3]),
-    ];
-    file(&layout, &strip)
-}
-
-#[test]
-fn floating_point_is_clipped_with_a_word_and_stays_so() {
-    let values = [0.0, 0.25, 0.5, 1.0, 0.75, 1.5, -0.25, f32::NAN];
-    let inside = [0.0, 0.25, 0.5, 1.0, 0.75, 1.0, 0.0, 0.0];
-    for bits in [16, 32, 64] {
-        let bytes = floats(&values, 4, bits);
-        let photo = decoded(&bytes);
-        assert_eq!((photo.channels, photo.depth), (1, Depth::Float));
-        let found: Vec<f32> = photo
-            .samples
-            .chunks(4)
-            .map(|s| Depth::Float.get(s))
-            .collect();
-        assert_eq!(found, inside);
-        assert!(
-            photo.notes.iter().any(|note| note.contains("37.50 %")),
-            "{:?}",
-            photo.notes
-        );
-        assert_eq!(photo.notes.len(), if bits == 32 { 1 } else { 2 });
-        let result = restored_one("x.tif", bytes);
-        assert_eq!(result.depth, Depth::Float);
-        let found = result
-            .samples
-            .chunks(4)
-            .map(|sample| Depth::Float.get(sample));
-        for (found, expected) in found.zip(inside) {
-            assert!((found - expected).abs() < 1e-6);
-        }
-        let mut png = Cursor::new(vec![]);
-        photo.encode(Format::Png, &mut png).expect("encodes");
-        let png = decoded(png.get_ref());
-        assert_eq!(png.depth, Depth::Sixteen);
-        assert_eq!(samples(&png), [0, 16384, 32768, 65535, 49151, 65535, 0, 0]);
-        assert!(photo.loss(Format::Png).is_some());
-    }
-    // Of another range: there is no telling what is white.
-    let error = Photo::decode(&floats(&[3.0, 90.0, 255.0, 0.5], 2, 32), 1 << 30);
-    let error = error.expect_err("a guess").to_string();
-    assert!(error.contains("scale them"), "{error}");
-}
-
-#[test]
-fn transparency_that_is_not_a_number_is_spoken_of() {
-    let strip: Vec<u8> = [0.5, f32::NAN, 0.25, 1.0]
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
-    let layout: [(u16, &[u16]); 8] = [
-        (256, &[2]),
-        (257, &[1]),
-        (258, &[32, 32]),
-        (262, &[1]),
-        (277, &[2]),
-        (278, &[1]),
-        (338, &[2]),
-        (339, &[3, 3]),
-    ];
-    let photo = decoded(&file(&layout, &strip));
-    let levels: Vec<f32> = photo
-        .samples
-        .chunks_exact(4)
-        .map(|sample| Depth::Float.get(sample))
-        .collect();
-    assert_eq!(levels, [0.5, 0.0, 0.25, 1.0]);
-    assert!(photo.notes.iter().any(|note| note.contains("clipped")));
-}
-
 #[test]
 fn fax_is_read() {
     use fax::encoder::Encoder;
@@ -518,74 +421,4 @@ fn lab_becomes_colours() {
         }
         assert!(photo.notes[0].contains("CIELab"));
     }
-}
-
-#[test]
-fn parts_that_are_missing_are_damage_not_black() {
-    for compression in [1, LZW, DEFLATE, PACK_BITS, ZSTD] {
-        let stored = Stored {
-            compression,
-            ..Stored::plain(3, 2)
-        };
-        let whole = stored.to_bytes();
-        let mut tags = Directory::parse(&whole).expect("tags");
-        let sizes = tags.get(279).expect("sizes").numbers().expect("sizes");
-        // The last strip ends early.
-        let mut shorter = sizes.clone();
-        *shorter.last_mut().expect("a strip") /= 2;
-        let value = shorter.iter().flat_map(|size| size.to_le_bytes()).collect();
-        tags.set(279, 4, value);
-        let mut file = whole.clone();
-        if file.len() % 2 == 1 {
-            file.push(0);
-        }
-        let at = file.len() as u32;
-        file[4..8].copy_from_slice(&at.to_le_bytes());
-        tags.append(&mut file, 0);
-        let error = Photo::decode(&file, 1 << 30).expect_err("half a strip");
-        assert!(error.to_string().contains("cut short"), "{error:#}");
-        for length in 0..whole.len() {
-            let _ = Photo::decode(&whole[..length], 1 << 30);
-        }
-    }
-}
-
-#[test]
-fn a_tile_that_claims_all_memory_is_refused_before_it_is_taken() {
-    let stored = Stored {
-        tile: Some((16, 16)),
-        ..Stored::plain(3, 2)
-    };
-    let mut file = stored.to_bytes();
-    for tag in [322u16, 323] {
-        let entry = [&tag.to_le_bytes()[..], &[4, 0, 1, 0, 0, 0]].concat();
-        let at = file
-            .windows(8)
-            .position(|bytes| bytes == entry)
-            .expect("a tag")
-            + 8;
-        file[at..at + 4].copy_from_slice(&0x4000_0000u32.to_le_bytes());
-    }
-    let error = Photo::decode(&file, 1 << 30)
-        .expect_err("a bomb")
-        .to_string();
-    assert!(error.contains("memory"), "{error}");
-}
-
-#[test]
-fn tiles_that_are_nearly_all_outside_are_refused_before_the_work() {
-    const TILES: usize = 1875;
-    let layout: [(u16, &[u16]); 9] = [
-        (256, &[1]),
-        (257, &[30_000]),
-        (258, &[8]),
-        (262, &[1]),
-        (277, &[1]),
-        (322, &[65_520]),
-        (323, &[16]),
-        (324, &[8; TILES]),
-        (325, &[100; TILES]),
-    ];
-    let error = Photo::decode(&file(&layout, &[0; 100]), 1 << 30).expect_err("days of work");
-    assert!(error.to_string().contains("tiles"), "{error:#}");
 }
