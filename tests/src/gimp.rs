@@ -123,11 +123,26 @@ impl Gimp {
             "(begin (define folder \"{folder}\") (load \"{folder}/{}\") (load \"{folder}/{script}\"))",
             self.version.prelude()
         );
+        self.interpret("plug-in-script-fu-eval", &load)
+    }
+
+    /// As [`batch`](Self::batch), a script in Python. GIMP 3 has that.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn batch_python(&self, script: &str) -> String {
+        self.copy_script(script);
+        let folder = self.folder().display();
+        let load = format!("folder = '{folder}'; exec(open('{folder}/{script}').read())");
+        self.interpret("python-fu-eval", &load)
+    }
+
+    fn interpret(&self, interpreter: &str, expression: &str) -> String {
         let output = self
             .command(&format!("gimp-console-{}", self.version.number()))
             .args(["-i", "-d", "-f"])
-            .arg("--batch-interpreter=plug-in-script-fu-eval")
-            .args(["-b", &load])
+            .arg(format!("--batch-interpreter={interpreter}"))
+            .args(["-b", expression])
             .args(match self.version {
                 Version::Two10 => ["-b", "(gimp-quit 1)"].as_slice(),
                 Version::Three0 | Version::Three2 => &["--quit"],

@@ -12,8 +12,8 @@ pub const MODULE_ABI_VERSION: u32 = 0x000A;
 /// `G_PARAM_READWRITE | G_PARAM_CONSTRUCT | GEGL_PARAM_PAD_INPUT`, as GEGL's own operations have it.
 pub const PROPERTY_FLAGS: c_int = 0b11 | 0b100 | 1 << 9;
 
-/// `G_LOG_LEVEL_WARNING`.
-pub const WARNING: c_int = 1 << 4;
+/// `G_LOG_LEVEL_MESSAGE`.
+pub const MESSAGE: c_int = 1 << 5;
 
 #[repr(C)]
 pub struct GTypeModule {
@@ -125,6 +125,7 @@ unsafe extern "C" {
     pub fn gegl_operation_filter_get_type() -> GType;
     pub fn gegl_operation_class_set_keys(class: *mut OperationClass, key: Text, ...);
     pub fn gegl_operation_set_format(operation: Pointer, pad: Text, format: Pointer);
+    pub fn gegl_operation_get_source_space(operation: Pointer, pad: Text) -> Pointer;
     pub fn gegl_operation_source_get_bounding_box(
         operation: Pointer,
         pad: Text,
@@ -154,5 +155,5 @@ unsafe extern "C" {
         to: Pointer,
         at: *const Rectangle,
     );
-    pub fn babl_format(name: Text) -> Pointer;
+    pub fn babl_format_with_space(name: Text, space: Pointer) -> Pointer;
 }

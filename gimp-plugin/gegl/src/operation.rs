@@ -3,14 +3,15 @@
 use std::ffi::{CString, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::gegl::{
-    FilterClass, GTypeModule, ObjectClass, OperationClass, PROPERTY_FLAGS, Pointer, Rectangle,
-    Text, TypeInfo, TypeQuery, WARNING, babl_format, g_log, g_object_class_install_property,
-    g_param_spec_double, g_type_module_register_type, g_type_query, g_value_get_double,
-    g_value_set_double, gegl_buffer_copy, gegl_buffer_get, gegl_buffer_set,
-    gegl_operation_class_set_keys, gegl_operation_filter_get_type, gegl_operation_set_format,
+    FilterClass, GTypeModule, MESSAGE, ObjectClass, OperationClass, PROPERTY_FLAGS, Pointer,
+    Rectangle, Text, TypeInfo, TypeQuery, babl_format_with_space, g_log,
+    g_object_class_install_property, g_param_spec_double, g_type_module_register_type,
+    g_type_query, g_value_get_double, g_value_set_double, gegl_buffer_copy, gegl_buffer_get,
+    gegl_buffer_set, gegl_operation_class_set_keys, gegl_operation_filter_get_type,
+    gegl_operation_get_source_space, gegl_operation_set_format,
     gegl_operation_source_get_bounding_box, gegl_rectangle_is_infinite_plane,
 };
 use super::photo;
@@ -18,7 +19,7 @@ use super::photo;
 /// The only property.
 const STRENGTH: c_uint = 1;
 
-/// The network's colours, and alpha that is not multiplied in.
+/// The photo's own colours, and alpha that is not multiplied in.
 const FORMAT: Text = c"R'G'B'A float".as_ptr();
 
 /// Where an instance's own fields begin: behind those of its parent.
@@ -48,7 +49,7 @@ pub unsafe fn register(module: *mut GTypeModule) -> bool {
         filter
     };
     if parent.class_size as usize != size_of::<FilterClass>() {
-        warn("this version of GEGL is not known: dino-ir:restore is not available");
+        tell("this version of GEGL is not known: there is no effect".to_owned());
         return false;
     }
     let fields = (parent.instance_size as usize).next_multiple_of(align_of::<Fields>());
@@ -151,10 +152,22 @@ unsafe extern "C" fn get_property(operation: Pointer, id: c_uint, value: Pointer
     }
 }
 
+/// The format of both pads. Its space is the photo's: in sRGB's the values of a wide-gamut photo would lie far outside.
+///
+/// # Safety
+/// `operation` is an instance of our type.
+unsafe fn format(operation: Pointer) -> Pointer {
+    // SAFETY: a pad that every filter has; NULL, where nothing is connected, is sRGB.
+    unsafe {
+        let space = gegl_operation_get_source_space(operation, c"input".as_ptr());
+        babl_format_with_space(FORMAT, space)
+    }
+}
+
 unsafe extern "C" fn prepare(operation: Pointer) {
     // SAFETY: our instance, pads that every filter has.
     unsafe {
-        let format = babl_format(FORMAT);
+        let format = format(operation);
         gegl_operation_set_format(operation, c"input".as_ptr(), format);
         gegl_operation_set_format(operation, c"output".as_ptr(), format);
     }
@@ -176,6 +189,22 @@ unsafe fn whole(operation: Pointer, other: *const Rectangle) -> Rectangle {
     }
 }
 
+/// As [`whole`], but no more than `other` of a photo that is refused: nothing is computed or kept for it.
+///
+/// # Safety
+/// As there.
+unsafe fn needed(operation: Pointer, other: *const Rectangle) -> Rectangle {
+    // SAFETY: as promised.
+    unsafe {
+        let whole = whole(operation, other);
+        if photo::is_too_large(whole.width, whole.height) {
+            *other
+        } else {
+            whole
+        }
+    }
+}
+
 /// A changed pixel may change all of them.
 unsafe extern "C" fn get_invalidated_by_change(
     operation: Pointer,
@@ -192,15 +221,16 @@ unsafe extern "C" fn get_required_for_output(
     wanted: *const Rectangle,
 ) -> Rectangle {
     // SAFETY: GEGL's own arguments.
-    unsafe { whole(operation, wanted) }
+    unsafe { needed(operation, wanted) }
 }
 
 unsafe extern "C" fn get_cached_region(operation: Pointer, wanted: *const Rectangle) -> Rectangle {
     // SAFETY: GEGL's own arguments.
-    unsafe { whole(operation, wanted) }
+    unsafe { needed(operation, wanted) }
 }
 
-/// Restores the whole input and writes what is wanted of it. Nothing of ours may unwind into GEGL.
+/// Restores the whole input and writes what is wanted of it. What cannot be restored stays as it is, with a message: GEGL
+/// would take the pixels that an operation leaves out for transparent ones. Nothing of ours may unwind into GEGL.
 unsafe extern "C" fn process(
     operation: Pointer,
     input: Pointer,
@@ -212,17 +242,15 @@ unsafe extern "C" fn process(
         // SAFETY: GEGL's own arguments.
         unsafe { restore(operation, input, output, wanted) }
     });
-    match catch_unwind(run) {
-        Ok(Ok(())) => 1,
-        Ok(Err(error)) => {
-            warn(&error.to_string());
-            0
-        }
-        Err(_) => {
-            warn("internal error: please report this bug");
-            0
-        }
-    }
+    let complaint = match catch_unwind(run) {
+        Ok(Ok(())) => return 1,
+        Ok(Err(complaint)) => complaint,
+        Err(_) => "internal error: please report this bug".to_owned(),
+    };
+    tell(complaint);
+    // SAFETY: GEGL's own arguments.
+    unsafe { gegl_buffer_copy(input, wanted, 0, output, wanted) };
+    1
 }
 
 /// # Safety
@@ -232,7 +260,7 @@ unsafe fn restore(
     input: Pointer,
     output: Pointer,
     wanted: *const Rectangle,
-) -> dino_ir::Result<()> {
+) -> Result<(), String> {
     // SAFETY: our instance, live buffers, room for the whole rectangle.
     unsafe {
         let strength = (*fields(operation)).strength as f32;
@@ -243,15 +271,16 @@ unsafe fn restore(
             gegl_buffer_copy(input, wanted, 0, output, wanted);
             return Ok(());
         }
-        if width * height > photo::MOST_PIXELS {
-            // Refused before memory is asked for.
-            return photo::restored(&[], width, height).map(drop);
+        if photo::is_too_large(area.width, area.height) {
+            // Before memory is asked for.
+            return Err(photo::too_large(width, height));
         }
-        let format = babl_format(FORMAT);
+        let format = format(operation);
         let mut pixels = vec![0.0_f32; width * height * 4];
         let to = pixels.as_mut_ptr().cast();
         gegl_buffer_get(input, &raw const area, 1.0, format, to, 0, 0);
-        let restored = photo::restored(&pixels, width, height)?;
+        let restored = photo::restored(&pixels, width, height);
+        let restored = restored.map_err(|error| error.to_string())?;
         photo::mix(&mut pixels, &restored, strength);
         gegl_buffer_set(
             output,
@@ -265,16 +294,22 @@ unsafe fn restore(
     }
 }
 
-/// A line in GEGL's log, which GIMP shows.
-fn warn(message: &str) {
-    let message = CString::new(message.replace('\0', "?")).unwrap_or_default();
+/// A line in GEGL's log, which GIMP shows to the user. Said once: an editor asks for a picture in many parts.
+fn tell(message: String) {
+    static SAID: Mutex<String> = Mutex::new(String::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if *said == message {
+        return;
+    }
+    let line = CString::new(format!("Restore (DINO-IR): {message}").replace('\0', "?"));
     // SAFETY: a format with one string, and that string.
     unsafe {
         g_log(
-            c"dino-ir".as_ptr(),
-            WARNING,
+            c"GEGL".as_ptr(),
+            MESSAGE,
             c"%s".as_ptr(),
-            message.as_ptr(),
+            line.unwrap_or_default().as_ptr(),
         );
     }
+    *said = message;
 }

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dino_ir::{
-    DeviceChoice, Error, Loaded, Options, PixelView, PixelViewMut, Restorer, Result, WeightsFile,
+    DeviceChoice, Loaded, Options, PixelView, PixelViewMut, Restorer, Result, WeightsFile,
 };
 
 /// More pixels than this are refused: the floats of a photo and of its result would take more than 2 GiB, in the process
 /// of the editor.
-pub const MOST_PIXELS: usize = 64 << 20;
+const MOST_PIXELS: usize = 64 << 20;
 
 /// The result of the last photo. Only `strength` changes while a user looks at it.
 static LAST: Mutex<Option<Kept>> = Mutex::new(None);
@@ -27,12 +27,6 @@ struct Kept {
 
 /// The network's result for a photo: `pixels` is `[height, width, 4]`, RGBA, sRGB-encoded, alpha not multiplied in.
 pub fn restored(pixels: &[f32], width: usize, height: usize) -> Result<Arc<Vec<f32>>> {
-    if width * height > MOST_PIXELS {
-        return Err(Error::OutOfMemory(format!(
-            "{width}x{height} is too large for an effect, which may have {} megapixels: use Filters > Restore (DINO-IR)",
-            MOST_PIXELS / 1_000_000
-        )));
-    }
     let key = (width, height, hash(pixels));
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(kept) = &*last
@@ -62,6 +56,19 @@ pub fn restored(pixels: &[f32], width: usize, height: usize) -> Result<Arc<Vec<f
         restored: Arc::clone(&restored),
     });
     Ok(restored)
+}
+
+/// Whether a photo has more than [`MOST_PIXELS`].
+pub fn is_too_large(width: i32, height: i32) -> bool {
+    i64::from(width) * i64::from(height) > MOST_PIXELS as i64
+}
+
+/// Why such a photo is left as it is.
+pub fn too_large(width: usize, height: usize) -> String {
+    format!(
+        "{width}x{height} is too large for an effect, which may have {} megapixels: use Filters > Restore (DINO-IR)",
+        MOST_PIXELS / 1_000_000
+    )
 }
 
 /// Mixes the restored photo into the photo: 0 leaves it as it is.

@@ -32,7 +32,15 @@ impl Window {
     /// # Panics
     /// If that takes too long.
     pub fn open(version: Version, image: &Path) -> Self {
-        let gimp = Gimp::new(version);
+        Self::of(Gimp::new(version), image)
+    }
+
+    /// As [`open`](Self::open), with a profile that is there already.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn of(gimp: Gimp, image: &Path) -> Self {
+        let version = gimp.version;
         let desktop = Desktop::new();
         fs::write(gimp.profile().join("gimprc"), "(check-updates no)\n").expect("its settings");
         gimp.copy_script(version.prelude());
@@ -95,7 +103,7 @@ impl Window {
     }
 
     /// The visible window whose title matches.
-    fn find(&self, title: &str) -> Option<String> {
+    pub fn find(&self, title: &str) -> Option<String> {
         let ids = self
             .desktop
             .xdotool(&["search", "--onlyvisible", "--name", title]);
@@ -108,6 +116,14 @@ impl Window {
     /// If it does not come.
     pub fn wait_for_window(&self, title: &str) {
         wait(title, || self.find(title).is_some());
+    }
+
+    /// Clicks on a place of the screen.
+    pub fn click(&self, x: u32, y: u32) {
+        let (x, y) = (x.to_string(), y.to_string());
+        self.desktop.xdotool(&["mousemove", &x, &y, "click", "1"]);
+        // As for keys.
+        thread::sleep(Duration::from_millis(1500));
     }
 
     /// Presses keys, one after the other.
