@@ -1,5 +1,5 @@
 // The photo before and after: two canvases of its own size on top of each other, and the strength, which mixes pixels
-// that are there already.
+// that are there already. A canvas of a large photo takes much memory, so there is a third one only while it is needed.
 
 import { Divider } from './divider.js';
 import { encode } from './encode.js';
@@ -13,7 +13,8 @@ const element = (id) => document.getElementById(id);
 export class Viewer {
   #before = element('before');
   #after = element('after');
-  #restored = document.createElement('canvas');
+  /** The result at full strength, once another strength has been looked at; until then it is what is in view. */
+  #restored;
   #strength = element('strength');
   #colorSpace = 'srgb';
   #frame = 0;
@@ -23,7 +24,7 @@ export class Viewer {
     this.divider = new Divider(() => this.zoom.fits);
     this.heat = new Heat(() => ({
       before: this.#before,
-      restored: this.#restored,
+      restored: this.#full,
       colorSpace: this.#colorSpace,
       strength: Number(this.#strength.value),
     }));
@@ -71,9 +72,10 @@ export class Viewer {
    */
   open({ bitmap, colorSpace }, restored = bitmap) {
     this.#use(colorSpace);
-    for (const canvas of [this.#before, this.#after, this.#restored]) size(canvas, bitmap);
+    this.#join();
+    for (const canvas of [this.#before, this.#after]) size(canvas, bitmap);
     draw(this.#before, bitmap);
-    draw(this.#restored, restored);
+    draw(this.#after, restored);
     element('view').hidden = false;
     this.mix();
     this.zoom.show(bitmap);
@@ -85,7 +87,7 @@ export class Viewer {
    * @param {ImageBitmap} [restored] comes in its place, of the same size
    */
   restart(restored = this.#before) {
-    draw(this.#restored, restored);
+    draw(this.#full, restored);
     this.mix();
     this.heat.update();
   }
@@ -98,13 +100,15 @@ export class Viewer {
   /** Puts finished rows in their place. */
   rows({ y, width, rgba }) {
     const rows = new ImageData(rgba, width, rgba.length / 4 / width, { colorSpace: this.#colorSpace });
-    this.#restored.getContext('2d').putImageData(rows, 0, y);
+    this.#full.getContext('2d').putImageData(rows, 0, y);
     this.mix(y, rows.height);
   }
 
   /** `before + strength * (restored - before)` for some rows, exact at both ends. */
   mix(y = 0, height = this.#after.height) {
     const strength = Number(this.#strength.value);
+    if (!this.#restored && strength === 1) return;
+    this.#separate();
     const context = this.#after.getContext('2d');
     const add = (canvas, share, operation) => {
       context.globalCompositeOperation = operation;
@@ -118,7 +122,28 @@ export class Viewer {
 
   /** The restored photo at full strength, as a PNG file. */
   keep() {
-    return encode(this.#restored, 'png');
+    return encode(this.#full, 'png');
+  }
+
+  /** The canvas with the result at full strength. */
+  get #full() {
+    return this.#restored ?? this.#after;
+  }
+
+  /** Copies the result at full strength before another one takes its place. */
+  #separate() {
+    if (this.#restored) return;
+    const canvas = document.createElement('canvas');
+    canvas.getContext('2d', { colorSpace: this.#colorSpace });
+    size(canvas, this.#after);
+    draw(canvas, this.#after);
+    this.#restored = canvas;
+  }
+
+  /** Another photo comes: the copy is of no use. */
+  #join() {
+    if (this.#restored) this.#restored.width = this.#restored.height = 0;
+    this.#restored = undefined;
   }
 
   /** A canvas has the colour space that it began with: another one takes new canvases. */
@@ -132,7 +157,7 @@ export class Viewer {
       old.width = old.height = 0;
       return canvas;
     };
-    [this.#before, this.#after, this.#restored] = [this.#before, this.#after, this.#restored].map(fresh);
+    [this.#before, this.#after] = [this.#before, this.#after].map(fresh);
   }
 }
 
