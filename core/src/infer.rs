@@ -8,6 +8,7 @@
 //! | `global_statistics` | sums over pixels, the image's own or those of a calibration pass |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
+//! | `peak_memory` | what a run needs at its peak |
 //! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
 //!
 //! Kernels address memory through `cpu::rows::Rows`, because threads write interleaved parts of one
@@ -22,6 +23,7 @@ mod gdfn;
 mod global_statistics;
 mod mdta;
 mod peak;
+mod peak_memory;
 mod psf;
 mod resize;
 mod restormer;
@@ -31,6 +33,7 @@ mod weights;
 
 pub use backbone::Backbone;
 pub use peak::peak_flops;
+pub(crate) use peak_memory::peak_bytes;
 
 use crate::cpu::pool::{Map, Planes, Pool};
 use crate::model::psf::DEPTHS;
