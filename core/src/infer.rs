@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
+//! | `run` | buffers and reports of a run |
 //! | `global_statistics` | sums over pixels, the image's own or those of a calibration pass |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
@@ -27,6 +28,7 @@ mod peak_memory;
 mod psf;
 mod resize;
 mod restormer;
+mod run;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -34,8 +36,9 @@ mod weights;
 pub use backbone::Backbone;
 pub use peak::peak_flops;
 pub(crate) use peak_memory::peak_bytes;
+pub use run::Stage;
 
-use crate::cpu::pool::{Map, Planes, Pool};
+use crate::cpu::pool::{Map, Planes};
 use crate::model::psf::DEPTHS;
 use crate::model::{self, DinoIr};
 use dinov2::Dinov2;
@@ -43,47 +46,7 @@ use dr_fusion::DrFusion;
 use global_statistics::GlobalStatistics;
 use psf::{Depth, Psf};
 use restormer::{Guide, Restormer};
-
-/// A part of the network that was just computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
-    /// Its name, with the level where there is one for each.
-    pub name: String,
-    /// Floating-point operations it takes, a multiplication with its addition counted as two.
-    pub flops: u64,
-    /// Bytes of the maps that it reads and writes: what goes through memory at least, without the weights.
-    pub bytes: u64,
-}
-
-impl Stage {
-    fn new(name: &str, flops: u64, floats: usize) -> Self {
-        Self {
-            name: name.into(),
-            flops,
-            bytes: (size_of::<f32>() * floats) as u64,
-        }
-    }
-
-    fn level(name: &str, level: usize, flops: u64, floats: usize) -> Self {
-        Self::new(&format!("{name} {level}"), flops, floats)
-    }
-}
-
-/// What a run of the network is told and tells besides the image.
-struct Run<'a> {
-    stats: GlobalStatistics<'a>,
-    /// Called after each stage.
-    watch: &'a mut dyn FnMut(Stage),
-}
-
-/// Buffers of a network.
-#[derive(Debug, Default)]
-pub(crate) struct Workspace {
-    /// Of maps.
-    maps: Pool,
-    /// Of threads.
-    scratch: Pool,
-}
+use run::{Run, Workspace};
 
 /// A network with its weights packed for the CPU.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The backbone by itself.
 
 use super::dinov2::Dinov2;
-use super::{Stage, Workspace};
+use super::run::{Stage, Workspace};
 use crate::cpu::pool::{Map, Planes};
 use crate::model::dinov2;
 use crate::model::dinov2::patch_embed::PATCH;

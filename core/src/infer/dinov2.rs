@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::Workspace;
+use super::run::Workspace;
 use super::weights::{Normed, linear, values};
 use crate::cpu::columns::{gated_silu, gelu, scale_columns, softmax_columns};
 use crate::cpu::matrix::Matrix;

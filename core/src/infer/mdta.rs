@@ -8,8 +8,8 @@ use core::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Workspace;
 use super::global_statistics::GlobalStatistics;
+use super::run::Workspace;
 use super::weights::{Normed, is_supported, taps, values};
 use crate::constants::LEAST_NORM;
 use crate::cpu::activations::softmax;
