@@ -164,7 +164,7 @@ impl Packed {
         restored
     }
 
-    /// What a diagnosis goes by ([`crate::model::diagnosis`]): mean and deviation over all pixels of each channel of the
+    /// What a diagnosis is made of ([`crate::model::diagnosis`]): mean and deviation over all pixels of each channel of the
     /// fused features, where there is guidance, and of the latent.
     ///
     /// # Shapes
@@ -255,9 +255,9 @@ impl Guidance {
         self.backbone
             .forward(workspace, resized.planes(), last, |number, features| {
                 patches = features.pixels();
-                for (depth, found) in depths.iter_mut().enumerate() {
+                for (depth, slot) in depths.iter_mut().enumerate() {
                     if self.depths[depth] == number {
-                        *found = Some(self.psf.depth(workspace, depth, features));
+                        *slot = Some(self.psf.depth(workspace, depth, features));
                     }
                 }
             });

@@ -193,7 +193,7 @@ impl DinoIr {
 }
 
 impl DinoIr {
-    /// What a [diagnosis] goes by: mean and deviation over all pixels of each channel of the fused features, where there
+    /// What a [diagnosis] is made of: mean and deviation over all pixels of each channel of the fused features, where there
     /// is guidance, and of the latent.
     ///
     /// # Shapes
