@@ -5,9 +5,11 @@
 //! | file | what |
 //! |---|---|
 //! | `mdta`, `gdfn`, `block` | a transformer block in two sweeps |
+//! | `run` | buffers and reports of a run |
 //! | `global_statistics` | sums over pixels, the image's own or those of a calibration pass |
 //! | `dinov2`, `psf`, `dr_fusion`, `restormer` | the parts of the method |
 //! | `resize` | the image as the backbone takes it |
+//! | `peak_memory` | what a run needs at its peak |
 //! | `backbone`, `peak` | the backbone alone, and what the processor could do, for measurements |
 //!
 //! Kernels address memory through `cpu::rows::Rows`, because threads write interleaved parts of one
@@ -22,17 +24,21 @@ mod gdfn;
 mod global_statistics;
 mod mdta;
 mod peak;
+mod peak_memory;
 mod psf;
 mod resize;
 mod restormer;
+mod run;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 pub use backbone::Backbone;
 pub use peak::peak_flops;
+pub(crate) use peak_memory::peak_bytes;
+pub use run::Stage;
 
-use crate::cpu::pool::{Map, Planes, Pool};
+use crate::cpu::pool::{Map, Planes};
 use crate::model::psf::DEPTHS;
 use crate::model::{self, DinoIr};
 use dinov2::Dinov2;
@@ -40,47 +46,7 @@ use dr_fusion::DrFusion;
 use global_statistics::GlobalStatistics;
 use psf::{Depth, Psf};
 use restormer::{Guide, Restormer};
-
-/// A part of the network that was just computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
-    /// Its name, with the level where there is one for each.
-    pub name: String,
-    /// Floating-point operations it takes, a multiplication with its addition counted as two.
-    pub flops: u64,
-    /// Bytes of the maps that it reads and writes: what goes through memory at least, without the weights.
-    pub bytes: u64,
-}
-
-impl Stage {
-    fn new(name: &str, flops: u64, floats: usize) -> Self {
-        Self {
-            name: name.into(),
-            flops,
-            bytes: (size_of::<f32>() * floats) as u64,
-        }
-    }
-
-    fn level(name: &str, level: usize, flops: u64, floats: usize) -> Self {
-        Self::new(&format!("{name} {level}"), flops, floats)
-    }
-}
-
-/// What a run of the network is told and tells besides the image.
-struct Run<'a> {
-    stats: GlobalStatistics<'a>,
-    /// Called after each stage.
-    watch: &'a mut dyn FnMut(Stage),
-}
-
-/// Buffers of a network.
-#[derive(Debug, Default)]
-pub(crate) struct Workspace {
-    /// Of maps.
-    maps: Pool,
-    /// Of threads.
-    scratch: Pool,
-}
+use run::{Run, Workspace};
 
 /// A network with its weights packed for the CPU.
 #[derive(Debug)]
@@ -198,7 +164,7 @@ impl Packed {
         restored
     }
 
-    /// What a diagnosis goes by ([`crate::model::diagnosis`]): mean and deviation over all pixels of each channel of the
+    /// What a diagnosis is made of ([`crate::model::diagnosis`]): mean and deviation over all pixels of each channel of the
     /// fused features, where there is guidance, and of the latent.
     ///
     /// # Shapes
@@ -289,9 +255,9 @@ impl Guidance {
         self.backbone
             .forward(workspace, resized.planes(), last, |number, features| {
                 patches = features.pixels();
-                for (depth, found) in depths.iter_mut().enumerate() {
+                for (depth, slot) in depths.iter_mut().enumerate() {
                     if self.depths[depth] == number {
-                        *found = Some(self.psf.depth(workspace, depth, features));
+                        *slot = Some(self.psf.depth(workspace, depth, features));
                     }
                 }
             });

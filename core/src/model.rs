@@ -138,43 +138,6 @@ impl DinoIrConfig {
                 .map(|guidance| Guidance::new(guidance, &self.restormer, device)),
         }
     }
-
-    /// The peak bytes of one forward pass on an image of this size with packed weights on the CPU; other devices
-    /// may take several times as much.
-    pub fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-        let restormer = &self.restormer;
-        // Full resolution at 2 dim channels (decoder and refinement) dominates: a block's input,
-        // values and output. Copies of the image in and out, and pixel-unshuffled.
-        let full = 3.0 * 2.0 * restormer.dim as f64 / (restormer.unshuffle.pow(2)) as f64;
-        let per_pixel = full + 12.0 * 3.0;
-        let tokens = self.guidance.as_ref().map_or(0.0, |guidance| {
-            // Tokens, queries, keys and values, keys and values packed; the experts' maps; each
-            // thread's attention.
-            let backbone = 6 * guidance.backbone.width + 9 * guidance.fused;
-            let patches = (height * width) as f64 / 196.0 + 1.0;
-            patches * (backbone + 64 * rayon::current_num_threads()) as f64
-        });
-        let scratch = (1..=LEVELS).map(|level| self.scratch(level, height, width));
-        let scratch = scratch.fold(0.0, f64::max);
-        (4.0 * ((height * width) as f64 * per_pixel + tokens + scratch)) as u64
-    }
-
-    /// Floats of scratch of all tasks that run side by side at a level: rings of rows in its feed-forward networks,
-    /// and the transformed tiles of the convolution up or down from there. A small image has work for few threads.
-    fn scratch(&self, level: usize, height: usize, width: usize) -> f64 {
-        let restormer = &self.restormer;
-        let scale = restormer.unshuffle << (level - 1);
-        let [rows, columns] = [height, width].map(|side| side.div_ceil(scale));
-        let threads = rayon::current_num_threads();
-        let tasks = threads.min(rows.div_ceil(2) * columns.div_ceil(64));
-        // Rings are 128 columns wide at most where channels are many; where they are few, all of a level's fit.
-        let ring = restormer.expansion * 23.0 * (columns.min(128) + 50) as f64;
-        // Tiles of 2 x 2, some rows of them in a task.
-        let tiles = columns.div_ceil(2) * rows.div_ceil(2).div_ceil(threads);
-        let tiles = 48 * (tiles.min(256) + 15);
-        let channels = restormer.channels(level).max(2 * restormer.dim);
-        (tasks * channels) as f64 * (ring + tiles as f64)
-    }
 }
 
 /// The restoration net with its guidance.
@@ -230,7 +193,7 @@ impl DinoIr {
 }
 
 impl DinoIr {
-    /// What a [diagnosis] goes by: mean and deviation over all pixels of each channel of the fused features, where there
+    /// What a [diagnosis] is made of: mean and deviation over all pixels of each channel of the fused features, where there
     /// is guidance, and of the latent.
     ///
     /// # Shapes
@@ -308,31 +271,6 @@ impl Guidance {
         match self.stages.iter().position(|&guided| guided == stage) {
             Some(i) => self.dr_fusion[i].forward_with_stats(fused, features, stats),
             None => features,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_threads_leave_room_for_a_tile() {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(128);
-        let threads = threads.build().expect("threads");
-        for config in [DinoIrConfig::nano(), DinoIrConfig::full()] {
-            threads.install(|| {
-                let bytes = |side| config.activation_bytes(side, side);
-                assert!(bytes(8) < 16 << 20, "{}", bytes(8));
-                assert!(bytes(256) < 1 << 30, "{}", bytes(256));
-                let sides = (8..=2048).step_by(8);
-                assert!(
-                    sides
-                        .clone()
-                        .zip(sides.skip(1))
-                        .all(|(less, more)| bytes(less) <= bytes(more))
-                );
-            });
         }
     }
 }

@@ -18,6 +18,7 @@ mod gated_gelu;
 mod gpu;
 mod mdta;
 mod operation;
+mod placement;
 mod plain;
 mod pointwise;
 #[cfg(test)]
@@ -28,36 +29,15 @@ pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;
 pub use gated_gelu::gated_gelu;
 pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
+pub use placement::computes_on_cpu;
+pub(crate) use placement::on_cpu;
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
-
-use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Device, Tensor};
-
-/// Whether a kernel can take these tensors: f32, on the CPU backend, with something in them.
-pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
-    computes_on_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
-}
-
-/// Whether a tensor is where kernels with gradients are: f32, on the CPU or on a GPU, with something in it.
-fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
-    #[cfg(feature = "gpu")]
-    if gpu::is_differentiable(x) {
-        return true;
-    }
-    on_cpu(x)
-}
-
-/// Whether a device is the CPU.
-pub fn computes_on_cpu(device: &Device) -> bool {
-    let device = device.clone().without_autodiff();
-    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{DType, Device, Tensor};
 
     #[test]
     fn other_types_and_empty_tensors_take_the_plain_path() {

@@ -167,7 +167,7 @@ struct Backmaps {
 fn backmaps(heads: &Heads, temperature: &[f32], dattention: &[f32], maps: &Maps) -> Backmaps {
     let depth = heads.depth;
     let zeros = || vec![0.0; heads.count() * heads.map()];
-    let mut found = Backmaps {
+    let mut back = Backmaps {
         dq_from_q: zeros(),
         dq_from_k: zeros(),
         dk_from_q: zeros(),
@@ -199,22 +199,22 @@ fn backmaps(heads: &Heads, temperature: &[f32], dattention: &[f32], maps: &Maps)
             let mut row_sum = 0.0;
             for j in 0..depth {
                 let dlogit = attention[j] * (dattention[j] - mean);
-                found.dtemperature[head % heads.heads] += dlogit * cosines[j];
+                back.dtemperature[head % heads.heads] += dlogit * cosines[j];
                 let dcosine = temperature * dlogit;
                 row_sum += dcosine * cosines[j];
                 column_sums[j] += dcosine * cosines[j];
                 let across = dcosine / (q_norms[i] * k_norms[j]);
-                found.dq_from_k[row + j] = across;
-                found.dk_from_q[start + j * depth + i] = across;
-                found.dv_from_dy[start + j * depth + i] = attention[j];
+                back.dq_from_k[row + j] = across;
+                back.dk_from_q[start + j * depth + i] = across;
+                back.dv_from_dy[start + j * depth + i] = attention[j];
             }
-            found.dq_from_q[row + i] = pull(row_sum, q_norms[i]);
+            back.dq_from_q[row + i] = pull(row_sum, q_norms[i]);
         }
         for j in 0..depth {
-            found.dk_from_k[start + j * depth + j] = pull(column_sums[j], k_norms[j]);
+            back.dk_from_k[start + j * depth + j] = pull(column_sums[j], k_norms[j]);
         }
     }
-    found
+    back
 }
 
 /// Gradients of qkv and of the temperatures.

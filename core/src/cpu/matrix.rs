@@ -153,7 +153,7 @@ impl Matrix {
         });
     }
 
-    /// The product with columns whose row `k` is found at `image + offsets[k]`.
+    /// The product with columns whose row `k` is at `image + offsets[k]`.
     ///
     /// # Safety
     /// As for [`Self::multiply`].

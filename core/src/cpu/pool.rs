@@ -42,6 +42,13 @@ impl Pool {
         }
     }
 
+    /// What the kept buffers take.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.iter().map(|buffer| size_of_val(&**buffer)).sum()
+    }
+
     /// Gives all kept buffers back to the system.
     pub(crate) fn clear(&self) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! The backbone by itself.
 
 use super::dinov2::Dinov2;
-use super::{Stage, Workspace};
+use super::run::{Stage, Workspace};
 use crate::cpu::pool::{Map, Planes};
 use crate::model::dinov2;
 use crate::model::dinov2::patch_embed::PATCH;
@@ -23,7 +23,7 @@ impl Backbone {
     }
 
     /// Patch features after each block up to `last`, counted from 1, without the final norm:
-    /// `found(number, features)` is called after each. `watch` is called at the end.
+    /// `after_block(number, features)` is called after each. `watch` is called at the end.
     ///
     /// # Shapes
     /// - `image`: `[3, height, width]`, RGB in 0..1, multiples of 14
@@ -36,7 +36,7 @@ impl Backbone {
         image: &[f32],
         size: [usize; 2],
         last: usize,
-        mut found: impl FnMut(usize, &[&[f32]]),
+        mut after_block: impl FnMut(usize, &[&[f32]]),
         watch: &mut dyn FnMut(Stage),
     ) {
         let [height, width] = size;
@@ -56,7 +56,7 @@ impl Backbone {
             // SAFETY: nobody writes to the features while they are shown.
             let channel = |channel| unsafe { features.channel(channel) };
             let channels: Vec<&[f32]> = (0..features.channels).map(channel).collect();
-            found(number, &channels);
+            after_block(number, &channels);
         };
         self.net
             .forward(&self.workspace, map.planes(), last, features);

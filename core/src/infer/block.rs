@@ -1,9 +1,9 @@
 //! One transformer block of Restormer in two sweeps over the image.
 
-use super::Workspace;
 use super::gdfn::Gdfn;
 use super::global_statistics::GlobalStatistics;
 use super::mdta::Mdta;
+use super::run::Workspace;
 use crate::cpu::pool::{Map, Planes};
 use crate::model::restormer::block;
 

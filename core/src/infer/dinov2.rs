@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::Workspace;
+use super::run::Workspace;
 use super::weights::{Normed, linear, values};
 use crate::cpu::columns::{gated_silu, gelu, scale_columns, softmax_columns};
 use crate::cpu::matrix::Matrix;
@@ -83,13 +83,13 @@ impl Dinov2 {
     }
 
     /// Runs the blocks up to the last one that is asked for on an image in RGB, 0..1, whose sides
-    /// are multiples of 14; `found(number, patches)` is called after each block, counted from 1.
+    /// are multiples of 14; `after_block(number, patches)` is called after each block, counted from 1.
     pub(crate) fn forward(
         &self,
         workspace: &Workspace,
         image: Planes<'_>,
         last: usize,
-        mut found: impl FnMut(usize, Planes<'_>),
+        mut after_block: impl FnMut(usize, Planes<'_>),
     ) {
         let grid = image.size().map(|side| side / PATCH);
         let tokens = self.prefix.len() / self.width + grid[0] * grid[1];
@@ -100,7 +100,7 @@ impl Dinov2 {
         for (number, block) in (1..=last).zip(&self.blocks) {
             // SAFETY: the map is this function's.
             unsafe { block.forward(workspace, x) };
-            found(number, x.tail(grid));
+            after_block(number, x.tail(grid));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::Workspace;
 use super::global_statistics::GlobalStatistics;
+use super::run::Workspace;
 use super::weights::values;
 use crate::cpu::activations::softmax;
 use crate::cpu::matmul_nt::{Factors, matmul_nt};

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Workspace;
+use super::run::Workspace;
 use super::weights::{Normed, is_supported, matrix, taps};
 use crate::cpu::depthwise::{Inputs, Size, gated_depthwise};
 use crate::cpu::matrix::Matrix;

@@ -8,8 +8,8 @@ use core::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Workspace;
 use super::global_statistics::GlobalStatistics;
+use super::run::Workspace;
 use super::weights::{Normed, is_supported, taps, values};
 use crate::constants::LEAST_NORM;
 use crate::cpu::activations::softmax;
@@ -150,7 +150,7 @@ impl Mdta {
                 unsafe { start.add(end).write_bytes(0, row - width) };
             }
         }
-        let mut found = self.no_products();
+        let mut products = self.no_products();
         let depth = channels / self.temperature.len();
 
         // SAFETY: `x` is only read; the panel and the rows of the ring are this sweep's.
@@ -181,7 +181,7 @@ impl Mdta {
             let inner = rows * row;
             // SAFETY: the whole buffer, which nobody writes to while this is alive.
             let slice = unsafe { core::slice::from_raw_parts(start, queries.len()) };
-            for (head, gram) in found.gram.chunks_exact_mut(depth * depth).enumerate() {
+            for (head, gram) in products.gram.chunks_exact_mut(depth * depth).enumerate() {
                 let [a, b] = [0, channels].map(|first| Strided {
                     values: &slice[(first + head * depth) * stride..],
                     stride,
@@ -195,12 +195,12 @@ impl Mdta {
                 };
                 matmul_nt(&factors, gram);
             }
-            for (channel, squares) in slice.chunks(stride).zip(&mut found.squares) {
+            for (channel, squares) in slice.chunks(stride).zip(&mut products.squares) {
                 *squares += sum_of_squares(&channel[..inner]);
             }
         };
         part.sweep(&ring, produce, consume);
-        found
+        products
     }
 
     /// As [`Self::sweep`], of the values alone.

@@ -1,6 +1,6 @@
 //! Pixel-semantic fusion on the grid of patches.
 
-use super::Workspace;
+use super::run::Workspace;
 use super::weights::{matrix, products, taps, values};
 use crate::cpu::activations::softmax;
 use crate::cpu::columns::gelu;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Workspace;
+use super::run::Workspace;
 use crate::cpu::pool::{Map, Planes};
 use crate::model::dinov2::fit_axis;
 use crate::model::resize::Axis;

@@ -3,8 +3,8 @@
 
 use super::block::{Block, run_all, run_into};
 use super::dr_fusion::DrFusion;
+use super::run::{Run, Stage, Workspace};
 use super::weights::{conv3x3, matrix};
-use super::{Run, Stage, Workspace};
 use crate::cpu::arrange::Arrange;
 use crate::cpu::conv3x3::Conv3x3;
 use crate::cpu::matrix::Matrix;

@@ -6,8 +6,9 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::block::Block;
 use super::dr_fusion::DrFusion;
+use super::run::Workspace;
 use super::weights::conv3x3;
-use super::{Packed, Workspace, dinov2, global_statistics, psf, resize};
+use super::{Packed, dinov2, global_statistics, psf, resize};
 use crate::cpu::arrange::Arrange;
 use crate::cpu::pool::{Map, Planes};
 use crate::cpu::simd::testing::at_every_level;

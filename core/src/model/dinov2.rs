@@ -181,15 +181,15 @@ impl Dinov2 {
     /// - output: each `[batch, 1 + registers + patches, width]`
     pub fn tokens(&self, image: Tensor<4>, blocks: &[usize]) -> Vec<Tensor<3>> {
         let mut x = self.embed(image);
-        let mut found = Vec::with_capacity(blocks.len());
+        let mut tokens = Vec::with_capacity(blocks.len());
         let last = blocks.iter().max().copied().unwrap_or(0);
         for (number, block) in (1..=last).zip(&self.blocks) {
             x = block.forward(x);
             if blocks.contains(&number) {
-                found.push(x.clone());
+                tokens.push(x.clone());
             }
         }
-        found
+        tokens
     }
 
     /// Patch features of an RGB image of any size: resized by [`fit`], normalised.

@@ -9,8 +9,8 @@ use burn_flex::FlexTensor;
 use super::flex::{contiguous, dims, tensor, values};
 #[cfg(feature = "gpu")]
 use super::gpu;
-use super::has_kernel;
 use super::operation::{Differentiable, operation};
+use super::placement::has_kernel;
 use crate::constants::NORM_EPSILON;
 use crate::cpu::layer_norm::{self, Gradients, Norm, Scale};
 

@@ -9,8 +9,8 @@ use burn_flex::FlexTensor;
 use super::flex::{contiguous, dims, tensor, values};
 #[cfg(feature = "gpu")]
 use super::gpu;
-use super::has_kernel;
 use super::operation::{Differentiable, operation};
+use super::placement::has_kernel;
 use crate::cpu::depthwise;
 
 /// Convolves every channel with its own 3x3 filter, zero padding 1, stride 1, no bias.

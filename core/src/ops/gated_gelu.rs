@@ -10,8 +10,8 @@ use burn_flex::FlexTensor;
 use super::flex::{contiguous, dims, tensor, values};
 #[cfg(feature = "gpu")]
 use super::gpu;
-use super::has_kernel;
 use super::operation::{Differentiable, operation};
+use super::placement::has_kernel;
 use crate::cpu::gate;
 
 /// `gelu(first half of the channels) * second half`, with the exact GELU (within 1e-6).

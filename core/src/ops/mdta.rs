@@ -12,8 +12,8 @@ use burn_flex::FlexTensor;
 use super::flex::{contiguous, dims, tensor, values};
 #[cfg(feature = "gpu")]
 use super::gpu;
-use super::has_kernel;
 use super::operation::{Differentiable, operation};
+use super::placement::has_kernel;
 use crate::constants::LEAST_NORM;
 use crate::cpu::channel_attention::{self, Heads, Maps};
 
@@ -79,12 +79,12 @@ pub fn mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) 
     let [heads, ..] = temperature.dims();
     let channels = channels / 3;
     let depth = channels / heads;
-    let found =
+    let sums_from =
         |start, count, shape: [usize; 4]| sums.clone().narrow(1, start, count).reshape(shape);
-    let products = found(0, channels * depth, [batch, heads, depth, depth]);
+    let products = sums_from(0, channels * depth, [batch, heads, depth, depth]);
     // The floor is under the root: the root's slope at zero is infinite.
     let norms = |part: usize, shape| {
-        let squares = found((depth + part) * channels, channels, shape);
+        let squares = sums_from((depth + part) * channels, channels, shape);
         squares.clamp_min(LEAST_NORM * LEAST_NORM).sqrt()
     };
     let cosines =
@@ -212,11 +212,11 @@ mod tests {
         let qkv = Tensor::<4>::zeros([1, 6, 3, 5], &device).require_grad();
         let y = mdta(qkv.clone(), Tensor::ones([1, 1, 1], &device));
         let grads = y.clone().sum().backward();
-        for found in [
+        for result in [
             y.into_data(),
             qkv.grad(&grads).expect("tracked").into_data(),
         ] {
-            let values = found.as_slice::<f32>().expect("f32");
+            let values = result.as_slice::<f32>().expect("f32");
             assert!(values.iter().all(|v| v.is_finite()));
         }
     }

@@ -6,7 +6,8 @@ use burn_flex::FlexTensor;
 
 use super::flex::{contiguous, dims, tensor, values};
 use super::operation::{Differentiable, operation};
-use super::{matmul, on_cpu};
+use super::placement::on_cpu;
+use super::plain::matmul;
 use crate::cpu::{matrix::Matrix, pointwise as cpu};
 
 /// 1x1 convolution without bias.

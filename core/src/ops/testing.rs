@@ -40,19 +40,19 @@ fn run(shapes: &[[usize; 4]], f: &dyn Fn(&[Tensor<4>]) -> Tensor<4>) -> Vec<Tens
             .map(|(&shape, seed)| Tensor::from_data(random(shape, seed), device))
             .collect()
     };
-    let mut found = vec![f(&on(&Device::flex())).into_data()];
+    let mut results = vec![f(&on(&Device::flex())).into_data()];
 
     let device = Device::flex().autodiff();
     let inputs: Vec<_> = on(&device).into_iter().map(Tensor::require_grad).collect();
     let output = f(&inputs);
-    found.push(output.clone().into_data());
+    results.push(output.clone().into_data());
     let upstream = Tensor::from_data(random(output.dims(), 0), &device);
     let grads = (output * upstream).sum().backward();
     for input in &inputs {
         let grad = input.grad(&grads).expect("a gradient for every input");
-        found.push(grad.into_data());
+        results.push(grad.into_data());
     }
-    found
+    results
 }
 
 /// Checks output and gradients of `kernel` against `plain`, with every instruction set.

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::Weights;
 use super::golden::features;
 use crate::Result;
-use crate::infer::Packed;
+use crate::infer::{Packed, peak_bytes};
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
 use crate::model::global_statistics::GlobalStatistics;
@@ -81,7 +81,7 @@ impl Network for Loaded {
     }
 
     fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-        self.config.activation_bytes(height, width)
+        peak_bytes(&self.config, height, width)
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {

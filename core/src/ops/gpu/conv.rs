@@ -63,8 +63,8 @@ pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTens
         Layout::matrices(outputs, pixels),
         Layout::matrices(inputs, pixels),
     ];
-    let found = row_sums(dy, x, of, Columns::Around { width }, layouts);
-    reshaped(found, [outputs, inputs, 3, 3])
+    let gradient = row_sums(dy, x, of, Columns::Around { width }, layouts);
+    reshaped(gradient, [outputs, inputs, 3, 3])
 }
 
 /// Each thread computes a strip of `pixels` of a row of `block` channels.

@@ -115,12 +115,12 @@ fn depthwise_kernel<N: Size>(
     for row in 0..rows {
         let line = first + row as u32;
         if line < height {
-            let mut found = Vector::<f32, N>::new(0.0);
+            let mut together = Vector::<f32, N>::new(0.0);
             #[unroll]
             for lane in 0..lanes {
-                found.insert(lane, sums[comptime!(row * lanes + lane)]);
+                together.insert(lane, sums[comptime!(row * lanes + lane)]);
             }
-            y[(start + line * columns + column) as usize] = found;
+            y[(start + line * columns + column) as usize] = together;
         }
     }
 }
@@ -166,17 +166,17 @@ pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTens
     let columns = width / vector;
     let tasks = images * height.div_ceil(SUMMED_ROWS) * columns;
     let pieces = tasks.div_ceil(THREADS * STRIPS);
-    let found = empty(&x, [pieces, channels, 1, 3, 3]);
+    let result = empty(&x, [pieces, channels, 1, 3, 3]);
     // SAFETY: threads without a strip add nothing; rows and columns outside the image are not read.
     unsafe {
         filter_gradient_kernel::launch_unchecked(
-            &found.client,
+            &result.client,
             CubeCount::Static(channels as u32, pieces as u32, 1),
             CubeDim::new_1d(THREADS as u32),
             vector,
             x.into_buffer_arg(),
             dy.into_buffer_arg(),
-            found.clone().into_buffer_arg(),
+            result.clone().into_buffer_arg(),
             tasks as u32,
             channels as u32,
             height as u32,
@@ -185,7 +185,7 @@ pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTens
             THREADS,
         );
     }
-    reshaped(fold(found), [channels, 1, 3, 3])
+    reshaped(fold(result), [channels, 1, 3, 3])
 }
 
 /// A cube sums for one channel; each thread takes strips of a vector of columns and `rows` rows.
@@ -194,7 +194,7 @@ pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTens
 fn filter_gradient_kernel<N: Size>(
     x: &[Vector<f32, N>],
     dy: &[Vector<f32, N>],
-    found: &mut [f32],
+    result: &mut [f32],
     tasks: u32,
     channels: u32,
     height: u32,
@@ -250,7 +250,7 @@ fn filter_gradient_kernel<N: Size>(
     for tap in 0..9usize {
         let sum = cube_sum(sums[tap], &mut shared, threads);
         if unit == 0 {
-            found[((CUBE_POS_Y * channels + channel) * 9 + tap as u32) as usize] = sum;
+            result[((CUBE_POS_Y * channels + channel) * 9 + tap as u32) as usize] = sum;
         }
     }
 }

@@ -259,20 +259,20 @@ fn row_gradient_kernel(
         let at = (start + column) as usize;
         mean += attention[at] * dattention[at];
     }
-    let mut found = 0.0f32;
+    let mut gradient = 0.0f32;
     let mut pull = 0.0f32;
     for column in 0..side {
         let at = (start + column) as usize;
         let norms = norm * f32::max(sums[(k + column) as usize].sqrt(), least);
         let cosine = sums[(products + channel * side + column) as usize] / norms;
         let dlogit = attention[at] * (dattention[at] - mean);
-        found += dlogit * cosine;
+        gradient += dlogit * cosine;
         let gradient = temperature * dlogit;
         pull += gradient * cosine;
         across[at] = gradient / norms;
         dcosine[at] = gradient * cosine;
     }
-    dtemperature[row as usize] = found;
+    dtemperature[row as usize] = gradient;
     q_pull[row as usize] = pull_of(pull, norm, least);
 }
 

@@ -254,9 +254,9 @@ fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> CubeTensor {
 /// The gradient of `b` in [`matmul`]: `a^T dc`, summed over the images if it is for all of them.
 fn right_gradient(a: CubeTensor, b: &CubeTensor, dc: CubeTensor) -> CubeTensor {
     let [other, inner, columns] = dims(b);
-    let found = products(transposed(a, 1, 2), dc);
+    let gradient = products(transposed(a, 1, 2), dc);
     match other {
-        1 => reshaped(fold(found), [1, inner, columns]),
-        _ => found,
+        1 => reshaped(fold(gradient), [1, inner, columns]),
+        _ => gradient,
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A cube keeps one tile of `c` in registers, and brings a chunk of both matrices' rows at a time into shared memory.
 //! Where there are fewer tiles than the GPU can work on, each cube has one piece of the pixels, and what the pieces
-//! found is added in a fixed order: a run can be repeated bit for bit.
+//! computed is added in a fixed order: a run can be repeated bit for bit.
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
@@ -67,17 +67,17 @@ pub(super) fn row_sums(
     };
     let chunks = images_each * of.pixels.div_ceil(CHUNK);
     let pieces = (CUBES.div_ceil(tiles * matrices)).min(chunks.div_ceil(CHUNKS));
-    let found = empty(&a, [pieces, matrices, of.rows, of.columns]);
+    let result = empty(&a, [pieces, matrices, of.rows, of.columns]);
     // SAFETY: rows and pixels past the last are read as zeros and not written; the layouts lie in the buffers.
     unsafe {
         row_sums_kernel::launch_unchecked(
-            &found.client,
+            &result.client,
             CubeCount::Static(tiles as u32, matrices as u32, pieces as u32),
             CubeDim::new_1d(threads as u32),
             vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
-            found.clone().into_buffer_arg(),
+            result.clone().into_buffer_arg(),
             a_layout.argument(vector),
             b_layout.argument(vector),
             of.heads as u32,
@@ -97,7 +97,7 @@ pub(super) fn row_sums(
         true => (1, 1),
         false => (of.images, of.heads),
     };
-    reshaped(fold(found), [images, heads, of.rows, of.columns])
+    reshaped(fold(result), [images, heads, of.rows, of.columns])
 }
 
 /// Rows of a tile: all of them where they are few, so that the other matrix is read once.
@@ -258,21 +258,21 @@ pub(super) fn fold(pieces: CubeTensor) -> CubeTensor {
     if count == 1 {
         return reshaped(pieces, [sums]);
     }
-    let found = empty(&pieces, [sums]);
+    let result = empty(&pieces, [sums]);
     // SAFETY: threads past the last sum write nothing.
     unsafe {
         fold_kernel::launch_unchecked(
-            &found.client,
+            &result.client,
             CubeCount::Static(sums.div_ceil(32) as u32, 1, 1),
             CubeDim::new_1d((32 * SLICES) as u32),
             pieces.into_buffer_arg(),
-            found.clone().into_buffer_arg(),
+            result.clone().into_buffer_arg(),
             count as u32,
             sums as u32,
             SLICES,
         );
     }
-    found
+    result
 }
 
 /// The first axis, and all others.
@@ -285,7 +285,7 @@ fn flat(tensor: &CubeTensor) -> [usize; 2] {
 #[cube(launch_unchecked)]
 fn fold_kernel(
     pieces: &[f32],
-    found: &mut [f32],
+    result: &mut [f32],
     count: u32,
     sums: u32,
     #[comptime] slices: usize,
@@ -308,6 +308,6 @@ fn fold_kernel(
         for slice in 0..slices as u32 {
             sum += parts[(slice * 32 + unit) as usize];
         }
-        found[at as usize] = sum;
+        result[at as usize] = sum;
     }
 }
