@@ -7,6 +7,7 @@
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
 import { modules, weights as builtin } from './assets.js';
+import { nameFor } from './modules.js';
 import { PhotoError } from './photo.js';
 import { Pool } from './pool.js';
 import { reason } from './reason.js';
@@ -24,13 +25,14 @@ let cancelled = false;
 const commands = {
   async open({ backend, keeps, weights }) {
     const described = await describe(backend);
-    const { script, wasm } = modules[backend];
+    const name = nameFor(backend);
+    const { script, wasm } = modules[name];
     const fetched = (part, asset) => {
       const loaded = (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(asset.bytes)} MB)`);
       return load(asset, { keeps, loaded });
     };
     const bindings = await script().catch(() => {
-      throw new LoadError(`the script for ${backend}`);
+      throw new LoadError(`the script for ${name}`);
     });
     const module = await WebAssembly.compile(await fetched('program', wasm));
     await bindings.default({ module_or_path: module });
@@ -40,7 +42,7 @@ const commands = {
     const began = performance.now();
     await restorer.check();
     const prepared = performance.now() - began;
-    pool = new Pool(restorer, backend === 'cpu' && { name: backend, module, weights: file });
+    pool = new Pool(restorer, backend === 'cpu' && { name, module, weights: file });
     tell('opened', { ...described, backend: restorer.backend, prepared });
   },
 
@@ -105,7 +107,7 @@ async function diagnose(width, height, read) {
 }
 
 async function describe(backend) {
-  if (backend === 'cpu') return { device: 'WebAssembly with SIMD', software: false };
+  if (backend === 'cpu') return { device: `WebAssembly with ${nameFor(backend) === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`, software: false };
   if (!navigator.gpu) throw new Error('this browser has no WebGPU');
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error('there is no GPU that WebGPU can use');
