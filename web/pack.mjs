@@ -17,10 +17,7 @@ export async function pack(bytes, unpack, digest) {
   const length = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.subarray(8, 8 + length));
   const ours = JSON.parse(header.__metadata__.dino_ir);
-  const all = new Uint16Array(bytes.buffer.slice(bytes.byteOffset + 8 + length, bytes.byteOffset + bytes.length));
-  // The page does not show what is wrong with a photo.
-  delete ours.diagnosis;
-  const values = without('diagnosis.', header, all);
+  const values = new Uint16Array(bytes.buffer.slice(bytes.byteOffset + 8 + length, bytes.byteOffset + bytes.length));
   const steps = {};
   for (const [name, { dtype, data_offsets: [start, end] = [] }] of Object.entries(header)) {
     if (name === '__metadata__') continue;
@@ -34,27 +31,6 @@ export async function pack(bytes, unpack, digest) {
     ours.golden.values = Array.from(await digest(whole));
   }
   return join(header, ours, values);
-}
-
-/** The values without those of the tensors whose names begin so; the header forgets them. */
-function without(prefix, header, values) {
-  const tensors = Object.entries(header).filter(([name]) => name !== '__metadata__');
-  tensors.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
-  const kept = [];
-  let end = 0;
-  for (const [name, tensor] of tensors) {
-    const [from, to] = tensor.data_offsets;
-    if (name.startsWith(prefix)) {
-      delete header[name];
-      continue;
-    }
-    kept.push(values.subarray(from / 2, to / 2));
-    tensor.data_offsets = [end, end + to - from];
-    end += to - from;
-  }
-  const left = new Uint16Array(end / 2);
-  kept.reduce((at, part) => (left.set(part, at), at + part.length), 0);
-  return left;
 }
 
 /** Replaces 16-bit floats by their numbers of steps, the sign in the lowest bit; returns the step's power of two. */

@@ -73,7 +73,7 @@ test('it takes bitmaps and pixels, at any strength, can be stopped, and says wha
 
 test('a bundle has each large file once', () => {
   const files = readdirSync(join(project, 'dist/assets')).map((file) => basename(file));
-  for (const ending of ['cpu.*wasm', 'webgpu.*wasm', 'weights']) {
+  for (const ending of ['cpu.*wasm', 'relaxed.*wasm', 'webgpu.*wasm', 'weights']) {
     assert.equal(files.filter((file) => new RegExp(`${ending}$`).test(file)).length, 1, `${ending}: ${files.join(', ')}`);
   }
 });

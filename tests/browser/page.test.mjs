@@ -346,7 +346,7 @@ describe('with WebGPU', () => {
     await page.close();
     const next = await context.newPage();
     await next.goto(site.origin);
-    assert.ok(await next.evaluate(async () => String((await import('/assets.js')).modules.cpu.script).includes('./cpu.newer.js')));
+    assert.ok(await next.evaluate(async () => String((await import('/assets.js')).modules.relaxed.script).includes('./relaxed.newer.js')));
     await context.close();
     site.close();
     rmSync(folder, { recursive: true });
@@ -354,11 +354,11 @@ describe('with WebGPU', () => {
 
   /** Puts a version in place whose script for the CPU has another name. */
   function publish(folder) {
-    const before = readdirSync(folder).find((file) => /^cpu\..*\.js$/.test(file));
-    renameSync(join(folder, before), join(folder, 'cpu.newer.js'));
+    const before = readdirSync(folder).find((file) => /^relaxed\..*\.js$/.test(file));
+    renameSync(join(folder, before), join(folder, 'relaxed.newer.js'));
     for (const file of ['assets.js', 'service-worker.js']) {
       const path = join(folder, file);
-      const code = readFileSync(path, 'utf8').replace(before, 'cpu.newer.js');
+      const code = readFileSync(path, 'utf8').replace(before, 'relaxed.newer.js');
       writeFileSync(path, code.replace(/VERSION = '.*'/, "VERSION = 'newer'"));
     }
   }

@@ -4,11 +4,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { drop, input, launch, open, pixels, result, saved, status } from './browser.mjs';
 import { serve } from './server.mjs';
 
 const AXE = readFileSync(createRequire(join(process.env.PACKAGES, 'any')).resolve('axe-core/axe.min.js'), 'utf8');
+/** A photo without faults. */
+const CLEAN = fileURLToPath(new URL('../photos/path.jpg', import.meta.url));
+const WEIGHTS = new URL('../../core/weights/nano.safetensors', import.meta.url);
 const DESKTOP = { viewport: { width: 1280, height: 900 } };
 const PHONE = { viewport: { width: 375, height: 812 }, deviceScaleFactor: 2, hasTouch: true };
 
@@ -20,6 +24,29 @@ after(() => Promise.all([browser.close(), server.close()]));
 const cpu = () => `${server.origin}/?backend=cpu`;
 const compare = async (page) => Number(await page.locator('#compare').inputValue());
 const box = (page, selector) => page.locator(selector).boundingBox();
+
+/** The embedded weights, less what tells the faults of photos. */
+function withoutDiagnosis() {
+  const bytes = readFileSync(WEIGHTS);
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, start));
+  const ours = JSON.parse(header.__metadata__.dino_ir);
+  delete ours.diagnosis;
+  const fresh = { __metadata__: { dino_ir: JSON.stringify(ours) } };
+  const parts = [];
+  let end = 0;
+  for (const [name, tensor] of Object.entries(header)) {
+    if (name === '__metadata__' || name.startsWith('diagnosis.')) continue;
+    const [from, to] = tensor.data_offsets;
+    parts.push(bytes.subarray(start + from, start + to));
+    fresh[name] = { ...tensor, data_offsets: [end, end + to - from] };
+    end += to - from;
+  }
+  const json = Buffer.from(JSON.stringify(fresh));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, json, ...parts]);
+}
 
 /** The page with one photo done. */
 async function done(photo, options = DESKTOP) {
@@ -141,6 +168,40 @@ test('the heat map shows what changed', async () => {
   await context.close();
 });
 
+test('the page tells in words and numbers what is wrong with a photo, and never that something is not', async () => {
+  const { page, context } = await done('noisy.png');
+  const said = await page.locator('#found').textContent();
+  assert.match(said, /^Found: .*noise/);
+  assert.ok((await page.locator('#status').textContent()).endsWith(said), 'in the status too');
+  const noise = page.locator('[data-fault="noise"]');
+  const [, sigma] = /(\d+) of 255 levels/.exec(await noise.textContent());
+  assert.ok(Math.abs(sigma - 25) < 8, `made with 25, found ${sigma}`);
+  assert.ok(Math.abs((await noise.locator('meter').evaluate(({ value }) => value)) - sigma) <= 0.5);
+  assert.match(await noise.textContent(), /within 5 levels: \d+ % sure/);
+  const faults = { Noisy: 'noise', Rainy: 'rain', Hazy: 'haze', Blurred: 'blur' };
+  for (const [name, fault] of Object.entries(faults)) {
+    await page.getByRole('button', { name }).click();
+    assert.match(await status(page, `Done: ${name.toLowerCase()}`, 'Error'), new RegExp(`Found: .*${fault}`));
+    const rows = await page.locator('#faults tr').evaluateAll((rows) => rows.map(({ dataset }) => dataset.fault));
+    assert.ok(rows.includes(fault), `${name}: ${rows}`);
+  }
+  await context.close();
+});
+
+test('where nothing is found the page claims no more than that, and without a diagnosis it says nothing', async () => {
+  const { page, context } = await open(browser, cpu(), DESKTOP);
+  await drop(page, CLEAN);
+  assert.match(await status(page, 'Done', 'Error'), /^Done.*No fault that this network knows was found\.$/);
+  assert.equal(await page.locator('#faults tr').count(), 0);
+  assert.match(await page.locator('#explain').innerText(), /It may miss/);
+  await page.locator('#weights').setInputFiles({ name: 'blind.safetensors', mimeType: '', buffer: withoutDiagnosis() });
+  await status(page, 'Weights of blind');
+  await drop(page, input('small.png'));
+  assert.match(await status(page, 'Done: small', 'Error'), /in [\d.]+ s\.$/);
+  assert.ok(await page.locator('#explain').isHidden());
+  await context.close();
+});
+
 test('everything can be done by keyboard alone', async () => {
   const { page, outside, context } = await open(browser, cpu(), DESKTOP);
   const tabTo = async (selector) => {
@@ -172,8 +233,9 @@ test('everything can be done by keyboard alone', async () => {
   await page.keyboard.press('Shift+Tab');
   assert.match(await saved(page, () => page.keyboard.press('Enter')), /noisy\.restored\.png$/);
   await tabTo('#explain summary');
+  assert.ok(await page.locator('#found').isVisible());
   await page.keyboard.press('Enter');
-  assert.match(await page.locator('#explain').innerText(), /small vision transformer trained in this project/);
+  assert.ok(await page.locator('#found').isHidden());
   assert.deepEqual(outside, []);
   await context.close();
 });
@@ -188,7 +250,6 @@ test('it is named for screen readers and fits light, dark, phones and scripts fr
     const { page, context } = await open(browser, cpu(), { ...options, bypassCSP: true });
     await page.locator('#sample button').first().click();
     assert.match(await status(page, 'Done', 'Error'), /^Done/);
-    await page.locator('#explain summary').click();
     await page.screenshot({ path: result(`${name}.png`), fullPage: true });
     await page.addScriptTag({ content: AXE });
     const check = async (what) => {

@@ -17,16 +17,16 @@ const TYPES = {
 
 /**
  * Listens on a free port of this machine; `before(path)` may delay an answer until its promise is settled, and give
- * a page of its own instead.
+ * a page of its own instead. `headers` come with every file.
  */
-export async function serve(folder, before = async () => {}) {
+export async function serve(folder, before = async () => {}, headers = {}) {
   const server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, 'http://localhost');
     const path = join(folder, normalize(pathname.endsWith('/') ? `${pathname}index.html` : pathname));
     const instead = await before(pathname);
     if (instead) return response.writeHead(200, { 'Content-Type': TYPES['.html'] }).end(instead);
     if (!existsSync(path) || !statSync(path).isFile()) return response.writeHead(404).end();
-    response.writeHead(200, { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' });
+    response.writeHead(200, { ...headers, 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' });
     createReadStream(path).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

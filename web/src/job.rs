@@ -1,7 +1,5 @@
 //! The restoration of one photo, apart from the network: tiles go out, results come in.
 
-use std::cell::RefCell;
-
 use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, TileInput};
 use js_sys::{Float32Array, Uint8ClampedArray};
 use wasm_bindgen::JsError;
@@ -30,10 +28,7 @@ impl Job {
 
     /// What `look` makes of the photo; an error if the page did not give the pixels.
     fn looking<T>(photo: &Photo, look: impl FnOnce(&Window<'_>) -> T) -> Result<T, JsError> {
-        let window = Window {
-            photo,
-            error: RefCell::default(),
-        };
+        let window = Window::new(photo);
         let seen = look(&window);
         window.error.into_inner().map_or(Ok(seen), Err)
     }

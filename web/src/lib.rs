@@ -1,10 +1,12 @@
 //! DINO-IR in the browser: what the page's worker calls. Built for `wasm32-unknown-unknown` by `web/build`,
-//! once for WebGPU (feature `webgpu`) and once for the CPU; elsewhere only what needs no browser is here.
+//! once for WebGPU (feature `webgpu`) and twice for the CPU (with `relaxed-simd` and without); elsewhere only what needs no browser is here.
 
 pub mod pixels;
 
 #[cfg(target_arch = "wasm32")]
 mod device;
+#[cfg(target_arch = "wasm32")]
+mod diagnosis;
 #[cfg(target_arch = "wasm32")]
 mod job;
 #[cfg(target_arch = "wasm32")]

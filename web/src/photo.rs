@@ -1,5 +1,7 @@
 //! The photo, read from the page a rectangle at a time: it stays in the browser's own memory, in bytes.
 
+use std::cell::RefCell;
+
 use dino_ir::restore::{Area, Source};
 use js_sys::{Function, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsError, JsValue};
@@ -49,7 +51,16 @@ impl Photo {
 pub(crate) struct Window<'a> {
     pub(crate) photo: &'a Photo,
     /// What went wrong, if anything did.
-    pub(crate) error: std::cell::RefCell<Option<JsError>>,
+    pub(crate) error: RefCell<Option<JsError>>,
+}
+
+impl<'a> Window<'a> {
+    pub(crate) fn new(photo: &'a Photo) -> Self {
+        Self {
+            photo,
+            error: RefCell::default(),
+        }
+    }
 }
 
 impl Source for Window<'_> {

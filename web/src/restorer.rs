@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use dino_ir::restore::{self, Network, Options, Purpose, Restoration, TileInput, plan};
 use dino_ir::weights::golden::Golden;
@@ -12,8 +11,9 @@ use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device;
+use crate::diagnosis::Finding;
 use crate::job::Job;
-use crate::photo::Photo;
+use crate::photo::{Photo, Window};
 
 /// A network on this module's device.
 #[wasm_bindgen]
@@ -35,8 +35,10 @@ impl Restorer {
         let config = weights.config()?;
         let device = device::open().await?;
         let model = weights.model(&device)?;
+        let mut network = Loaded::new(model, config);
+        network.diagnosis = weights.diagnosis()?;
         Ok(Self {
-            network: Loaded::new(model, config),
+            network,
             golden: weights.header.golden,
             device,
         })
@@ -81,33 +83,28 @@ impl Restorer {
         self.network.multiple()
     }
 
-    /// The gate's weights of shallow, medium and deep features on an image of RGBA bytes: what the network
-    /// believes that it sees. Nothing if the network is not guided. Both sides are
-    /// multiples of [`multiple`](Self::multiple).
+    /// Whether the weights can tell what is wrong with a photo.
+    #[wasm_bindgen(getter)]
+    pub fn diagnoses(&self) -> bool {
+        self.network.diagnosis.is_some()
+    }
+
+    /// What is wrong with a photo, judged by a few windows of it; `read` as in [`begin`](Self::begin).
     ///
     /// # Errors
-    /// A message, if the sizes do not fit or the device fails.
-    pub async fn gate(
+    /// A message, if the weights cannot tell, the photo has no pixels or cannot be read, or the device fails.
+    pub async fn diagnose(
         &self,
         width: usize,
         height: usize,
-        rgba: Vec<u8>,
-    ) -> Result<Option<Vec<f32>>, JsError> {
-        let Some(guidance) = &self.network.model.guidance else {
-            return Ok(None);
-        };
-        let multiple = self.network.multiple();
-        let fits = width.is_multiple_of(multiple) && height.is_multiple_of(multiple);
-        if rgba.is_empty() || !fits || rgba.len() != width * height * 4 {
-            return Err(JsError::new("the sizes of the gate's image do not fit"));
-        }
-        let planar = (0..3)
-            .flat_map(|channel| rgba.iter().skip(channel).step_by(4))
-            .map(|&byte| f32::from(byte) / 255.0)
-            .collect();
-        let image = self.tensor(height, width, planar);
-        let scores = guidance.fuse(image).scores.into_data_async().await;
-        Ok(Some(floats(scores)?))
+        read: Function,
+    ) -> Result<Vec<Finding>, JsError> {
+        let photo = Photo::new(width, height, read);
+        let window = Window::new(&photo);
+        let restorer = restore::Restorer::new(&self.network, &self.device);
+        let diagnosis = restorer.diagnose_async(&window).await;
+        window.error.into_inner().map_or(Ok(()), Err)?;
+        Ok(Finding::all(&diagnosis?))
     }
 
     /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its sums for a survey;
@@ -166,11 +163,6 @@ impl Restorer {
         Job::new(photo, |window| {
             Restoration::new(plan, &options, self.network.surveys(), window)
         })
-    }
-
-    fn tensor(&self, height: usize, width: usize, planar: Vec<f32>) -> Tensor<4> {
-        let data = TensorData::new(planar, [1, 3, height, width]);
-        Tensor::from_data(data, &self.device)
     }
 }
 

@@ -27,13 +27,18 @@ export class Engine {
   #weights;
   #backend;
   #keeps;
+  #diagnoses;
   #wait;
   #events;
 
-  /** `keeps`: whether the browser is to keep the network's files for visits without a network. */
-  constructor({ backend = 'webgpu', keeps = false, changed, noted, said }) {
+  /**
+   * `keeps`: whether the browser is to keep the network's files for visits without a network; `diagnoses`: whether each photo
+   * is told what is wrong with it.
+   */
+  constructor({ backend = 'webgpu', keeps = false, diagnoses = false, changed, noted, said }) {
     this.#backend = backend;
     this.#keeps = keeps;
+    this.#diagnoses = diagnoses;
     this.#events = { changed, noted, said };
   }
 
@@ -84,7 +89,7 @@ export class Engine {
    * Restores a photo.
    * @param {Blob | ImageData} source
    * @param {AbortSignal} signal ends the work; it then fails with `Cancelled`
-   * @param {{restart: () => void, rows: Function, progress: Function, gate: Function}} photo told of each step;
+   * @param {{restart: () => void, rows: Function, progress: Function, findings?: Function}} photo told of each step;
    *   `restart` when the work begins again on smaller tiles or another device
    */
   async restore(source, signal, photo) {
@@ -105,7 +110,7 @@ export class Engine {
         throwIfCancelled(signal);
         await this.open();
         throwIfCancelled(signal);
-        return await this.#ask({ type: 'restore', source, tile }, photo);
+        return await this.#ask({ type: 'restore', source, tile, diagnoses: this.#diagnoses }, photo);
       } catch (error) {
         if (isFinal(error)) throw error;
         this.#stop();

@@ -1,6 +1,7 @@
 // The page: photos come in, go through the engine one by one, and can be looked at and saved.
 
 import { Cancelled, Engine } from './engine.js';
+import { explain, sentence } from './explain.js';
 import * as intake from './intake.js';
 import { copy, download, Keep, share, zip } from './keep.js';
 import * as keys from './keys.js';
@@ -25,6 +26,7 @@ const trouble = new Trouble(() => ({
 const engine = new Engine({
   backend: wanted,
   keeps: true,
+  diagnoses: true,
   changed: showDevice,
   noted: (text) => (element('note').textContent = text),
   said: (text) => {
@@ -131,16 +133,16 @@ async function restore(item) {
   opening(item);
   await show(item);
   if (doing) status(doing);
-  let scores;
+  let findings;
   let began = performance.now();
   await engine.restore(item.file, stop.signal, {
     restart() {
       viewer.restart();
       progress(0, 1);
     },
-    gate(found) {
-      scores = found.scores;
-      explain(scores);
+    findings(told) {
+      findings = told.findings;
+      explain(findings);
     },
     rows: (rows) => viewer.rows(rows),
     progress({ done, total }) {
@@ -152,21 +154,22 @@ async function restore(item) {
   }).catch(async (error) => {
     // The result of an earlier time comes back.
     const earlier = item.finished && (await createImageBitmap(item.restored).catch(() => undefined));
-    if (!earlier) item.finished = item.restored = item.scores = undefined;
+    if (!earlier) item.finished = item.restored = item.findings = undefined;
     viewer.restart(earlier);
     earlier?.close();
-    explain(item.scores);
+    explain(item.findings);
     progress(0, 1);
     throw error;
   });
-  Object.assign(item, { state: 'done', finished: true, restored: undefined, scores });
+  Object.assign(item, { state: 'done', finished: true, restored: undefined, findings });
   viewer.finish();
-  explain(scores);
+  explain(findings);
   const seconds = (performance.now() - began) / 1000;
   const { width, height } = viewer.result;
   const speed = (width * height) / 1e6 / seconds;
   element('speed').textContent = `· ${speed.toPrecision(2)} megapixels a second`;
-  return `Done: ${item.file.name}, ${width} x ${height}, in ${duration(seconds * 1000)}.`;
+  const found = findings ? ` ${sentence(findings)}` : '';
+  return `Done: ${item.file.name}, ${width} x ${height}, in ${duration(seconds * 1000)}.${found}`;
 }
 
 /** Puts a photo into view; the result that leaves it is kept compressed. */
@@ -188,7 +191,7 @@ async function show(item) {
   if (item.replaces) queue.remove(item.replaces);
   item.replaces = undefined;
   queue.show();
-  explain(item.scores);
+  explain(item.findings);
   buttons();
 }
 
@@ -299,15 +302,6 @@ function showDevice({ backend, device, software, prepared }) {
   const slow = software ? ', emulated in software and very slow: add ?backend=cpu to the address to use the CPU' : '';
   element('device').textContent = `(${device}${slow}, ready in ${duration(prepared)})`;
   visit.confirm(backend).catch(() => {});
-}
-
-function explain(scores) {
-  element('explain').hidden = !scores;
-  [...element('gate').rows].forEach((row, index) => {
-    row.querySelector('meter').value = scores?.[index] ?? 0;
-    row.querySelector('meter').ariaLabel = row.cells[0].textContent;
-    row.cells[2].textContent = scores ? `${Math.round(scores[index] * 100)} %` : '';
-  });
 }
 
 function buttons() {

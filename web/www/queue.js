@@ -3,7 +3,7 @@
 /**
  * `finished` if there is a result, in view or in `restored`, also while the photo is restored once more; `replaces` is
  * in the list until this one can be opened.
- * @typedef {{ file: File, state: 'waiting' | 'working' | 'done' | 'failed' | 'cancelled', finished?: boolean, restored?: Blob, scores?: number[], replaces?: Item }} Item
+ * @typedef {{ file: File, state: 'waiting' | 'working' | 'done' | 'failed' | 'cancelled', finished?: boolean, restored?: Blob, findings?: object[], replaces?: Item }} Item
  */
 
 const LABELS = { waiting: 'waiting', working: 'working', done: 'done', failed: 'failed', cancelled: 'cancelled' };

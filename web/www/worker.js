@@ -1,21 +1,19 @@
 // All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
-// In: { type: 'open', backend, keeps, weights?: ArrayBuffer }, { type: 'restore', source, tile }, { type: 'cancel' }.
-// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'gate', scores },
+// In: { type: 'open', backend, keeps, weights?: ArrayBuffer }, { type: 'restore', source, tile, diagnoses }, { type: 'cancel' }.
+// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'findings', findings? },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
 import { modules, weights as builtin } from './assets.js';
+import { nameFor } from './modules.js';
 import { PhotoError } from './photo.js';
 import { Pool } from './pool.js';
 import { reason } from './reason.js';
 import { open } from './source.js';
 import { load, LoadError } from './store.js';
 import { unpack } from './weights.js';
-
-/** Side of the part of the photo that the gate is asked about, in pixels. */
-const GATE_SIDE = 224;
 
 const tell = (type, message = {}, transfer = []) => postMessage({ type, ...message }, transfer);
 const status = (text) => tell('status', { text });
@@ -27,13 +25,14 @@ let cancelled = false;
 const commands = {
   async open({ backend, keeps, weights }) {
     const described = await describe(backend);
-    const { script, wasm } = modules[backend];
+    const name = nameFor(backend);
+    const { script, wasm } = modules[name];
     const fetched = (part, asset) => {
       const loaded = (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(asset.bytes)} MB)`);
       return load(asset, { keeps, loaded });
     };
     const bindings = await script().catch(() => {
-      throw new LoadError(`the script for ${backend}`);
+      throw new LoadError(`the script for ${name}`);
     });
     const module = await WebAssembly.compile(await fetched('program', wasm));
     await bindings.default({ module_or_path: module });
@@ -43,16 +42,18 @@ const commands = {
     const began = performance.now();
     await restorer.check();
     const prepared = performance.now() - began;
-    pool = new Pool(restorer, backend === 'cpu' && { name: backend, module, weights: file });
+    pool = new Pool(restorer, backend === 'cpu' && { name, module, weights: file });
     tell('opened', { ...described, backend: restorer.backend, prepared });
   },
 
-  async restore({ source, tile }) {
+  async restore({ source, tile, diagnoses }) {
     cancelled = false;
     const { width, height, read, close } = await open(source);
     try {
-      status('Looking at the photo');
-      await askGate(width, height, read);
+      if (diagnoses) {
+        status('Looking at the photo');
+        tell('findings', { findings: await diagnose(width, height, read) });
+      }
       const job = restorer.begin(width, height, tile, read);
       try {
         await run(job, width);
@@ -94,17 +95,19 @@ async function run(job, width) {
   tell(cancelled ? 'cancelled' : 'done');
 }
 
-async function askGate(width, height, read) {
-  const side = (length) => Math.floor(Math.min(length, GATE_SIDE) / restorer.multiple) * restorer.multiple;
-  const [w, h] = [side(width), side(height)];
-  if (w === 0 || h === 0) return;
-  const rgba = read(Math.floor((width - w) / 2), Math.floor((height - h) / 2), w, h);
-  const scores = await restorer.gate(w, h, rgba);
-  if (scores) tell('gate', { scores: Array.from(scores) });
+/** What is wrong with the photo: how much of each fault; nothing if the weights cannot tell. */
+async function diagnose(width, height, read) {
+  if (!restorer.diagnoses) return undefined;
+  const findings = await restorer.diagnose(width, height, read);
+  return findings.map((finding) => {
+    const { name, value, confidence, found } = finding;
+    finding.free();
+    return { name, value, confidence, found };
+  });
 }
 
 async function describe(backend) {
-  if (backend === 'cpu') return { device: 'WebAssembly with SIMD', software: false };
+  if (backend === 'cpu') return { device: `WebAssembly with ${nameFor(backend) === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`, software: false };
   if (!navigator.gpu) throw new Error('this browser has no WebGPU');
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error('there is no GPU that WebGPU can use');

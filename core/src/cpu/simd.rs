@@ -185,7 +185,16 @@ macro_rules! simd_fn {
                     Level::Portable => {}
                 }
             }
-            $body($crate::cpu::simd::Baseline, $($a),*)
+            #[cfg_attr(
+                all(target_arch = "wasm32", feature = "relaxed-simd"),
+                target_feature(enable = "relaxed-simd")
+            )]
+            #[cfg_attr(not(all(target_arch = "wasm32", feature = "relaxed-simd")), inline(always))]
+            #[allow(clippy::too_many_arguments)]
+            fn baseline($($a: $t),*) $(-> $r)? {
+                $body($crate::cpu::simd::Baseline, $($a),*)
+            }
+            baseline($($a),*)
         }
     };
     ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident($($a:ident: $t:ty),* $(,)?) = $body:path) => {
@@ -215,8 +224,18 @@ macro_rules! simd_fn {
                     Level::Portable => {}
                 }
             }
-            // SAFETY: portable code needs nothing of the processor; the arguments are as the body asks.
-            unsafe { $body($crate::cpu::simd::Baseline, $($a),*) }
+            #[cfg_attr(
+                all(target_arch = "wasm32", feature = "relaxed-simd"),
+                target_feature(enable = "relaxed-simd")
+            )]
+            #[cfg_attr(not(all(target_arch = "wasm32", feature = "relaxed-simd")), inline(always))]
+            #[allow(clippy::too_many_arguments)]
+            unsafe fn baseline($($a: $t),*) {
+                // SAFETY: this needs nothing of the processor that is not always there; the arguments are as the body asks.
+                unsafe { $body($crate::cpu::simd::Baseline, $($a),*) }
+            }
+            // SAFETY: the caller's.
+            unsafe { baseline($($a),*) }
         }
     };
 }

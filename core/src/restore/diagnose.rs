@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::restoration::{read_reflected, sanitize};
 use super::{Area, Network, Release, Restorer, Source, host};
 use crate::image::samples;
-use crate::model::diagnosis::{Diagnosis, SIDE, statistics};
+use crate::model::diagnosis::{Diagnosis, DiagnosisHead, SIDE, statistics};
 use crate::{Error, Result};
 
 /// Windows along each side of an image at most: what a large photo costs is bounded.
@@ -24,13 +24,42 @@ impl<N: Network> Restorer<N> {
     /// [`Error::Weights`] if the network cannot diagnose, [`Error::InvalidImage`] on an empty image,
     /// [`Error::Device`] when the result cannot be had.
     pub fn diagnose(&self, source: &dyn Source) -> Result<Diagnosis> {
-        let Some(head) = self.network().diagnosis() else {
-            return Err(Error::Weights(
+        self.head()?.judge(&self.observe(source)?)
+    }
+
+    /// As [`diagnose`](Self::diagnose), where waiting for a device is not allowed, as in a browser.
+    ///
+    /// # Errors
+    /// As `diagnose`.
+    pub async fn diagnose_async(&self, source: &dyn Source) -> Result<Diagnosis> {
+        let head = self.head()?;
+        samples(source.width(), source.height())?;
+        let _release = Release(self.network());
+        let mut observed = Vec::new();
+        for window in windows(source.width(), source.height()) {
+            let (x, statistics) = self.look(source, window);
+            let described = self.network().describe(x).into_data_async().await;
+            let unreadable = |error: &dyn std::fmt::Debug| {
+                Error::Device(format!("the result cannot be read: {error:?}"))
+            };
+            let described = described.map_err(|error| unreadable(&error))?;
+            let mut values = described
+                .convert::<f32>()
+                .try_into_vec::<f32>()
+                .map_err(|error| unreadable(&error))?;
+            values.extend(statistics);
+            observed.push(values);
+        }
+        head.judge(&observed)
+    }
+
+    fn head(&self) -> Result<&DiagnosisHead> {
+        self.network().diagnosis().ok_or_else(|| {
+            Error::Weights(
                 "they have no diagnosis (it is made by `trainer diagnosis`); take others, such as the embedded ones"
                     .into(),
-            ));
-        };
-        head.judge(&self.observe(source)?)
+            )
+        })
     }
 
     /// What a diagnosis goes by: for each window what the network makes of it, and [`statistics`].
@@ -47,15 +76,21 @@ impl<N: Network> Restorer<N> {
     }
 
     fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
+        let (x, statistics) = self.look(source, window);
+        let mut values = host(self.network().describe(x))?;
+        values.extend(statistics);
+        Ok(values)
+    }
+
+    /// A window for the network, and its [`statistics`].
+    fn look(&self, source: &dyn Source, window: Area) -> (Tensor<4>, Vec<f32>) {
         let mut rgb = read_reflected(source, window);
         rgb.iter_mut()
             .for_each(|sample| *sample = sanitize(*sample));
         let statistics = statistics::of(&rgb);
         let shape = [1, 3, SIDE, SIDE];
         let x = Tensor::from_data(TensorData::new(rgb, shape), &self.device);
-        let mut values = host(self.network().describe(x))?;
-        values.extend(statistics);
-        Ok(values)
+        (x, statistics)
     }
 }
 

@@ -1,32 +1,69 @@
-// bench.mjs FOLDER WEBGPU_SIDE CPU_SIDE: prints what page.html measures.
+// bench.mjs FOLDER WEBGPU_SIDE CPU_SIDE: prints what page.html measures, and how long the page takes for a megapixel.
+// WEBGPU_SIDE 0 leaves WebGPU out.
 
-import { launch, open } from '../../browser/browser.mjs';
+import { launch, open, status } from '../../browser/browser.mjs';
 import { serve } from '../../browser/server.mjs';
 
-const [folder, ...sides] = process.argv.slice(2);
-const server = await serve(folder);
+const [folder, gpuSide, cpuSide] = [process.argv[2], ...process.argv.slice(3).map(Number)];
+const TURNS = 3;
+/** Threads need memory that they share, and that needs these. */
+const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+const server = await serve(folder, undefined, ISOLATED);
 const browser = await launch();
-const { page, errors } = await open(browser, `${server.origin}/bench.html`);
-await page.waitForFunction(() => window.ready, undefined, { timeout: 60_000 }).catch((error) => {
-  throw new Error(`the page does not start: ${errors.join('; ') || error.message}`);
-});
-for (const [backend, provider, side, runs] of [
-  ['cpu', 'wasm', Number(sides[1]), 9],
-  ['webgpu', 'webgpu', Number(sides[0]), 3],
-]) {
-  // Taken in turns, so that a busy machine slows both.
-  const measured = { ours: [], onnx: [] };
-  for (let turn = 0; turn < 2; turn += 1) {
-    for (const who of ['ours', 'onnx']) {
-      measured[who].push(await page.evaluate(([who, where, side, runs]) => window[who](where, side, runs), [who, who === 'ours' ? backend : provider, side, runs]));
-    }
+
+/** Measures in turns, so that a busy machine slows all; `ways` are functions of the page with their arguments, the last ONNX's. */
+async function compare(page, what, ways) {
+  const measured = ways.map(() => []);
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    for (const [at, { call }] of ways.entries()) measured[at].push(await page.evaluate(([name, ...rest]) => window[name](...rest), call));
   }
-  const best = (who) => Math.min(...measured[who].map(({ median }) => median));
-  const first = (who) => measured[who][0].first;
-  const off = Math.max(...measured.ours[0].sample.map((value, at) => Math.abs(value - measured.onnx[0].sample[at])));
-  if (!(off < 0.05)) throw new Error(`${backend}: the two networks differ by ${off}`);
-  const row = (who) => `${best(who).toFixed(0)} ms (first run ${first(who).toFixed(0)} ms)`;
-  console.log(`${backend} ${side}x${side}: ours ${row('ours')}, onnxruntime-web ${row('onnx')}, ratio ${(best('onnx') / best('ours')).toFixed(2)}`);
+  const best = measured.map((turns) => Math.min(...turns.map(({ median }) => median)));
+  const theirs = measured.at(-1)[0].sample;
+  for (const [at, { name }] of ways.entries()) {
+    const off = Math.max(...measured[at][0].sample.map((value, index) => Math.abs(value - theirs[index])));
+    if (!(off < 0.05)) throw new Error(`${name}: the two networks differ by ${off}`);
+    const ratio = (best.at(-1) / best[at]).toFixed(2);
+    console.log(`${what}: ${name} ${best[at].toFixed(0)} ms (first run ${measured[at][0].first.toFixed(0)} ms), onnxruntime-web / it ${ratio}`);
+  }
 }
+
+async function benchPage(threads) {
+  const { page, errors, context } = await open(browser, `${server.origin}/bench.html?threads=${threads}`);
+  await page.waitForFunction(() => window.ready, undefined, { timeout: 60_000 }).catch((error) => {
+    throw new Error(`the page does not start: ${errors.join('; ') || error.message}`);
+  });
+  if (!(await page.evaluate(() => crossOriginIsolated))) throw new Error('the page cannot use threads');
+  return { page, context };
+}
+
+for (const threads of [1, 2]) {
+  const { page, context } = await benchPage(threads);
+  await compare(page, `CPU ${cpuSide}x${cpuSide}, ${threads} thread(s), a tile`, [
+    { name: 'ours, SIMD', call: ['ours', 'cpu', cpuSide, 4, threads] },
+    { name: 'ours, relaxed SIMD', call: ['ours', 'relaxed', cpuSide, 4, threads] },
+    { name: 'onnxruntime-web', call: ['onnx', 'wasm', cpuSide, 4] },
+  ]);
+  await context.close();
+}
+if (gpuSide > 0) {
+  const { page, context } = await benchPage(1);
+  await compare(page, `WebGPU ${gpuSide}x${gpuSide}`, [
+    { name: 'ours', call: ['oursOnGpu', gpuSide, 3] },
+    { name: 'onnxruntime-web', call: ['onnx', 'webgpu', gpuSide, 3] },
+  ]);
+  await context.close();
+}
+
+const { page } = await open(browser, `${server.origin}/?backend=cpu`);
+await page.evaluate(async () => {
+  const canvas = new OffscreenCanvas(1152, 868);
+  const image = new ImageData(canvas.width, canvas.height);
+  for (let at = 0; at < image.data.length; at += 1) image.data[at] = at % 4 === 3 ? 255 : 90 + ((at * 7919) % 64);
+  canvas.getContext('2d').putImageData(image, 0, 0);
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([await canvas.convertToBlob()], 'mega.png', { type: 'image/png' }));
+  dispatchEvent(new DragEvent('drop', { dataTransfer: transfer }));
+});
+console.log(`the page, a photo of a megapixel: ${await status(page, 'Done', 'Error')}`);
 await browser.close();
 server.close();
