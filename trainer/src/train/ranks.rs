@@ -105,7 +105,7 @@ impl Ranks {
                 stage.batch
             );
         }
-        let differs = u8::from(self.from_first(config.text.as_bytes()) != config.text.as_bytes());
+        let differs = u8::from(self.first_bytes(config.text.as_bytes()) != config.text.as_bytes());
         ensure!(
             self.worst(differs) == 0,
             "the processes of this run have different settings; start all with the same --config and --set"
@@ -193,8 +193,8 @@ impl Ranks {
     }
 
     /// The first one's bytes.
-    fn from_first(&self, own: &[u8]) -> Vec<u8> {
-        self.mpi.from_first(own)
+    fn first_bytes(&self, own: &[u8]) -> Vec<u8> {
+        self.mpi.first_bytes(own)
     }
 }
 
@@ -209,7 +209,7 @@ impl Ranks {
         own
     }
 
-    fn from_first(&self, own: &[u8]) -> Vec<u8> {
+    fn first_bytes(&self, own: &[u8]) -> Vec<u8> {
         own.to_vec()
     }
 }
@@ -257,7 +257,7 @@ mod mpi_world {
             worst
         }
 
-        pub fn from_first(&self, own: &[u8]) -> Vec<u8> {
+        pub fn first_bytes(&self, own: &[u8]) -> Vec<u8> {
             let world = self.0.world();
             let first = world.process_at_rank(0);
             let mut length = own.len() as u64;
