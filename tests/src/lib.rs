@@ -1,5 +1,6 @@
 //! Fixtures of the reference in PyTorch, and how our results are compared with them.
 
+pub mod colour;
 pub mod gimp;
 pub mod program;
 pub mod reference;

@@ -1,7 +1,6 @@
 //! `trainer eval` against scikit-image and NumPy on the same files, and its files.
 
 use std::fs;
-use std::path::Path;
 
 use dino_ir_tests::program::{stderr, succeed, trainer};
 use dino_ir_tests::reference::python;
@@ -100,7 +99,8 @@ fn a_table_has_its_rows_files_strips_and_chart() {
         at,
     );
     assert_eq!(both.status.code(), Some(2));
-    assert!(Path::new(&at.join("sets")).exists());
+    assert!(stderr(&both).contains("--sigma"), "{}", stderr(&both));
+    assert!(both.stdout.is_empty(), "nothing was measured");
 }
 
 #[test]

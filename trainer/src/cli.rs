@@ -165,7 +165,7 @@ pub fn run(command: Command) -> ExitCode {
     exit_code(done)
 }
 
-/// The exit code of what was done; an error is told first.
+/// The exit code of a command; an error is printed first.
 fn exit_code(done: Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
         if interrupt::asked() {

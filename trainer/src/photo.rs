@@ -17,6 +17,7 @@ pub mod metadata;
 mod photoshop;
 pub mod pixels;
 pub mod png;
+pub mod profile;
 mod strip;
 pub mod thumbnail;
 pub mod tiff;

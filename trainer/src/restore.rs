@@ -150,7 +150,7 @@ impl Work<'_> {
     /// Restores one photo, the `count.0`-th of `count.1`, unless there is a result and that is to stay.
     ///
     /// # Errors
-    /// Those of standard output; what is wrong with the photo is told, and an [`Ending`].
+    /// Those of standard output; what is wrong with the photo is printed, and is an [`Ending`].
     pub fn restore(&self, job: &Job, count: (usize, usize)) -> Result<Ending> {
         let settings = self.settings;
         let mut report = Report::new(job, Ending::Skipped);

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use dino_ir::restore::{Area, Sink, Source};
 use dino_ir_fuzz::Limited;
-use dino_ir_trainer::photo::pixels::Restored;
+use dino_ir_trainer::photo::pixels::{Restored, SrgbPixels};
 use dino_ir_trainer::photo::{Depth, Format, Photo};
 use libfuzzer_sys::fuzz_target;
 
@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
         width,
         height,
     };
-    photo.read(area, &mut rows);
+    SrgbPixels::of(&photo).read(area, &mut rows);
     // Hidden pixels have no colours; those outside of sRGB's gamut lie a little outside of 0..=1.
     let sane = |rgb: &[f32]| {
         rgb.iter().all(|value| value.is_nan()) || rgb.iter().all(|value| value.abs() < 16.0)

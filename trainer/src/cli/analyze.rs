@@ -27,7 +27,7 @@ pub enum Subject {
     Gate,
     /// What each block keeps of a degraded photo
     Layers,
-    /// How well the faults of photos are told; --data is a folder that has cbsd68, rain100l and sots_outdoor
+    /// How well the diagnosis recognises faults; --data is a folder that has cbsd68, rain100l and sots_outdoor
     Diagnosis,
 }
 

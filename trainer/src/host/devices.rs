@@ -9,7 +9,7 @@ use dino_ir::{Error, Result};
 
 use crate::host::terminal;
 
-/// Opens a device as [`DeviceChoice::open`] does; what `auto` refuses is told on standard error.
+/// Opens a device as [`DeviceChoice::open`] does; standard error says which devices `auto` refuses.
 ///
 /// # Errors
 /// As there.

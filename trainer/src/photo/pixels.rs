@@ -3,38 +3,62 @@
 
 use dino_ir::restore::{Area, Sink, Source};
 
+use super::profile::Conversion;
 use super::{Depth, Photo};
 
-/// Grey is read as three equal channels; what alpha hides has no colours.
-impl Source for Photo {
+/// A photo's pixels as the network sees them: sRGB-encoded, whatever its profile is. Grey is read as three equal channels; what
+/// alpha hides has no colours.
+#[derive(Debug)]
+pub struct SrgbPixels<'a> {
+    photo: &'a Photo,
+    conversion: Option<Conversion>,
+}
+
+impl<'a> SrgbPixels<'a> {
+    /// The pixels of `photo`.
+    pub fn of(photo: &'a Photo) -> Self {
+        Self {
+            photo,
+            conversion: Conversion::of(photo),
+        }
+    }
+}
+
+impl Source for SrgbPixels<'_> {
     fn width(&self) -> usize {
-        self.width
+        self.photo.width
     }
 
     fn height(&self) -> usize {
-        self.height
+        self.photo.height
     }
 
     fn read(&self, area: Area, rgb: &mut [f32]) {
-        let bytes = self.depth.bytes();
-        let pixel = self.channels * bytes;
+        let photo = self.photo;
+        let bytes = photo.depth.bytes();
+        let pixel = photo.channels * bytes;
         let rows = rgb.chunks_exact_mut(area.width * 3).zip(area.y..);
         for (to, y) in rows {
-            let from = (y * self.width + area.x) * pixel;
-            let samples = &self.samples[from..from + area.width * pixel];
+            let from = (y * photo.width + area.x) * pixel;
+            let samples = &photo.samples[from..from + area.width * pixel];
             for (to, from) in to.chunks_exact_mut(3).zip(samples.chunks_exact(pixel)) {
-                if self.has_alpha() && is_hidden(from, self.depth) {
+                if photo.has_alpha() && is_hidden(from, photo.depth) {
                     to.fill(f32::NAN);
                     continue;
                 }
-                for (channel, to) in to.iter_mut().enumerate() {
-                    let at = if self.channels < 3 {
+                let value = |channel: usize| {
+                    let at = if photo.channels < 3 {
                         0
                     } else {
                         channel * bytes
                     };
-                    *to = self.depth.get(&from[at..at + bytes]) / self.depth.white();
-                }
+                    photo.depth.get(&from[at..at + bytes]) / photo.depth.white()
+                };
+                let colour = [value(0), value(1), value(2)];
+                to.copy_from_slice(&match &self.conversion {
+                    Some(conversion) => conversion.to_srgb(colour),
+                    None => colour,
+                });
             }
         }
     }
@@ -47,7 +71,7 @@ fn is_hidden(pixel: &[u8], depth: Depth) -> bool {
         .all(|byte| *byte == 0)
 }
 
-/// Collects restored rows as samples like those of the photo they come from. Alpha, and all of the pixels that it hides, are
+/// Collects restored rows as samples like those of the photo they come from, in the colours of its profile. Alpha, and all of the pixels that it hides, are
 /// the photo's.
 #[derive(Debug)]
 pub struct Restored {
@@ -55,6 +79,7 @@ pub struct Restored {
     width: usize,
     channels: usize,
     depth: Depth,
+    conversion: Option<Conversion>,
 }
 
 impl Restored {
@@ -65,6 +90,7 @@ impl Restored {
             width: photo.width,
             channels: photo.channels,
             depth: photo.depth,
+            conversion: Conversion::of(photo),
         }
     }
 
@@ -91,8 +117,13 @@ impl Sink for Restored {
             if has_alpha && is_hidden(to, self.depth) {
                 continue;
             }
+            let colour = [rgb[0], rgb[1], rgb[2]];
+            let colour = match &self.conversion {
+                Some(conversion) => conversion.from_srgb(colour),
+                None => colour,
+            };
             // The three of a grey photo are equal.
-            for (to, value) in to.chunks_exact_mut(bytes).zip(&rgb[..colours]) {
+            for (to, value) in to.chunks_exact_mut(bytes).zip(&colour[..colours]) {
                 put(self.depth, to, *value);
             }
         }

@@ -17,7 +17,7 @@ use super::{Settings, compare, target};
 use crate::host::memory;
 use crate::host::size::{show_size, suggest_size};
 use crate::host::{interrupt, output, terminal};
-use crate::photo::pixels::Restored;
+use crate::photo::pixels::{Restored, SrgbPixels};
 use crate::photo::{Format, Photo, bmp, cost, jpeg, tiff};
 
 /// Restores one photo, and notes in `report` what is found out about it on the way.
@@ -102,7 +102,7 @@ pub(super) fn explain(
     report: &mut Report,
 ) -> Result<bool> {
     let name = job.input.to_string();
-    let diagnosis = engine.diagnose(photo)?;
+    let diagnosis = engine.diagnose(&SrgbPixels::of(photo))?;
     let told = format!("{name}: {diagnosis}");
     report.explained = Some(Explained::new(name, photo, &diagnosis));
     if settings.explain && !settings.json {
@@ -168,7 +168,8 @@ fn restored(
         ));
     }
     let bar = bar(settings.quiet, name, count);
-    let result = engine.restore(photo, &mut sink, &options, &mut |progress: Progress| {
+    let source = SrgbPixels::of(photo);
+    let result = engine.restore(&source, &mut sink, &options, &mut |progress: Progress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
         if interrupt::asked() {

@@ -141,7 +141,7 @@ impl Checkpoint {
         }
     }
 
-    /// Writes to `folder/name` by way of a temporary file there, synced and renamed. A failed or
+    /// Writes to a temporary file, syncs it, and renames it to `folder/name`. A failed or
     /// interrupted write leaves the old file as it was.
     ///
     /// # Errors

@@ -105,7 +105,8 @@ impl Ranks {
                 stage.batch
             );
         }
-        let differs = u8::from(self.first_bytes(config.text.as_bytes()) != config.text.as_bytes());
+        let differs =
+            u8::from(self.sent_by_first(config.text.as_bytes()) != config.text.as_bytes());
         ensure!(
             self.worst(differs) == 0,
             "the processes of this run have different settings; start all with the same --config and --set"
@@ -193,8 +194,8 @@ impl Ranks {
     }
 
     /// The first one's bytes.
-    fn first_bytes(&self, own: &[u8]) -> Vec<u8> {
-        self.mpi.first_bytes(own)
+    fn sent_by_first(&self, own: &[u8]) -> Vec<u8> {
+        self.mpi.sent_by_first(own)
     }
 }
 
@@ -209,7 +210,7 @@ impl Ranks {
         own
     }
 
-    fn first_bytes(&self, own: &[u8]) -> Vec<u8> {
+    fn sent_by_first(&self, own: &[u8]) -> Vec<u8> {
         own.to_vec()
     }
 }
@@ -257,7 +258,7 @@ mod mpi_world {
             worst
         }
 
-        pub fn first_bytes(&self, own: &[u8]) -> Vec<u8> {
+        pub fn sent_by_first(&self, own: &[u8]) -> Vec<u8> {
             let world = self.0.world();
             let first = world.process_at_rank(0);
             let mut length = own.len() as u64;

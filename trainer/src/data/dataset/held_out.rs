@@ -14,7 +14,7 @@ use crate::data::hash::name_hash;
 const SPLIT_SEED: u64 = 0xd1f0_0001;
 
 /// Holds scenes out. The truth of a pair may be a clean photo under another name (Rain100L's backgrounds are photos
-/// of BSDS), so scenes are told by content, and a scene held out of one list is held out of all.
+/// of BSDS), so scenes are compared by content, and a scene that is held out of one list is held out of all lists.
 pub(super) fn divide(clean: Vec<Arc<Photo>>, pairs: [Vec<Pair>; 3], validation: usize) -> Dataset {
     let truths: Vec<&Arc<Photo>> = clean
         .iter()

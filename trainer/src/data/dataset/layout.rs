@@ -283,7 +283,7 @@ fn walk_sets(folder: &Path, above: &mut Entered, found: &mut Vec<PathBuf>) -> Re
             found.push(folder.to_owned());
         }
     }
-    // A link may give a set the name by which a table knows it.
+    // A link may give a set the name that a table uses.
     above.leave(folder);
     Ok(())
 }

@@ -36,7 +36,7 @@ pub struct Found {
     pub mean_errors: BTreeMap<&'static str, f64>,
     /// The same at each level, and the mean of what was said.
     pub levels: BTreeMap<&'static str, Vec<Level>>,
-    /// How well rain and haze are told: the chance that a rainy or hazy photo is said to have more than one without.
+    /// How well rain and haze are recognised: the chance that a rainy or hazy photo gets a higher score than one without (AUC).
     pub auc: BTreeMap<String, f64>,
     /// What was called what.
     pub confusion: Vec<Row>,

@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Noise is told by the first input exactly, blur by the second about half.
+    /// The first input shows noise exactly, the second shows about half of the blur.
     #[test]
     fn it_learns_the_faults_and_how_sure_it_can_be() {
         let mut rng = StdRng::seed_from_u64(3);
