@@ -16,19 +16,39 @@ use std::ptr::null_mut;
 use dino_ir::restore::Area;
 
 use crate::job::Error;
+use crate::language::msgid;
+use crate::preview::Place;
 use crate::settings::Output;
 
 /// The procedure's name in every GIMP.
 const PROCEDURE: &CStr = c"plug-in-dino-ir-restore";
-const MENU_LABEL: &CStr = c"Re_store (DINO-IR)...";
+/// The one for all open images.
+const PROCEDURE_ALL: &CStr = c"plug-in-dino-ir-restore-all";
+const MENU_LABEL: &str = msgid("Re_store (DINO-IR)...");
+const MENU_LABEL_ALL: &str = msgid("Restore _All Open Images (DINO-IR)...");
 const MENU_PATH: &CStr = c"<Image>/Filters";
 const IMAGE_TYPES: &CStr = c"RGB*, GRAY*";
-const TITLE: &CStr = c"Restore (DINO-IR)";
-const BLURB: &CStr = c"Removes noise, rain, haze and blur from a photo, without being told which";
-const HELP: &CStr = c"Restores the active layer, mask or channel, as far as it is selected, with \
-a neural network that is part of the plug-in. No photo leaves this computer.";
+const TITLE: &str = msgid("Restore (DINO-IR)");
+const TITLE_ALL: &str = msgid("Restore All Open Images (DINO-IR)");
+const BLURB: &str =
+    msgid("Removes noise, rain, haze and blur from a photo, without being told which");
+const BLURB_ALL: &str =
+    msgid("Removes noise, rain, haze and blur from the selected layers of all open images");
+const HELP: &str = msgid(
+    "Restores the active layer, mask or channel, as far as it is selected, with a neural network that is part of the \
+     plug-in. No photo leaves this computer.",
+);
+/// GIMP's name of our help.
+const HELP_DOMAIN: &CStr = c"dino-ir-restore";
 const AUTHORS: &CStr = c"The DINO-IR in Rust authors";
 const DATE: &CStr = c"2026";
+
+/// The address of the folder of our help, if it was installed beside the program.
+fn help_folder() -> Option<std::path::PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.parent()?.join("help");
+    folder.is_dir().then_some(folder)
+}
 
 /// Serves the GIMP that started this process, and returns the exit status.
 ///
@@ -139,6 +159,18 @@ pub trait Host {
 
     /// Reads the drawable as it was before the restoration. `area` is inside it and not empty.
     fn read(&self, area: Area, samples: &mut [f32]);
+
+    /// Reads how much of each pixel is selected, 0..=1: `[area.height, area.width]`.
+    fn selected(&self, area: Area, selected: &mut [f32]);
+
+    /// From now on reads the drawable as it is now.
+    fn refresh(&self);
+
+    /// Where a preview of this drawable has looked last.
+    fn place(&self) -> Option<Place>;
+
+    /// Keeps that for as long as the editor has the drawable open.
+    fn keep_place(&self, place: Place);
 
     /// Pixels for a screen: 8 bits, sRGB. `rgb` is red, green and blue of any number of pixels, in the drawable's own
     /// colour space; grey ones have three times the same.

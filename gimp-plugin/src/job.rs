@@ -7,13 +7,16 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use dino_ir::device::DeviceChoice;
 use dino_ir::restore::{Area, DEFAULT_MEMORY, Network, Options, Progress, Restorer, Statistics};
 
 use self::clock::Clock;
 pub use self::streams::to_rgb;
 use self::streams::{Input, Output};
 use crate::host::{Colour, Drawable, Host, Refused};
+use crate::language::{fill, tr, tr_n};
 use crate::preview::Preview;
 use crate::settings::{self, Settings};
 use crate::weights;
@@ -55,6 +58,9 @@ pub enum Error {
         "there can be no layer above a mask, a channel or a floating selection: choose the output \"Replace the layer\""
     )]
     NoLayer,
+    /// Some of all open images could not be restored.
+    #[error("{0}")]
+    Some(String),
     /// A setting from a script is out of its range.
     #[error("{0}")]
     Setting(String),
@@ -72,11 +78,44 @@ pub enum Error {
     Panic(String),
 }
 
+impl Error {
+    /// It in the user's language, as far as the core is not the one that speaks.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Several(count) => fill(
+                tr_n(
+                    "{count} layer is selected: select exactly one layer, mask or channel",
+                    "{count} layers are selected: select exactly one layer, mask or channel",
+                    *count,
+                ),
+                &[("count", count)],
+            ),
+            Self::Library(reason) => fill(
+                tr("this GIMP does not work with the plug-in: {reason}"),
+                &[("reason", reason)],
+            ),
+            Self::Panic(reason) => fill(
+                tr("internal error ({reason}): the image is unchanged; please report this bug"),
+                &[("reason", reason)],
+            ),
+            plain => tr(&plain.to_string()).to_owned(),
+        }
+    }
+}
+
+/// A model, and what computes it.
+pub struct Model<N: Network> {
+    /// The model.
+    pub restorer: Restorer<N>,
+    /// Its device.
+    pub device: DeviceChoice,
+}
+
 /// Opens what the settings name.
 ///
 /// # Errors
 /// [`Error::Core`]; [`Error::Setting`] if a GPU is asked for and none works.
-pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, Error> {
+pub fn open(settings: &Settings) -> Result<Model<dino_ir::weights::Loaded>, Error> {
     let path = settings.weights.as_deref();
     let mut failed = None;
     for device in settings.device.candidates() {
@@ -86,7 +125,10 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
                 for refusal in &opened.refused {
                     eprintln!("dino-ir-restore: {refusal}");
                 }
-                return Ok(opened.loaded);
+                return Ok(Model {
+                    restorer: opened.loaded,
+                    device: opened.device,
+                });
             }
             Err(error @ (dino_ir::Error::Device(_) | dino_ir::Error::Golden(_))) => {
                 failed = Some(error);
@@ -96,10 +138,12 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
         }
     }
     match (failed, settings.device) {
-        (Some(_), settings::Device::Gpu) => Err(Error::Setting(
-            "no GPU works with this build of the plug-in: choose the device Automatic or CPU"
-                .to_owned(),
-        )),
+        (Some(_), settings::Device::Gpu) => {
+            let none = tr(
+                "no GPU works with this build of the plug-in: choose the device Automatic or CPU",
+            );
+            Err(Error::Setting(none.to_owned()))
+        }
         (Some(error), _) => Err(error.into()),
         (None, _) => unreachable!("every setting names a device"),
     }
@@ -109,30 +153,82 @@ pub fn open(settings: &Settings) -> Result<Restorer<dino_ir::weights::Loaded>, E
 pub struct Engine<N: Network> {
     /// The model on its device.
     pub restorer: Arc<Restorer<N>>,
+    /// Which one that is.
+    pub device: DeviceChoice,
     /// What a preview has found out about the whole drawable.
     pub statistics: Option<Statistics>,
 }
 
-impl<N: Network> From<Restorer<N>> for Engine<N> {
-    fn from(restorer: Restorer<N>) -> Self {
+impl<N: Network> From<Model<N>> for Engine<N> {
+    fn from(model: Model<N>) -> Self {
         Self {
-            restorer: Arc::new(restorer),
+            restorer: Arc::new(model.restorer),
+            device: model.device,
             statistics: None,
         }
     }
 }
 
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Done {
+    /// What computed.
+    pub device: DeviceChoice,
+    /// How long it took.
+    pub time: Duration,
+}
+
+impl Done {
+    /// A line for the user.
+    pub fn message(&self) -> String {
+        let device = match self.device {
+            DeviceChoice::Cpu => tr("CPU"),
+            _ => tr("GPU"),
+        };
+        let time = clock::about(self.time);
+        fill(
+            tr("Restored in {time} ({device})"),
+            &[("time", &time), ("device", &device)],
+        )
+    }
+}
+
 /// Restores the host's drawable. `open` is called only once the drawable and the settings are found
-/// good, and not for a strength of 0, which changes no bit.
+/// good, and not for a strength of 0, which changes no bit: then nothing is [`Done`].
 ///
 /// # Errors
 /// Any [`Error`]; the image is then as it was. A panic becomes one too.
 pub fn run<N: Network>(
     host: &mut dyn Host,
     settings: &Settings,
-    open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
-) -> Result<(), Error> {
+    open: impl FnOnce(&Settings) -> Result<Model<N>, Error>,
+) -> Result<Option<Done>, Error> {
     caught(|| restore(host, settings, |_| Ok(open(settings)?.into())))
+}
+
+/// As [`run`], for one of several drawables: what the first one has opened serves all.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_one_of<N: Network>(
+    host: &mut dyn Host,
+    settings: &Settings,
+    opened: &mut Option<Engine<N>>,
+    open: impl FnOnce(&Settings) -> Result<Model<N>, Error>,
+) -> Result<Option<Done>, Error> {
+    let prepare = |_: &RefCell<&mut dyn Host>| {
+        let engine = match opened.take() {
+            Some(engine) => engine,
+            None => open(settings)?.into(),
+        };
+        let engine = opened.insert(engine);
+        Ok(Engine {
+            restorer: Arc::clone(&engine.restorer),
+            device: engine.device,
+            statistics: None,
+        })
+    };
+    caught(|| restore(host, settings, prepare))
 }
 
 /// As [`run`], with what a preview of the drawable has found out already.
@@ -143,8 +239,8 @@ pub fn run_previewed<N: Network + Send + Sync + 'static>(
     host: &mut dyn Host,
     settings: &Settings,
     preview: Preview<N>,
-    open: impl FnOnce(&Settings) -> Result<Restorer<N>, Error>,
-) -> Result<(), Error> {
+    open: impl FnOnce(&Settings) -> Result<Model<N>, Error>,
+) -> Result<Option<Done>, Error> {
     let prepare = |host: &RefCell<&mut dyn Host>| {
         let clock = Clock::start();
         let finished = preview.finish(host, settings, &mut |progress| {
@@ -195,7 +291,8 @@ fn restore<N: Network>(
     host: &mut dyn Host,
     settings: &Settings,
     prepare: impl FnOnce(&RefCell<&mut dyn Host>) -> Result<Engine<N>, Error>,
-) -> Result<(), Error> {
+) -> Result<Option<Done>, Error> {
+    let start = Instant::now();
     check_settings(settings)?;
     let drawable = host.drawable();
     let selection = check_drawable(&drawable, settings.output)?;
@@ -203,13 +300,14 @@ fn restore<N: Network>(
         if settings.output == settings::Output::NewLayer {
             host.duplicate()?;
         }
-        return Ok(());
+        return Ok(None);
     }
 
-    host.progress(0.0, "Restoring");
+    host.progress(0.0, tr("Restoring"));
     let host = RefCell::new(host);
     let Engine {
         restorer,
+        device,
         statistics,
     } = prepare(&host)?;
     let options = options(&restorer, &drawable, selection, settings)?;
@@ -236,19 +334,24 @@ fn restore<N: Network>(
         None => restorer.restore_area(&source, selection, &mut sink, &options, progress)?,
     }
     host.into_inner().finish(settings.output)?;
-    Ok(())
+    Ok(Some(Done {
+        device,
+        time: start.elapsed(),
+    }))
 }
 
 fn check_settings(settings: &Settings) -> Result<(), Error> {
     let invalid = |text: String| Err(Error::Setting(text));
     if !(0.0..=1.0).contains(&settings.strength) {
-        return invalid(format!("strength {}: use 0 to 1", settings.strength));
+        return invalid(fill(
+            tr("strength {strength}: use 0 to 1"),
+            &[("strength", &settings.strength)],
+        ));
     }
     if !(0..=settings::MAX_TILE).contains(&settings.tile_size) {
-        return invalid(format!(
-            "tile size {}: use 0 (automatic) to {}",
-            settings.tile_size,
-            settings::MAX_TILE
+        return invalid(fill(
+            tr("tile size {size}: use 0 (automatic) to {most}"),
+            &[("size", &settings.tile_size), ("most", &settings::MAX_TILE)],
         ));
     }
     Ok(())
@@ -304,6 +407,15 @@ pub fn options<N: Network>(
             return Ok(options);
         }
         memory = left.max(memory - memory.div_ceil(8));
+    }
+}
+
+/// A network of a test's own.
+#[cfg(test)]
+pub fn on_cpu<N: Network>(network: N) -> Model<N> {
+    Model {
+        restorer: Restorer::new(network, &burn::tensor::Device::flex()),
+        device: DeviceChoice::Cpu,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod host;
 mod job;
+mod language;
 mod preview;
 mod settings;
 mod system;

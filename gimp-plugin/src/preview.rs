@@ -7,6 +7,7 @@
 mod cells;
 mod picture;
 mod view;
+mod words;
 mod workers;
 
 use std::cell::RefCell;
@@ -14,14 +15,16 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use dino_ir::Diagnosis;
 use dino_ir::restore::{Area, ImageSink, Network, Options, Progress, Restorer};
 
-use self::cells::Cells;
-pub use self::view::View;
+use self::cells::{Cells, Pixels};
+pub use self::view::{Place, View};
 pub use self::workers::Wake;
 use self::workers::{Message, Survey, Workers, fingerprint};
 use crate::host::{Drawable, Host};
-use crate::job::{Engine, Error, options, to_rgb};
+use crate::job::{Engine, Error, Model, options, to_rgb};
+use crate::language::{fill, tr};
 use crate::settings::Settings;
 use crate::trace::trace;
 
@@ -30,7 +33,7 @@ use crate::trace::trace;
 const HARDLY: f64 = 0.9;
 
 /// Opens the model that settings name.
-pub type Open<N> = fn(&Settings) -> Result<Restorer<N>, Error>;
+pub type Open<N> = fn(&Settings) -> Result<Model<N>, Error>;
 
 /// A preview of one drawable.
 pub struct Preview<N: Network> {
@@ -42,7 +45,8 @@ pub struct Preview<N: Network> {
     view: View,
     cells: Cells,
     workers: Workers<N>,
-    model: Option<(Arc<Restorer<N>>, Options)>,
+    model: Option<(Engine<N>, Options)>,
+    diagnosis: Option<Diagnosis>,
     survey: Option<Arc<Survey>>,
     surveying: Option<Progress>,
     is_restoring: bool,
@@ -71,6 +75,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             workers: Workers::new(drawable, Arc::clone(&wake)),
             wake,
             model: None,
+            diagnosis: None,
             survey: None,
             surveying: None,
             is_restoring: false,
@@ -102,9 +107,29 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         let after = &self.settings;
         let same = (&before.weights, before.device, before.tile_size)
             == (&after.weights, after.device, after.tile_size);
-        if same {
-            return;
+        if !same {
+            self.begin_anew();
         }
+    }
+
+    /// Looks whether what is seen is still as it was read: the user may paint while the dialog is open. If not, all is
+    /// read and restored anew, and this is true. `host` gives the pixels as they are now.
+    pub fn check(&mut self, host: &dyn Host) -> bool {
+        let seen = self.view.area();
+        let is_same = self.cells.known(seen).all(|(area, cell)| {
+            let now = self.pixels(area, host);
+            cell.has_pixels(&now)
+        });
+        if !is_same {
+            trace(|| "the layer was changed".to_owned());
+            self.cells.forget_all();
+            self.diagnosis = None;
+            self.begin_anew();
+        }
+        !is_same
+    }
+
+    fn begin_anew(&mut self) {
         let wake = Arc::clone(&self.wake);
         let mut last = std::mem::replace(&mut self.workers, Workers::new(self.drawable, wake));
         self.model = None;
@@ -125,13 +150,13 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
                 // A worker tells of its panics by itself.
                 let _ = thread.join();
             }
-            let restorer = open(&settings)?;
-            let options = options(&restorer, &drawable, selection, &settings)?;
+            let engine = Engine::from(open(&settings)?);
+            let options = options(&engine.restorer, &drawable, selection, &settings)?;
             let options = Options {
                 strength: 1.0,
                 ..options
             };
-            Ok(Message::Opened(Arc::new(restorer), options))
+            Ok(Message::Opened(Box::new((engine, options))))
         });
     }
 
@@ -151,7 +176,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
     fn take(&mut self, message: Message<N>, host: &dyn Host) {
         match message {
             Message::Read(area, reply) => return self.answer(area, &reply, host),
-            Message::Opened(restorer, options) => self.model = Some((restorer, options)),
+            Message::Opened(opened) => self.model = Some(*opened),
+            Message::Diagnosed(diagnosis) => self.diagnosis = Some(diagnosis),
             Message::Restored {
                 area,
                 rgb,
@@ -163,7 +189,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             }
             Message::Surveying(progress) => self.surveying = Some(progress),
             Message::Surveyed(survey) => self.survey = Some(survey),
-            Message::Failed(error) => self.failed = Some(error.to_string()),
+            Message::Failed(error) => self.failed = Some(error.message()),
         }
         self.go_on();
     }
@@ -178,9 +204,10 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
 
     /// Starts what is to be computed next, unless it is being done already.
     pub fn go_on(&mut self) {
-        let Some((restorer, options)) = self.model.clone() else {
+        let Some((engine, options)) = &self.model else {
             return;
         };
+        let (restorer, options) = (Arc::clone(&engine.restorer), options.clone());
         if self.failed.is_some() {
             return;
         }
@@ -237,6 +264,9 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
     fn survey(&mut self, restorer: Arc<Restorer<N>>, options: Options) {
         let drawable = self.drawable;
         self.workers.start(move |link| {
+            if restorer.diagnoses() {
+                link.tell(Message::Diagnosed(restorer.diagnose(link)?));
+            }
             let start = Instant::now();
             let fingerprint = fingerprint(&drawable, |area, samples| link.samples(area, samples));
             let statistics = restorer.statistics(link, &options, &mut |progress| {
@@ -265,19 +295,31 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
 
     /// Reads the original of an area.
     fn read(&mut self, area: Area, host: &dyn Host) {
+        let pixels = self.pixels(area, host);
+        self.cells.set_original(area, &pixels);
+    }
+
+    fn pixels(&self, area: Area, host: &dyn Host) -> Pixels {
         let channels = self.drawable.channels();
-        let mut samples = vec![0.0; area.width * area.height * channels];
+        let count = area.width * area.height;
+        let mut samples = vec![0.0; count * channels];
         host.read(area, &mut samples);
-        let mut rgb = vec![0.0; area.width * area.height * 3];
+        let mut rgb = vec![0.0; count * 3];
         to_rgb(&self.drawable, &samples, &mut rgb);
-        let alpha: Vec<f32> = match self.drawable.alpha {
+        let alpha = match self.drawable.alpha {
             true => samples
                 .chunks_exact(channels)
                 .map(|p| p[channels - 1])
                 .collect(),
             false => Vec::new(),
         };
-        self.cells.set_original(area, &rgb, &alpha);
+        let mut selected = vec![1.0; count];
+        host.selected(area, &mut selected);
+        Pixels {
+            rgb,
+            alpha,
+            selected,
+        }
     }
 
     /// Whether something is computed that will change the picture.
@@ -292,28 +334,40 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         }
         let is_seen = self.runs > 0 && !self.is_restoring;
         match (&self.model, &self.surveying, &self.survey) {
-            (None, ..) => "Loading the model...".to_owned(),
+            (None, ..) => tr("Loading the model...").to_owned(),
             (_, Some(progress), None) if is_seen => {
                 let percent = 100 * progress.done / progress.total.max(1);
-                format!("Nearly what OK gives; looking at the whole image: {percent} %")
+                fill(
+                    tr("Nearly what OK gives; looking at the whole image: {percent} %"),
+                    &[("percent", &percent)],
+                )
             }
             (.., Some(_)) if is_seen => match self.change() {
                 Some(change) if change <= HARDLY => {
-                    "Hardly any change: this photo seems fine".to_owned()
+                    tr("Hardly any change: this photo seems fine").to_owned()
                 }
-                _ => "This is what OK gives".to_owned(),
+                _ => tr("This is what OK gives").to_owned(),
             },
-            _ => "Restoring what is seen...".to_owned(),
+            _ => tr("Restoring what is seen...").to_owned(),
         }
+    }
+
+    /// A line on what is wrong with the photo; empty before that is known.
+    pub fn diagnosis(&self) -> String {
+        self.diagnosis
+            .as_ref()
+            .map(words::words)
+            .unwrap_or_default()
     }
 
     /// How much the restoration at full strength changes what is seen: the root of the mean square, of 255.
     fn change(&self) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0);
         for (_, cell) in self.cells.known(self.view.area()) {
-            for (before, after) in cell.original.iter().zip(&cell.restored) {
+            for (at, (before, after)) in cell.original.iter().zip(&cell.restored).enumerate() {
                 if before.is_finite() {
-                    sum += f64::from((after - before).powi(2));
+                    let difference = (after - before) * cell.selected[at / 3];
+                    sum += f64::from(difference.powi(2));
                     count += 1;
                 }
             }
@@ -354,13 +408,13 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             match message {
                 Message::Failed(error) => return Err(error),
                 Message::Surveying(now) => progress(now),
-                Message::Opened(restorer, options) => self.model = Some((restorer, options)),
+                Message::Opened(opened) => self.model = Some(*opened),
                 Message::Surveyed(survey) => self.survey = Some(survey),
                 Message::Read(area, reply) => self.answer(area, &reply, &**host.borrow()),
-                Message::Restored { .. } => {}
+                Message::Restored { .. } | Message::Diagnosed(_) => {}
             }
         }
-        let Some((restorer, _)) = self.model.take() else {
+        let Some((engine, _)) = self.model.take() else {
             return Ok(None);
         };
         let current = fingerprint(&self.drawable, |area, samples| {
@@ -370,8 +424,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         let statistics = survey.filter(|survey| survey.fingerprint == current);
         trace(|| format!("handed over, surveyed {}", statistics.is_some()));
         Ok(Some(Engine {
-            restorer,
             statistics: statistics.map(|survey| survey.statistics.clone()),
+            ..engine
         }))
     }
 }

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use dino_ir::device::DeviceChoice;
 
+use crate::language::msgid;
+
 /// One value of a setting that is chosen from a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice {
     /// Its name in scripts.
     pub name: &'static CStr,
-    /// What the dialog shows.
-    pub label: &'static CStr,
+    /// What the dialog shows, in English.
+    pub label: &'static str,
 }
 
-const fn choice(name: &'static CStr, label: &'static CStr) -> Choice {
+const fn choice(name: &'static CStr, label: &'static str) -> Choice {
     Choice { name, label }
 }
 
@@ -31,8 +33,8 @@ pub enum Output {
 impl Output {
     /// The values in the order of their numbers.
     pub const CHOICES: [Choice; 2] = [
-        choice(c"replace", c"Replace the layer"),
-        choice(c"new-layer", c"New layer above it"),
+        choice(c"replace", msgid("Replace the layer")),
+        choice(c"new-layer", msgid("New layer above it")),
     ];
 
     /// The value with that number.
@@ -58,9 +60,9 @@ pub enum Device {
 impl Device {
     /// The values in the order of their numbers.
     pub const CHOICES: [Choice; 3] = [
-        choice(c"auto", c"Automatic"),
-        choice(c"cpu", c"CPU"),
-        choice(c"gpu", c"GPU"),
+        choice(c"auto", msgid("Automatic")),
+        choice(c"cpu", msgid("CPU")),
+        choice(c"gpu", msgid("GPU")),
     ];
 
     /// The value with that number.

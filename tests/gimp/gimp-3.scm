@@ -15,6 +15,8 @@
   (let ((output (if (= output 0) "replace" "new-layer")))
     (plug-in-dino-ir-restore #:run-mode mode #:image image #:drawables (vector drawable)
       #:strength strength #:weights weights #:tile-size tile #:output output #:device "cpu")))
+(define (restore-all strength)
+  (plug-in-dino-ir-restore-all #:run-mode RUN-NONINTERACTIVE #:strength strength #:device "cpu"))
 (define (restore-several image first second)
   (plug-in-dino-ir-restore #:run-mode RUN-NONINTERACTIVE #:image image #:drawables (vector first second)))
 (define (second image) (vector-ref (car (gimp-image-get-layers image)) 1))

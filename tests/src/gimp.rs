@@ -62,6 +62,8 @@ pub struct Gimp {
     /// Which one.
     pub version: Version,
     folder: tempfile::TempDir,
+    /// What it is told of its surroundings, as `NAME=VALUE`.
+    variables: Vec<String>,
 }
 
 impl Gimp {
@@ -72,11 +74,28 @@ impl Gimp {
     pub fn new(version: Version) -> Self {
         // Every GIMP sees /tmp under the same name.
         let folder = tempfile::tempdir_in("/tmp").expect("a folder");
-        let gimp = Self { version, folder };
+        let gimp = Self {
+            version,
+            folder,
+            variables: Vec::new(),
+        };
         let plug_in = gimp.profile().join("plug-ins/dino-ir-restore");
         fs::create_dir_all(&plug_in).expect("the plug-in's folder");
         fs::copy(program("dino-ir-restore"), plug_in.join("dino-ir-restore")).expect("the plug-in");
+        let help = plug_in.join("help/en");
+        fs::create_dir_all(&help).expect("the folder of its help");
+        for name in ["gimp-help.xml", "index.html"] {
+            let from = crate::package().join("../gimp-plugin/help/en").join(name);
+            fs::copy(from, help.join(name)).expect("its help");
+        }
         gimp
+    }
+
+    /// The same in surroundings where that holds, `NAME=VALUE`.
+    pub fn with(mut self, variables: &[&str]) -> Self {
+        self.variables
+            .extend(variables.iter().map(|variable| (*variable).to_owned()));
+        self
     }
 
     /// The shared folder.
@@ -106,6 +125,7 @@ impl Gimp {
             ))
             // Where GEGL looks for operations of the user's.
             .arg(format!("XDG_DATA_HOME={}", self.folder().display()))
+            .args(&self.variables)
             .arg(program)
             .stdin(Stdio::null());
         command

@@ -273,6 +273,17 @@ fn compare_layers(results: &Results, folder: &Path, whole: &DynamicImage) {
         results.check(case, &input("rgb.png"), 0);
     }
     results.check("new-layer-strength-0", &input("rgb.png"), 0);
+
+    let grey = trainer(folder, "grey.png", &[]);
+    results.check("all-rgb", whole, STEP);
+    results.check("all-grey", &grey, STEP);
+    let said = results.text("all");
+    // Between the two is what this GIMP calls the image.
+    let names_it =
+        said.contains("1 image restored; left as they are: ") && said.contains(": indexed images");
+    results.expect(names_it, "all", || format!("says {said}"));
+    let again = difference(&results.image("all-twice"), &grey);
+    results.expect(again > 0, "all-twice", || "restored once".to_owned());
 }
 
 fn compare_selections(results: &Results, input: &DynamicImage, whole: &DynamicImage) {
@@ -433,6 +444,7 @@ fn the_installer_finds_every_gimp() {
             "GIMP passes over what it cannot execute"
         );
         assert_eq!(fs::read(&installed).ok(), fs::read(&built).ok());
+        assert!(plug_ins.join("dino-ir-restore/help/en/index.html").exists());
     }
     install(&["--uninstall"]);
     for folder in settings {

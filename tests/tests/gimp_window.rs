@@ -1,11 +1,12 @@
 //! The plug-in as a user meets it: menu, dialog, progress, cancel, undo.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use dino_ir_tests::gimp::desktop::Desktop;
 use dino_ir_tests::gimp::window::{Window, computed, wait};
-use dino_ir_tests::gimp::{Version, largest_difference, screenshots};
+use dino_ir_tests::gimp::{Gimp, Version, largest_difference, screenshots};
 use dino_ir_tests::program;
 use image::{Rgb, RgbImage};
 
@@ -21,22 +22,30 @@ fn use_it(version: Version) {
     let file = folder.path().join("photo.png");
     photo().save(&file).expect("a PNG");
     let screenshots = screenshots(version);
-    let window = Window::open(version, &file);
+    let gimp = Gimp::new(version);
+    put_browser(gimp.folder());
+    let window = Window::of(gimp, &file);
     let look = |name: &str| {
         let path = screenshots.join(format!("{name}.png"));
         window.desktop.screenshot(&path);
     };
 
-    // Filters, and its last entry.
-    window.keys(&["alt+r", "Up"]);
+    // Filters, and its last entry but one: the last is for all open images.
+    window.keys(&["alt+r", "Up", "Up"]);
     look("menu");
     window.keys(&["Return"]);
     window.wait_for_window("^Restore \\(DINO-IR\\)$");
-    window.keys(&[]);
     look("dialog");
+    help(&window);
     window.keys(&["Return"]);
     wait("the result", || window.is_dirty());
+    let told = |line: &String| line.starts_with("said: Restored in ") && line.ends_with(" (CPU)");
+    wait("what was done", || window.trace().iter().any(told));
+    wait("the plug-in's end", || window.plug_ins().is_empty());
     look("result");
+    window.keys(&["alt+e"]);
+    look("undo");
+    window.keys(&["Escape"]);
     assert!(largest_difference(&window.pixels(), &restored(folder.path(), &file)) <= 1);
 
     // One step back is the photo, to the last bit.
@@ -65,6 +74,30 @@ fn use_it(version: Version) {
     });
     look("cancelled");
     assert_eq!(largest_difference(&window.pixels(), &before), 0);
+}
+
+/// A browser that notes what it is to show.
+fn put_browser(folder: &Path) {
+    let applications = folder.join("applications");
+    fs::create_dir_all(&applications).expect("a folder");
+    let note = folder.join("shown.txt");
+    let entry = format!(
+        "[Desktop Entry]\nType=Application\nName=Browser\nMimeType=text/html;\nExec=sh -c 'echo \"$1\" > {}' sh %u\n",
+        note.display()
+    );
+    fs::write(applications.join("browser.desktop"), entry).expect("a file");
+    let default = "[Default Applications]\ntext/html=browser.desktop\n";
+    fs::write(applications.join("mimeapps.list"), default).expect("a file");
+}
+
+/// The Help button shows our own page.
+fn help(window: &Window) {
+    window.keys(&["F1"]);
+    let note = window.gimp.folder().join("shown.txt");
+    wait("the page of help", || note.exists());
+    let shown = fs::read_to_string(note).expect("what was shown");
+    let page = "plug-ins/dino-ir-restore/help/en/index.html";
+    assert!(shown.trim_end().ends_with(page), "{shown}");
 }
 
 /// Clicks on Cancel at the right end of the status bar, which without docks is the window's.

@@ -1,6 +1,8 @@
-//! The procedure's own arguments: what scripts and tooltips call them.
+//! The procedures' own arguments: what scripts and tooltips call them.
 
 use std::ffi::CStr;
+
+use crate::language::msgid;
 
 /// 0..=1.
 pub const STRENGTH: &CStr = c"strength";
@@ -13,15 +15,26 @@ pub const OUTPUT: &CStr = c"output";
 /// One of [`crate::settings::Device::CHOICES`].
 pub const DEVICE: &CStr = c"device";
 
+/// What the dialog calls [`STRENGTH`]; the letter after `_` is its key.
+pub const STRENGTH_LABEL: &str = msgid("Stren_gth");
+/// And [`WEIGHTS`].
+pub const WEIGHTS_LABEL: &str = msgid("_Model file");
+/// And [`TILE_SIZE`].
+pub const TILE_SIZE_LABEL: &str = msgid("_Tile size");
+/// And [`OUTPUT`].
+pub const OUTPUT_LABEL: &str = msgid("Out_put");
+/// And [`DEVICE`].
+pub const DEVICE_LABEL: &str = msgid("_Device");
+
 /// Of [`STRENGTH`].
-pub const STRENGTH_TIP: &CStr = c"0 keeps the original, 1 restores as much as the model can";
+pub const STRENGTH_TIP: &str = msgid("0 keeps the original, 1 restores as much as the model can");
 /// Of [`WEIGHTS`].
-pub const WEIGHTS_TIP: &CStr =
-    c"A weights file (.safetensors); with none, the model inside the plug-in";
+pub const WEIGHTS_TIP: &str =
+    msgid("A weights file (.safetensors); with none, the model inside the plug-in");
 /// Of [`TILE_SIZE`].
-pub const TILE_SIZE_TIP: &CStr =
-    c"Side of the tiles in pixels; 0: as large as 1 GiB of memory allows";
+pub const TILE_SIZE_TIP: &str =
+    msgid("Side of the tiles in pixels; 0: as large as 1 GiB of memory allows");
 /// Of [`OUTPUT`].
-pub const OUTPUT_TIP: &CStr = c"Where the result goes";
+pub const OUTPUT_TIP: &str = msgid("Where the result goes");
 /// Of [`DEVICE`].
-pub const DEVICE_TIP: &CStr = c"What computes; Automatic takes a GPU if one works";
+pub const DEVICE_TIP: &str = msgid("What computes; Automatic takes a GPU if one works");

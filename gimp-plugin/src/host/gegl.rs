@@ -36,6 +36,17 @@ impl From<Area> for Rectangle {
     }
 }
 
+impl Rectangle {
+    /// The same elsewhere.
+    pub fn moved(self, right: c_int, down: c_int) -> Self {
+        Self {
+            x: self.x + right,
+            y: self.y + down,
+            ..self
+        }
+    }
+}
+
 functions! {
     /// The functions in use.
     Gegl {
@@ -111,13 +122,21 @@ impl<'a> Buffer<'a> {
         (count(extent.width), count(extent.height))
     }
 
-    /// Reads samples of a babl format with `channels` floats.
-    pub fn get(&self, area: Area, format: Pointer, channels: usize, samples: &mut [f32]) {
-        assert_eq!(samples.len(), area.width * area.height * channels);
+    /// Reads samples of a babl format with `channels` floats; 0 beyond the border.
+    pub fn get(
+        &self,
+        area: impl Into<Rectangle>,
+        format: Pointer,
+        channels: usize,
+        samples: &mut [f32],
+    ) {
+        let area = area.into();
+        let pixels = i64::from(area.width) * i64::from(area.height);
+        assert_eq!(samples.len() as i64, pixels * channels as i64);
         // SAFETY: room for the whole area; 0: rows without gaps, and nothing beyond the border.
         unsafe {
             let to = samples.as_mut_ptr().cast();
-            (self.gegl.gegl_buffer_get)(self.buffer, &area.into(), 1.0, format, to, 0, 0);
+            (self.gegl.gegl_buffer_get)(self.buffer, &area, 1.0, format, to, 0, 0);
         }
     }
 

@@ -4,14 +4,19 @@ mod dialog;
 mod last_values;
 
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
+use self::dialog::Chosen;
 use super::gegl::{Pointer, Text};
 use super::libgimp::{LibGimp, RunMode, Status};
 use super::library::{Library, functions};
-use super::{AUTHORS, BLURB, DATE, HELP, IMAGE_TYPES, MENU_LABEL, MENU_PATH, PROCEDURE, arguments};
+use super::{
+    AUTHORS, BLURB, BLURB_ALL, DATE, HELP, HELP_DOMAIN, Host, IMAGE_TYPES, MENU_LABEL,
+    MENU_LABEL_ALL, MENU_PATH, PROCEDURE, PROCEDURE_ALL, TITLE, TITLE_ALL, arguments, help_folder,
+};
 use crate::job::{Error, caught};
+use crate::language::{fill, tr, tr_c};
 use crate::settings::{Device, Output, Settings};
 use crate::system;
 
@@ -26,6 +31,10 @@ functions! {
             Text, Text, Text, Text, Text, Text, Text, Text, c_int, c_int, c_int,
             *const ParameterDefinition, *const ParameterDefinition);
         fn gimp_plugin_menu_register(Text, Text) -> c_int;
+        fn gimp_plugin_help_register(Text, Text) -> c_int;
+        fn gimp_image_list(*mut c_int) -> *mut i32;
+        fn gimp_image_get_active_layer(i32) -> i32;
+        fn g_filename_to_uri(Text, Text, Pointer) -> *mut c_char;
         fn gimp_procedural_db_get_data_size(Text) -> c_int;
         fn gimp_procedural_db_get_data(Text, Pointer) -> c_int;
         fn gimp_procedural_db_set_data(Text, Pointer, u32) -> c_int;
@@ -97,21 +106,29 @@ const fn define(
     }
 }
 
-static DEFINITIONS: [ParameterDefinition; 8] = [
+const RUN_MODE: ParameterDefinition = define(
+    Kind::Int32,
+    c"run-mode",
+    c"{ RUN-INTERACTIVE (0), RUN-NONINTERACTIVE (1), RUN-WITH-LAST-VALS (2) }",
+);
+
+/// The settings, for scripts: in English.
+const SETTINGS: [ParameterDefinition; 5] = [
     define(
-        Kind::Int32,
-        c"run-mode",
-        c"{ RUN-INTERACTIVE (0), RUN-NONINTERACTIVE (1), RUN-WITH-LAST-VALS (2) }",
+        Kind::Float,
+        arguments::STRENGTH,
+        c"0 keeps the original, 1 restores as much as the model can",
     ),
-    define(Kind::Image, c"image", c"The image"),
-    define(Kind::Drawable, c"drawable", c"The layer, mask or channel"),
-    define(Kind::Float, arguments::STRENGTH, arguments::STRENGTH_TIP),
     define(
         Kind::String,
         arguments::WEIGHTS,
         c"A weights file (.safetensors); empty for the model inside the plug-in",
     ),
-    define(Kind::Int32, arguments::TILE_SIZE, arguments::TILE_SIZE_TIP),
+    define(
+        Kind::Int32,
+        arguments::TILE_SIZE,
+        c"Side of the tiles in pixels; 0: as large as 1 GiB of memory allows",
+    ),
     define(
         Kind::Int32,
         arguments::OUTPUT,
@@ -123,6 +140,26 @@ static DEFINITIONS: [ParameterDefinition; 8] = [
         c"What computes { auto (0), cpu (1), gpu (2) }",
     ),
 ];
+
+static DEFINITIONS: [ParameterDefinition; 8] = {
+    let [strength, weights, tile_size, output, device] = SETTINGS;
+    [
+        RUN_MODE,
+        define(Kind::Image, c"image", c"The image"),
+        define(Kind::Drawable, c"drawable", c"The layer, mask or channel"),
+        strength,
+        weights,
+        tile_size,
+        output,
+        device,
+    ]
+};
+
+/// Of the procedure for all open images.
+static DEFINITIONS_ALL: [ParameterDefinition; 6] = {
+    let [strength, weights, tile_size, output, device] = SETTINGS;
+    [RUN_MODE, strength, weights, tile_size, output, device]
+};
 
 /// GIMP reads it for as long as the process lives.
 static INFO: PlugInInfo = PlugInInfo {
@@ -148,7 +185,7 @@ pub fn main(argv: &mut [*mut c_char]) -> Result<c_int, Error> {
     let library = Library::open("libgimp-2.0")?;
     let api = Api {
         gimp2: Functions::load(library)?,
-        lib: LibGimp::load(library, -1)?,
+        lib: LibGimp::load(library, -1, c"gimp_drawable_offsets")?,
     };
     let api = API.get_or_init(|| api);
     let count = c_int::try_from(argv.len() - 1).unwrap_or(0);
@@ -160,29 +197,51 @@ unsafe extern "C" fn query() {
     let Some(Api { gimp2, .. }) = API.get() else {
         return;
     };
-    // SAFETY: static strings and tables.
-    unsafe {
-        (gimp2.gimp_install_procedure)(
-            PROCEDURE.as_ptr(),
-            BLURB.as_ptr(),
-            HELP.as_ptr(),
-            AUTHORS.as_ptr(),
-            AUTHORS.as_ptr(),
-            DATE.as_ptr(),
-            MENU_LABEL.as_ptr(),
-            IMAGE_TYPES.as_ptr(),
-            PLUGIN,
-            DEFINITIONS.len() as c_int,
-            0,
-            DEFINITIONS.as_ptr(),
-            null(),
-        );
-        (gimp2.gimp_plugin_menu_register)(PROCEDURE.as_ptr(), MENU_PATH.as_ptr());
+    // GIMP 2.10 would translate them itself, by a catalogue of gettext's own. What they are now stays until GIMP asks again,
+    // which it does when the program has changed.
+    let install = |name: &CStr, label: &str, blurb: &str, types: &CStr, parameters: &[_]| {
+        let (label, blurb, help) = (tr_c(label), tr_c(blurb), tr_c(HELP));
+        // SAFETY: strings and tables that GIMP copies.
+        unsafe {
+            (gimp2.gimp_install_procedure)(
+                name.as_ptr(),
+                blurb.as_ptr(),
+                help.as_ptr(),
+                AUTHORS.as_ptr(),
+                AUTHORS.as_ptr(),
+                DATE.as_ptr(),
+                label.as_ptr(),
+                types.as_ptr(),
+                PLUGIN,
+                parameters.len() as c_int,
+                0,
+                parameters.as_ptr(),
+                null(),
+            );
+            (gimp2.gimp_plugin_menu_register)(name.as_ptr(), MENU_PATH.as_ptr());
+        }
+    };
+    install(PROCEDURE, MENU_LABEL, BLURB, IMAGE_TYPES, &DEFINITIONS);
+    install(
+        PROCEDURE_ALL,
+        MENU_LABEL_ALL,
+        BLURB_ALL,
+        c"",
+        &DEFINITIONS_ALL,
+    );
+    let folder = help_folder()
+        .and_then(|folder| CString::new(folder.into_os_string().into_encoded_bytes()).ok());
+    if let Some(folder) = folder {
+        // SAFETY: an absolute path; the string stays, as this process does not.
+        unsafe {
+            let uri = (gimp2.g_filename_to_uri)(folder.as_ptr(), null(), null_mut());
+            (gimp2.gimp_plugin_help_register)(HELP_DOMAIN.as_ptr(), uri);
+        }
     }
 }
 
 unsafe extern "C" fn run(
-    _name: Text,
+    name: Text,
     count: c_int,
     parameters: *const Parameter,
     result_count: *mut c_int,
@@ -191,8 +250,15 @@ unsafe extern "C" fn run(
     let Some(api) = API.get() else { return };
     let done = caught(|| {
         let count = usize::try_from(count).unwrap_or(0);
-        // SAFETY: as many arguments as GIMP says.
-        unsafe { run_checked(api, std::slice::from_raw_parts(parameters, count)) }
+        // SAFETY: as many arguments as GIMP says, of the types that are registered.
+        unsafe {
+            let parameters = std::slice::from_raw_parts(parameters, count);
+            if CStr::from_ptr(name) == PROCEDURE_ALL {
+                run_all(api, parameters)
+            } else {
+                run_one(api, parameters)
+            }
+        }
     });
     let status = |status: Status| Parameter {
         kind: Kind::Status as c_int,
@@ -201,7 +267,7 @@ unsafe extern "C" fn run(
     let returned = match done {
         Ok(done) => vec![status(done)],
         Err(error) => {
-            let message = error.to_string().replace('\0', "?");
+            let message = error.message().replace('\0', "?");
             let string = CString::new(message).unwrap_or_default().into_raw();
             let message = Parameter {
                 kind: Kind::String as c_int,
@@ -219,45 +285,104 @@ unsafe extern "C" fn run(
 }
 
 /// # Safety
-/// The arguments of a GimpRunProc.
-unsafe fn run_checked(api: &Api, parameters: &[Parameter]) -> Result<Status, Error> {
+/// The arguments of a GimpRunProc, by [`DEFINITIONS`].
+unsafe fn run_one(api: &Api, parameters: &[Parameter]) -> Result<Status, Error> {
     let [mode, image, drawable, own @ ..] = parameters else {
-        return Err(Error::Setting("too few arguments".to_owned()));
+        return Err(too_few(parameters, &DEFINITIONS));
     };
     // SAFETY: the first three are integers.
     let (mode, image, drawable) = unsafe { (mode.data.int, image.data.int, drawable.data.int) };
     let mode = RunMode::from_number(mode);
-    let (settings, preview) = match mode {
-        // SAFETY: of the types that are registered.
-        RunMode::NonInteractive => (unsafe { from_arguments(own)? }, None),
-        RunMode::LastValues => (last_values::get(&api.gimp2), None),
-        RunMode::Interactive => {
-            let last = last_values::get(&api.gimp2);
-            let host = api.lib.host(image, drawable)?;
-            // SAFETY: in GIMP's own thread.
-            match unsafe { dialog::run(&api.lib.gegl, &host, &last)? } {
-                Some(chosen) => chosen,
-                None => return Ok(Status::Cancel),
-            }
-        }
+    let host = match mode {
+        RunMode::Interactive => Some(api.lib.host(image, drawable)?),
+        _ => None,
     };
-    if mode == RunMode::Interactive {
-        // Before the work: a cancel ends the process.
-        last_values::set(&api.gimp2, &settings);
-    }
+    let host = host.as_ref().map(|host| host as &dyn Host);
+    // SAFETY: as the caller promises.
+    let Some((settings, preview)) = (unsafe { choose(api, mode, own, TITLE, host)? }) else {
+        return Ok(Status::Cancel);
+    };
     api.lib.restore(image, drawable, &settings, mode, preview)?;
     Ok(Status::Success)
 }
 
 /// # Safety
-/// GIMP checked the types against [`DEFINITIONS`].
+/// The arguments of a GimpRunProc, by [`DEFINITIONS_ALL`].
+unsafe fn run_all(api: &Api, parameters: &[Parameter]) -> Result<Status, Error> {
+    let [mode, own @ ..] = parameters else {
+        return Err(too_few(parameters, &DEFINITIONS_ALL));
+    };
+    // SAFETY: an integer.
+    let mode = RunMode::from_number(unsafe { mode.data.int });
+    // SAFETY: as the caller promises.
+    let Some((settings, _)) = (unsafe { choose(api, mode, own, TITLE_ALL, None)? }) else {
+        return Ok(Status::Cancel);
+    };
+    let mut count = 0;
+    // SAFETY: an array of as many numbers as GIMP says, ours to free.
+    let images = unsafe {
+        let list = (api.gimp2.gimp_image_list)(&mut count);
+        let count = usize::try_from(count).unwrap_or(0);
+        let images = match list.is_null() {
+            true => Vec::new(),
+            false => std::slice::from_raw_parts(list, count).to_vec(),
+        };
+        (api.lib.gegl.g_free)(list.cast());
+        images
+    };
+    let selected = images.into_iter().map(|image| {
+        // SAFETY: an image of GIMP's.
+        let layer = unsafe { (api.gimp2.gimp_image_get_active_layer)(image) };
+        (
+            image,
+            Vec::from_iter((layer != api.lib.none).then_some(layer)),
+        )
+    });
+    api.lib
+        .restore_all(&selected.collect::<Vec<_>>(), &settings)?;
+    Ok(Status::Success)
+}
+
+/// The settings to go by, asked for where the mode is to ask; `None` if the user cancels.
+///
+/// # Safety
+/// As [`from_arguments`], in GIMP's own thread.
+unsafe fn choose(
+    api: &Api,
+    mode: RunMode,
+    own: &[Parameter],
+    title: &str,
+    host: Option<&dyn Host>,
+) -> Result<Option<Chosen>, Error> {
+    match mode {
+        // SAFETY: as the caller promises.
+        RunMode::NonInteractive => Ok(Some((unsafe { from_arguments(own)? }, None))),
+        RunMode::LastValues => Ok(Some((last_values::get(&api.gimp2), None))),
+        RunMode::Interactive => {
+            let last = last_values::get(&api.gimp2);
+            // SAFETY: as the caller promises.
+            let chosen = unsafe { dialog::run(&api.lib.gegl, title, host, &last)? };
+            if let Some((settings, _)) = &chosen {
+                // Before the work: a cancel ends the process.
+                last_values::set(&api.gimp2, settings);
+            }
+            Ok(chosen)
+        }
+    }
+}
+
+fn too_few(parameters: &[Parameter], due: &[ParameterDefinition]) -> Error {
+    Error::Setting(fill(
+        tr("{count} arguments where {due} are due"),
+        &[("count", &parameters.len()), ("due", &due.len())],
+    ))
+}
+
+/// # Safety
+/// GIMP checked the types against [`SETTINGS`].
 unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
     let [strength, weights, tile_size, output, device] = arguments else {
-        return Err(Error::Setting(format!(
-            "{} arguments where {} are due",
-            arguments.len() + 3,
-            DEFINITIONS.len()
-        )));
+        return Err(too_few(arguments, &SETTINGS));
     };
     // SAFETY: as the caller promises; a string may be NULL.
     let (strength, weights, tile_size, output, device) = unsafe {
@@ -275,7 +400,12 @@ unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
             device.data.int,
         )
     };
-    let unknown = |what: &str, number: i32| Error::Setting(format!("{what} {number} is unknown"));
+    let unknown = |what: &str, number: i32| {
+        Error::Setting(fill(
+            tr("{what} {number} is unknown"),
+            &[("what", &what), ("number", &number)],
+        ))
+    };
     Ok(Settings {
         strength,
         weights: (!weights.is_empty()).then(|| system::path(weights)),

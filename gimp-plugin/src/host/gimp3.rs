@@ -10,8 +10,12 @@ use super::arguments;
 use super::gegl::{Pointer, Text, take_text};
 use super::libgimp::{LibGimp, RunMode, Status};
 use super::library::{Library, functions};
-use super::{AUTHORS, BLURB, DATE, HELP, IMAGE_TYPES, MENU_LABEL, MENU_PATH, PROCEDURE};
+use super::{
+    AUTHORS, BLURB, BLURB_ALL, DATE, HELP, HELP_DOMAIN, IMAGE_TYPES, MENU_LABEL, MENU_LABEL_ALL,
+    MENU_PATH, PROCEDURE, PROCEDURE_ALL, TITLE, TITLE_ALL, help_folder,
+};
 use crate::job::{Error, caught};
+use crate::language::{tr, tr_c};
 use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
 use crate::system;
 
@@ -37,7 +41,15 @@ functions! {
         fn g_quark_from_string(Text) -> c_uint;
         fn g_file_get_path(Pointer) -> *mut c_char;
         fn g_file_get_uri(Pointer) -> *mut c_char;
+        fn g_file_new_for_path(Text) -> Pointer;
         fn gimp_image_procedure_new(Pointer, Text, c_int, Run, Pointer, Pointer) -> Pointer;
+        fn gimp_procedure_new(Pointer, Text, c_int, RunAll, Pointer, Pointer) -> Pointer;
+        fn gimp_plug_in_set_help_domain(Pointer, Text, Pointer);
+        fn gimp_get_images() -> *mut Pointer;
+        fn gimp_image_get_selected_layers(Pointer) -> *mut Pointer;
+        fn gimp_run_mode_get_type() -> c_ulong;
+        fn gimp_procedure_add_enum_argument(
+            Pointer, Text, Text, Text, c_ulong, c_int, c_uint);
         fn gimp_procedure_set_image_types(Pointer, Text);
         fn gimp_procedure_set_sensitivity_mask(Pointer, c_int);
         fn gimp_procedure_set_menu_label(Pointer, Text);
@@ -59,6 +71,14 @@ functions! {
 
 /// GimpRunImageFunc: procedure, run mode, image, drawables (NULL at the end), config, data.
 type Run = unsafe extern "C" fn(Pointer, c_int, Pointer, *mut Pointer, Pointer, Pointer) -> Pointer;
+
+/// GimpRunFunc: procedure, config, data.
+type RunAll = unsafe extern "C" fn(Pointer, Pointer, Pointer) -> Pointer;
+
+/// The argument that GIMP adds to procedures of one image by itself.
+const RUN_MODE: &CStr = c"run-mode";
+/// GIMP_RUN_NONINTERACTIVE.
+const NON_INTERACTIVE: c_int = 1;
 
 /// GTypeQuery.
 #[repr(C)]
@@ -117,7 +137,7 @@ pub fn main(argv: &mut [*mut c_char]) -> Result<c_int, Error> {
     let library = Library::open("libgimp-3.0")?;
     let api = Api {
         gimp3: Functions::load(library)?,
-        lib: LibGimp::load(library, null_mut())?,
+        lib: LibGimp::load(library, null_mut(), c"gimp_drawable_get_offsets")?,
     };
     let gimp3 = &API.get_or_init(|| api).gimp3;
     // SAFETY: a class derived as the header says; its sizes come from the library itself.
@@ -164,16 +184,28 @@ unsafe extern "C" fn class_init(class: *mut PlugInClass, _data: Pointer) {
     let class = unsafe { &mut *class };
     class.query_procedures = Some(query);
     class.create_procedure = Some(create);
-    // No translations: GIMP would complain about their folder.
+    // Our texts come translated: GIMP would look for catalogues in a folder of their own.
     class.set_i18n = None;
 }
 
-unsafe extern "C" fn query(_plug_in: Pointer) -> Pointer {
-    let Some(api) = api() else { return null_mut() };
-    // SAFETY: a list with one string, both GLib's to free.
+unsafe extern "C" fn query(plug_in: Pointer) -> Pointer {
+    let Some(Api { gimp3, lib }) = api() else {
+        return null_mut();
+    };
+    // SAFETY: a list of strings, all GLib's to free; a file that GIMP takes a reference to.
     unsafe {
-        let name = (api.gimp3.g_strdup)(PROCEDURE.as_ptr());
-        (api.gimp3.g_list_append)(null_mut(), name.cast())
+        let folder = help_folder().map(|folder| folder.into_os_string().into_encoded_bytes());
+        if let Some(folder) = folder.and_then(|folder| CString::new(folder).ok()) {
+            let folder = (gimp3.g_file_new_for_path)(folder.as_ptr());
+            (gimp3.gimp_plug_in_set_help_domain)(plug_in, HELP_DOMAIN.as_ptr(), folder);
+            (lib.gegl.g_object_unref)(folder);
+        }
+        [PROCEDURE, PROCEDURE_ALL]
+            .iter()
+            .fold(null_mut(), |list, name| {
+                let name = (gimp3.g_strdup)(name.as_ptr());
+                (gimp3.g_list_append)(list, name.cast())
+            })
     }
 }
 
@@ -183,16 +215,41 @@ unsafe extern "C" fn create(plug_in: Pointer, name: Text) -> Pointer {
     };
     // SAFETY: objects and strings of GIMP's, and our own static strings.
     unsafe {
-        if CStr::from_ptr(name) != PROCEDURE {
+        let known = CStr::from_ptr(name);
+        let (procedure, label, blurb) = if known == PROCEDURE {
+            let procedure = (gimp3.gimp_image_procedure_new)(
+                plug_in,
+                name,
+                PLUGIN,
+                run,
+                null_mut(),
+                null_mut(),
+            );
+            (gimp3.gimp_procedure_set_image_types)(procedure, IMAGE_TYPES.as_ptr());
+            (gimp3.gimp_procedure_set_sensitivity_mask)(procedure, ONE_DRAWABLE);
+            (procedure, MENU_LABEL, BLURB)
+        } else if known == PROCEDURE_ALL {
+            let procedure =
+                (gimp3.gimp_procedure_new)(plug_in, name, PLUGIN, run_all, null_mut(), null_mut());
+            (gimp3.gimp_procedure_add_enum_argument)(
+                procedure,
+                RUN_MODE.as_ptr(),
+                c"Run mode".as_ptr(),
+                c"The run mode".as_ptr(),
+                (gimp3.gimp_run_mode_get_type)(),
+                NON_INTERACTIVE,
+                READ_WRITE,
+            );
+            (procedure, MENU_LABEL_ALL, BLURB_ALL)
+        } else {
             return null_mut();
-        }
-        let procedure =
-            (gimp3.gimp_image_procedure_new)(plug_in, name, PLUGIN, run, null_mut(), null_mut());
-        (gimp3.gimp_procedure_set_image_types)(procedure, IMAGE_TYPES.as_ptr());
-        (gimp3.gimp_procedure_set_sensitivity_mask)(procedure, ONE_DRAWABLE);
-        (gimp3.gimp_procedure_set_menu_label)(procedure, MENU_LABEL.as_ptr());
+        };
+        // GIMP copies them.
+        let (label, blurb, help) = (tr_c(label), tr_c(blurb), tr_c(HELP));
+        (gimp3.gimp_procedure_set_menu_label)(procedure, label.as_ptr());
         (gimp3.gimp_procedure_add_menu_path)(procedure, MENU_PATH.as_ptr());
-        (gimp3.gimp_procedure_set_documentation)(procedure, BLURB.as_ptr(), HELP.as_ptr(), name);
+        let page = PROCEDURE.as_ptr();
+        (gimp3.gimp_procedure_set_documentation)(procedure, blurb.as_ptr(), help.as_ptr(), page);
         (gimp3.gimp_procedure_set_attribution)(
             procedure,
             AUTHORS.as_ptr(),
@@ -212,8 +269,9 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
         unsafe {
             let list = (gimp3.gimp_choice_new)();
             for (number, choice) in (0..).zip(choices) {
-                let (name, label) = (choice.name.as_ptr(), choice.label.as_ptr());
-                (gimp3.gimp_choice_add)(list, name, number, label, null());
+                let label = tr_c(choice.label);
+                let name = choice.name.as_ptr();
+                (gimp3.gimp_choice_add)(list, name, number, label.as_ptr(), null());
             }
             list
         }
@@ -224,8 +282,8 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
         (gimp3.gimp_procedure_add_double_argument)(
             procedure,
             arguments::STRENGTH.as_ptr(),
-            c"Stren_gth".as_ptr(),
-            arguments::STRENGTH_TIP.as_ptr(),
+            tr_c(arguments::STRENGTH_LABEL).as_ptr(),
+            tr_c(arguments::STRENGTH_TIP).as_ptr(),
             0.0,
             1.0,
             default.strength,
@@ -234,8 +292,8 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
         (gimp3.gimp_procedure_add_file_argument)(
             procedure,
             arguments::WEIGHTS.as_ptr(),
-            c"_Model file".as_ptr(),
-            arguments::WEIGHTS_TIP.as_ptr(),
+            tr_c(arguments::WEIGHTS_LABEL).as_ptr(),
+            tr_c(arguments::WEIGHTS_TIP).as_ptr(),
             ANY,
             1,
             null_mut(),
@@ -244,8 +302,8 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
         (gimp3.gimp_procedure_add_int_argument)(
             procedure,
             arguments::TILE_SIZE.as_ptr(),
-            c"_Tile size".as_ptr(),
-            arguments::TILE_SIZE_TIP.as_ptr(),
+            tr_c(arguments::TILE_SIZE_LABEL).as_ptr(),
+            tr_c(arguments::TILE_SIZE_TIP).as_ptr(),
             0,
             MAX_TILE,
             default.tile_size,
@@ -254,8 +312,8 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
         (gimp3.gimp_procedure_add_choice_argument)(
             procedure,
             arguments::OUTPUT.as_ptr(),
-            c"Out_put".as_ptr(),
-            arguments::OUTPUT_TIP.as_ptr(),
+            tr_c(arguments::OUTPUT_LABEL).as_ptr(),
+            tr_c(arguments::OUTPUT_TIP).as_ptr(),
             choices(&Output::CHOICES),
             Output::CHOICES[0].name.as_ptr(),
             READ_WRITE,
@@ -263,8 +321,8 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
         (gimp3.gimp_procedure_add_choice_argument)(
             procedure,
             arguments::DEVICE.as_ptr(),
-            c"_Device".as_ptr(),
-            arguments::DEVICE_TIP.as_ptr(),
+            tr_c(arguments::DEVICE_LABEL).as_ptr(),
+            tr_c(arguments::DEVICE_TIP).as_ptr(),
             choices(&Device::CHOICES),
             Device::CHOICES[0].name.as_ptr(),
             READ_WRITE,
@@ -281,26 +339,36 @@ unsafe extern "C" fn run(
     _data: Pointer,
 ) -> Pointer {
     let Some(api) = api() else { return null_mut() };
-    let gimp3 = &api.gimp3;
+    let mode = RunMode::from_number(mode);
     let done = caught(|| {
         // SAFETY: what GIMP hands to a GimpRunImageFunc.
-        unsafe {
-            run_checked(
-                api,
-                procedure,
-                RunMode::from_number(mode),
-                image,
-                drawables,
-                config,
-            )
-        }
+        unsafe { run_checked(api, procedure, mode, image, drawables, config) }
     });
+    // SAFETY: the procedure that is running.
+    unsafe { returned(api, procedure, done) }
+}
+
+unsafe extern "C" fn run_all(procedure: Pointer, config: Pointer, _data: Pointer) -> Pointer {
+    let Some(api) = api() else { return null_mut() };
+    // SAFETY: what GIMP hands to a GimpRunFunc.
+    unsafe {
+        let done = caught(|| run_all_checked(api, procedure, config));
+        returned(api, procedure, done)
+    }
+}
+
+/// GimpValueArray: what a procedure returns.
+///
+/// # Safety
+/// `procedure` is a GimpProcedure.
+unsafe fn returned(api: &Api, procedure: Pointer, done: Result<Status, Error>) -> Pointer {
+    let gimp3 = &api.gimp3;
     // SAFETY: an error that GIMP takes over, or none.
     unsafe {
         let (status, error) = match done {
             Ok(status) => (status, null_mut()),
             Err(error) => {
-                let message = error.to_string().replace('\0', "?");
+                let message = error.message().replace('\0', "?");
                 let message = CString::new(message).unwrap_or_default();
                 let domain = (gimp3.g_quark_from_string)(c"dino-ir".as_ptr());
                 let error = (gimp3.g_error_new_literal)(domain, 0, message.as_ptr());
@@ -336,7 +404,7 @@ unsafe fn run_checked(
         if mode == RunMode::Interactive {
             let host = api.lib.host(image, drawable)?;
             let read = Box::new(|| settings(api, config));
-            match dialog::run(procedure, config, &host, read)? {
+            match dialog::run(procedure, config, TITLE, Some(&host), read)? {
                 Some(accepted) => preview = accepted.preview,
                 None => return Ok(Status::Cancel),
             }
@@ -348,7 +416,47 @@ unsafe fn run_checked(
 }
 
 /// # Safety
-/// `config` is a GimpProcedureConfig of our procedure.
+/// The arguments of a GimpRunFunc.
+unsafe fn run_all_checked(api: &Api, procedure: Pointer, config: Pointer) -> Result<Status, Error> {
+    let mut mode: c_int = NON_INTERACTIVE;
+    // SAFETY: as the caller promises: an enumeration of that name.
+    unsafe {
+        let (name, none) = (RUN_MODE.as_ptr(), null::<c_char>());
+        (api.lib.gegl.g_object_get)(config, name, &raw mut mode, none);
+        if RunMode::from_number(mode) == RunMode::Interactive {
+            let read = Box::new(|| settings(api, config));
+            if dialog::run(procedure, config, TITLE_ALL, None, read)?.is_none() {
+                return Ok(Status::Cancel);
+            }
+        }
+        let settings = settings(api, config)?;
+        let images = take_items(api, (api.gimp3.gimp_get_images)());
+        let selected = images.into_iter().map(|image| {
+            let layers = (api.gimp3.gimp_image_get_selected_layers)(image);
+            (image, take_items(api, layers))
+        });
+        api.lib
+            .restore_all(&selected.collect::<Vec<_>>(), &settings)?;
+    }
+    Ok(Status::Success)
+}
+
+/// # Safety
+/// `items` is NULL or an array of GIMP's with NULL at its end, the caller's to free.
+unsafe fn take_items(api: &Api, items: *mut Pointer) -> Vec<Pointer> {
+    let mut taken = Vec::new();
+    // SAFETY: as the caller promises.
+    unsafe {
+        while !items.is_null() && !(*items.add(taken.len())).is_null() {
+            taken.push(*items.add(taken.len()));
+        }
+        (api.lib.gegl.g_free)(items.cast());
+    }
+    taken
+}
+
+/// # Safety
+/// `config` is a GimpProcedureConfig of one of our procedures.
 unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
     let mut strength: c_double = 0.0;
     let mut tile_size: c_int = 0;
@@ -378,7 +486,7 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
                 // What Script-Fu makes of "".
                 None if uri.is_none_or(|uri| uri.is_empty()) => None,
                 None => {
-                    let remote = "the model file is not on this computer: copy it here";
+                    let remote = tr("the model file is not on this computer: copy it here");
                     return Err(Error::Setting(remote.to_owned()));
                 }
             }

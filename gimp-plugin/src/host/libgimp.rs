@@ -2,17 +2,21 @@
 //! integer or by a pointer, here `Id`.
 
 use std::cell::RefCell;
-use std::ffi::{CString, c_char, c_double, c_int};
+use std::ffi::{CStr, CString, c_char, c_double, c_int, c_void};
+use std::mem::transmute;
+use std::time::Duration;
 
 use dino_ir::restore::Area;
 use dino_ir::weights::Loaded;
 
-use super::gegl::{Buffer, Gegl, Pointer, Text, take_text};
+use super::gegl::{Buffer, Gegl, Pointer, Rectangle, Text, take_text};
 use super::library::{Library, functions};
 use super::{Colour, Drawable, Host, Refused};
-use crate::job::{self, Error};
-use crate::preview::Preview;
+use crate::job::{self, Done, Error};
+use crate::language::{fill, tr, tr_n};
+use crate::preview::{Place, Preview};
 use crate::settings::{Output, Settings};
+use crate::trace::trace;
 
 /// GimpPDBStatusType.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +82,38 @@ functions! {
         fn gimp_image_get_item_position(Id, Id) -> c_int;
         fn gimp_image_undo_group_start(Id) -> c_int;
         fn gimp_image_undo_group_end(Id) -> c_int;
+        fn gimp_item_attach_parasite(Id, *const Parasite) -> c_int;
+        fn gimp_item_get_parasite(Id, Text) -> *mut Parasite;
+        fn gimp_parasite_new(Text, u32, u32, *const c_void) -> *mut Parasite;
+        fn gimp_parasite_free(*mut Parasite);
+        fn gimp_image_get_selection(Id) -> Id;
+        fn gimp_image_get_name(Id) -> *mut c_char;
+        fn gimp_selection_is_empty(Id) -> c_int;
         fn gimp_displays_flush() -> c_int;
+        fn gimp_message(Text) -> c_int;
         fn gimp_progress_init(Text) -> c_int;
         fn gimp_progress_set_text(Text) -> c_int;
         fn gimp_progress_update(c_double) -> c_int;
     }
 }
+
+/// GimpParasite: bytes that GIMP keeps with an item.
+#[repr(C)]
+pub struct Parasite {
+    _name: *mut c_char,
+    _flags: u32,
+    size: u32,
+    data: *mut c_void,
+}
+
+/// The parasite that holds a [`Place`]. Without flags it is in no file, and no step to undo.
+const PLACE: &CStr = c"dino-ir-preview";
+
+/// Item, column, row.
+type Offsets<Id> = unsafe extern "C" fn(Id, *mut c_int, *mut c_int) -> c_int;
+
+/// An image, and what of it is to be restored.
+pub type Selected<Id> = (Id, Vec<Id>);
 
 /// An open libgimp with what it depends on.
 pub struct LibGimp<Id> {
@@ -93,15 +123,20 @@ pub struct LibGimp<Id> {
     pub gegl: Gegl,
     /// The id that names no item.
     pub none: Id,
+    /// Where in the image a drawable begins.
+    offsets: Offsets<Id>,
 }
 
 impl<Id: Copy + PartialEq> LibGimp<Id> {
-    /// Finds the functions.
+    /// Finds the functions; `offsets` is what this GIMP calls the one that tells where in the image a drawable begins.
     ///
     /// # Errors
     /// [`Error::Library`] that names the first one missing.
-    pub fn load(library: Library, none: Id) -> Result<Self, Error> {
+    pub fn load(library: Library, none: Id, offsets: &CStr) -> Result<Self, Error> {
+        let offsets = library.find(offsets)?;
         Ok(Self {
+            // SAFETY: the signature that both have.
+            offsets: unsafe { transmute::<*mut c_void, Offsets<Id>>(offsets) },
             gimp: Functions::load(library)?,
             gegl: Gegl::load(library)?,
             none,
@@ -129,15 +164,93 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
         preview: Option<Preview<Loaded>>,
     ) -> Result<(), Error> {
         let mut host = self.host(image, drawable)?;
-        match preview {
+        let done = match preview {
             Some(preview) => job::run_previewed(&mut host, settings, preview, job::open)?,
             None => job::run(&mut host, settings, job::open)?,
-        }
+        };
         if mode != RunMode::NonInteractive {
             // SAFETY: no arguments.
             unsafe { (self.gimp.gimp_displays_flush)() };
+            if let Some(done) = done {
+                self.say(&done.message());
+            }
         }
         Ok(())
+    }
+
+    /// Restores what is selected of several images, each with a step to undo of its own. One that cannot be restored
+    /// does not keep the others from it.
+    ///
+    /// # Errors
+    /// [`Error::Some`] that names those that could not.
+    pub fn restore_all(&self, images: &[Selected<Id>], settings: &Settings) -> Result<(), Error> {
+        let mut opened = None;
+        let mut last = None;
+        let mut time = Duration::ZERO;
+        let mut refused = Vec::new();
+        for (image, drawables) in images {
+            let done = drawables.iter().try_for_each(|drawable| {
+                let mut host = self.host(*image, *drawable)?;
+                let done = job::run_one_of(&mut host, settings, &mut opened, job::open)?;
+                time += done.map_or(Duration::ZERO, |done: Done| done.time);
+                last = done.or(last);
+                Ok(())
+            });
+            if let Err(error) = done {
+                // SAFETY: an image of GIMP's; the string is ours to free.
+                let name =
+                    unsafe { take_text(&self.gegl, (self.gimp.gimp_image_get_name)(*image)) };
+                let name = name.unwrap_or_default();
+                refused.push(format!(
+                    "{}: {}",
+                    name.to_string_lossy(),
+                    Error::message(&error)
+                ));
+            }
+        }
+        // SAFETY: no arguments.
+        unsafe { (self.gimp.gimp_displays_flush)() };
+        let count = images.len() - refused.len();
+        let summary = fill(
+            tr_n("{count} image restored", "{count} images restored", count),
+            &[("count", &count)],
+        );
+        if !refused.is_empty() {
+            let refused = refused.join("; ");
+            return Err(Error::Some(fill(
+                tr("{summary}; left as they are: {refused}"),
+                &[("summary", &summary), ("refused", &refused)],
+            )));
+        }
+        self.say(&match last {
+            Some(done) => format!("{summary}. {}", Done { time, ..done }.message()),
+            None => summary,
+        });
+        Ok(())
+    }
+
+    /// Says something that needs no answer: GIMP shows it in the status bar.
+    fn say(&self, text: &str) {
+        trace(|| format!("said: {text}"));
+        let text = CString::new(text.replace('\0', "?")).unwrap_or_default();
+        // SAFETY: a string.
+        unsafe { (self.gimp.gimp_message)(text.as_ptr()) };
+    }
+
+    /// The image's selection, if there is one, and where in it a drawable begins.
+    fn selection(&self, image: Id, drawable: Id) -> Option<(Buffer<'_>, (c_int, c_int))> {
+        let gimp = &self.gimp;
+        let (mut left, mut top) = (0, 0);
+        // SAFETY: an image and an item of GIMP's; room for two integers; a reference to a buffer.
+        unsafe {
+            if (gimp.gimp_selection_is_empty)(image) != 0 {
+                return None;
+            }
+            (self.offsets)(drawable, &mut left, &mut top);
+            let mask = (gimp.gimp_image_get_selection)(image);
+            let mask = Buffer::new(&self.gegl, (gimp.gimp_drawable_get_buffer)(mask))?;
+            Some((mask, (left, top)))
+        }
     }
 
     /// Whether the user has locked the pixels of an item, and of a group that it is in; a mask is locked with its layer.
@@ -170,7 +283,9 @@ pub struct GimpHost<'a, Id> {
     format: Pointer,
     /// The same without alpha.
     colours: Pointer,
-    original: Buffer<'a>,
+    original: RefCell<Buffer<'a>>,
+    /// How much is selected; `None` where all is. With where in the image the drawable begins.
+    selection: RefCell<Option<(Buffer<'a>, (c_int, c_int))>>,
     /// GIMP's shadow of the drawable: a buffer that nobody sees before it is merged.
     draft: RefCell<Option<Buffer<'a>>>,
     shows_progress: bool,
@@ -224,6 +339,7 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 c"R'G'B' float"
             };
             let colours = (gegl.babl_format_with_space)(opaque.as_ptr(), space);
+            let selection = RefCell::new(lib.selection(image, id));
             Ok(Self {
                 lib,
                 image,
@@ -231,7 +347,8 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 drawable,
                 format,
                 colours,
-                original,
+                original: RefCell::new(original),
+                selection,
                 draft: RefCell::new(None),
                 shows_progress: false,
             })
@@ -268,7 +385,7 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
             }
             let name = take_text(&lib.gegl, (gimp.gimp_item_get_name)(self.id));
             let mut name = name.unwrap_or_default().into_bytes();
-            name.extend(b" restored");
+            name.extend(tr(" restored").as_bytes());
             // A string of GIMP's with a suffix: no zero byte.
             let name = CString::new(name).unwrap_or_default();
             (gimp.gimp_item_set_name)(layer, name.as_ptr());
@@ -307,7 +424,62 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
 
     fn read(&self, area: Area, samples: &mut [f32]) {
         let channels = self.drawable.channels();
-        self.original.get(area, self.format, channels, samples);
+        let original = self.original.borrow();
+        original.get(area, self.format, channels, samples);
+    }
+
+    fn selected(&self, area: Area, selected: &mut [f32]) {
+        let selection = self.selection.borrow();
+        let Some((mask, (left, top))) = &*selection else {
+            return selected.fill(1.0);
+        };
+        // SAFETY: a format that lives as long as babl.
+        let format = unsafe { (self.lib.gegl.babl_format)(c"Y float".as_ptr()) };
+        mask.get(
+            Rectangle::from(area).moved(*left, *top),
+            format,
+            1,
+            selected,
+        );
+    }
+
+    fn refresh(&self) {
+        let (lib, gimp) = (self.lib, &self.lib.gimp);
+        // A buffer keeps the tiles that it has read: only another one has those of now.
+        // SAFETY: GIMP gives a reference to the drawable's buffer.
+        let now = unsafe { Buffer::new(&lib.gegl, (gimp.gimp_drawable_get_buffer)(self.id)) };
+        // A layer that was cropped meanwhile is another one, which OK refuses to go on with.
+        if let Some(now) = now
+            && now.size() == (self.drawable.width, self.drawable.height)
+        {
+            *self.original.borrow_mut() = now;
+            *self.selection.borrow_mut() = lib.selection(self.image, self.id);
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        let gimp = &self.lib.gimp;
+        // SAFETY: a parasite that is ours to free, with as many bytes as it says.
+        unsafe {
+            let parasite = (gimp.gimp_item_get_parasite)(self.id, PLACE.as_ptr());
+            let kept = parasite.as_ref()?;
+            let bytes = std::slice::from_raw_parts(kept.data.cast::<u8>(), kept.size as usize);
+            let place = std::str::from_utf8(bytes).ok().and_then(Place::parse);
+            (gimp.gimp_parasite_free)(parasite);
+            place
+        }
+    }
+
+    fn keep_place(&self, place: Place) {
+        let gimp = &self.lib.gimp;
+        let text = place.to_string();
+        // SAFETY: bytes that GIMP copies, twice.
+        unsafe {
+            let (bytes, size) = (text.as_ptr().cast(), text.len() as u32);
+            let parasite = (gimp.gimp_parasite_new)(PLACE.as_ptr(), 0, size, bytes);
+            (gimp.gimp_item_attach_parasite)(self.id, parasite);
+            (gimp.gimp_parasite_free)(parasite);
+        }
     }
 
     fn display(&self, rgb: &[f32], bytes: &mut [u8]) {

@@ -3,6 +3,7 @@
 use dino_ir::restore::Area;
 
 use super::{Drawable, Host, Refused};
+use crate::preview::Place;
 use crate::settings::Output;
 
 /// One drawable with its samples, and what became of it.
@@ -23,6 +24,8 @@ pub struct Memory {
     pub largest: std::cell::Cell<usize>,
     /// Refuse the result at the end.
     pub refuse: bool,
+    /// Where a preview has looked.
+    pub place: std::cell::Cell<Option<Place>>,
     draft: Vec<f32>,
 }
 
@@ -41,6 +44,7 @@ impl Memory {
             progress: Vec::new(),
             largest: std::cell::Cell::new(0),
             refuse: false,
+            place: std::cell::Cell::default(),
         }
     }
 
@@ -87,6 +91,24 @@ impl Host for Memory {
         for (to, from) in rows.zip(self.rows(area)) {
             to.copy_from_slice(&self.pixels[from]);
         }
+    }
+
+    fn selected(&self, area: Area, selected: &mut [f32]) {
+        let rows = area.y..area.y + area.height;
+        for (row, to) in rows.zip(selected.chunks_exact_mut(area.width)) {
+            let start = row * self.drawable.width + area.x;
+            to.copy_from_slice(&self.mask[start..start + area.width]);
+        }
+    }
+
+    fn refresh(&self) {}
+
+    fn place(&self) -> Option<Place> {
+        self.place.get()
+    }
+
+    fn keep_place(&self, place: Place) {
+        self.place.set(Some(place));
     }
 
     fn display(&self, rgb: &[f32], bytes: &mut [u8]) {

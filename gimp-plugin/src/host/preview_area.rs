@@ -4,30 +4,34 @@
 //! that then stands still; there is no line to move, and they are other ones in 2.10 and 3. A drawing area is the same
 //! in both toolkits but for the signal that asks for its picture, so this is one for all GIMPs.
 
+mod gtk;
+mod signals;
+
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, CString, c_char, c_double, c_int, c_uint, c_ulong};
-use std::mem::transmute;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::null_mut;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::ffi::{CString, c_int, c_uint, c_ulong};
 use std::time::Instant;
 
 use dino_ir::weights::Loaded;
 
+use self::gtk::{Allocation, Gtk};
 use super::Host;
-use super::gegl::{Pointer, Text};
-use super::library::{Library, functions};
+use super::gegl::Pointer;
+use super::library::Library;
 use crate::job::{self, Error};
-use crate::preview::{Preview, View, Wake};
+use crate::language::{msgid, tr_c};
+use crate::preview::{Preview, View};
 use crate::settings::Settings;
 use crate::trace::trace;
 
 /// Side of the preview in pixels; it grows with the dialog.
 const SIDE: c_int = 400;
 /// What the mouse does.
-const HINT: &CStr = c"Drag the line to compare; hold to see the original.\n\
-    Drag the photo to move it; the wheel enlarges it.";
+const HINT: &str = msgid(
+    "Drag the line to compare; hold to see the original.\n\
+     Drag the photo to move it; the wheel enlarges it.",
+);
+/// How often the layer is looked at, in milliseconds.
+const CHECK: c_uint = 1500;
 /// Pixels around and between the parts.
 const SPACING: c_int = 6;
 /// GDK_BUTTON_MOTION_MASK | GDK_BUTTON_PRESS_MASK | GDK_BUTTON_RELEASE_MASK | GDK_SCROLL_MASK.
@@ -36,87 +40,6 @@ const EVENTS: c_int = 1 << 4 | 1 << 8 | 1 << 9 | 1 << 21;
 const RGB24: c_int = 1;
 /// PANGO_ELLIPSIZE_END.
 const ELLIPSIZE_END: c_int = 3;
-/// G_CONNECT_SWAPPED: the data come first, wherever a signal has them.
-const SWAPPED: c_int = 2;
-
-/// Any function for a signal: those below.
-type Handler = unsafe extern "C" fn();
-/// For a change of anything, the data first.
-type Change = unsafe extern "C" fn(Pointer);
-/// Widget, cairo context or event, data.
-type Paint = unsafe extern "C" fn(Pointer, Pointer, Pointer) -> c_int;
-/// Widget, event, data.
-type Mouse = unsafe extern "C" fn(Pointer, *const MouseEvent, Pointer) -> c_int;
-/// Widget, event, data.
-type Scroll = unsafe extern "C" fn(Pointer, *const ScrollEvent, Pointer) -> c_int;
-
-functions! {
-    /// What GTK 2 and GTK 3 have in common, and what is below them.
-    Gtk {
-        fn gtk_drawing_area_new() -> Pointer;
-        fn gtk_hbox_new(c_int, c_int) -> Pointer;
-        fn gtk_vbox_new(c_int, c_int) -> Pointer;
-        fn gtk_box_pack_start(Pointer, Pointer, c_int, c_int, c_uint);
-        fn gtk_container_set_border_width(Pointer, c_uint);
-        fn gtk_label_new(Text) -> Pointer;
-        fn gtk_label_set_text(Pointer, Text);
-        fn gtk_label_set_ellipsize(Pointer, c_int);
-        fn gtk_misc_set_alignment(Pointer, f32, f32);
-        fn gtk_spinner_new() -> Pointer;
-        fn gtk_spinner_start(Pointer);
-        fn gtk_spinner_stop(Pointer);
-        fn gtk_widget_add_events(Pointer, c_int);
-        fn gtk_widget_get_allocation(Pointer, *mut Allocation);
-        fn gtk_widget_get_window(Pointer) -> Pointer;
-        fn gtk_widget_queue_draw(Pointer);
-        fn gtk_widget_set_size_request(Pointer, c_int, c_int);
-        fn gtk_widget_set_tooltip_text(Pointer, Text);
-        fn gtk_widget_show_all(Pointer);
-        fn gtk_widget_show(Pointer);
-        fn gtk_widget_hide(Pointer);
-        fn gdk_cairo_create(Pointer) -> Pointer;
-        fn gdk_window_get_origin(Pointer, *mut c_int, *mut c_int) -> c_int;
-        fn cairo_image_surface_create_for_data(Pointer, c_int, c_int, c_int, c_int) -> Pointer;
-        fn cairo_surface_finish(Pointer);
-        fn cairo_surface_destroy(Pointer);
-        fn cairo_set_source_surface(Pointer, Pointer, c_double, c_double);
-        fn cairo_paint(Pointer);
-        fn cairo_destroy(Pointer);
-        fn g_signal_connect_data(Pointer, Text, Handler, Pointer, Pointer, c_int) -> c_ulong;
-        fn g_signal_handler_disconnect(Pointer, c_ulong);
-        fn g_idle_add(unsafe extern "C" fn(Pointer) -> c_int, Pointer) -> c_uint;
-    }
-}
-
-/// GtkAllocation.
-#[repr(C)]
-#[derive(Default)]
-pub struct Allocation {
-    _x: c_int,
-    _y: c_int,
-    width: c_int,
-    height: c_int,
-}
-
-/// What GdkEventButton, GdkEventMotion and GdkEventScroll begin with, in GTK 2 and 3.
-#[repr(C)]
-struct MouseEvent {
-    _kind: c_int,
-    _window: Pointer,
-    _send_event: c_char,
-    _time: u32,
-    x: c_double,
-    y: c_double,
-}
-
-/// GdkEventScroll.
-#[repr(C)]
-struct ScrollEvent {
-    mouse: MouseEvent,
-    _state: c_uint,
-    /// 0 up, 1 down; others are none that a wheel has.
-    direction: c_int,
-}
 
 /// The toolkit of a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,17 +67,17 @@ pub struct PreviewArea<'a> {
     label: Pointer,
     /// GtkSpinner.
     spinner: Pointer,
-    /// What the label says.
+    /// GtkLabel: what is wrong with the photo.
+    diagnosis: Pointer,
+    /// What the labels say.
     said: RefCell<String>,
+    explained: RefCell<String>,
     spins: Cell<bool>,
+    /// GLib's number of what calls [`check`](Self::check).
+    clock: Cell<Option<c_uint>>,
     /// Signals of objects that outlive the dialog.
     connected: RefCell<Vec<(Pointer, c_ulong)>>,
 }
-
-/// The one that callbacks may touch: GLib may call back when its dialog is long gone. There is one dialog in a process.
-static CURRENT: AtomicPtr<PreviewArea<'static>> = AtomicPtr::new(null_mut());
-/// Whether GLib has been asked to call back.
-static WOKEN: AtomicBool = AtomicBool::new(false);
 
 impl<'a> PreviewArea<'a> {
     /// Makes the widgets and begins to work. `settings` is called now and at every change of theirs.
@@ -188,8 +111,14 @@ impl<'a> PreviewArea<'a> {
             (gtk.gtk_misc_set_alignment)(label, 0.0, 0.5);
             (gtk.gtk_box_pack_start)(row, label, 1, 1, 0);
             (gtk.gtk_box_pack_start)(widget, row, 0, 0, 0);
+            // Two lines, which it may need.
+            let diagnosis = (gtk.gtk_label_new)(c"\n".as_ptr());
+            (gtk.gtk_label_set_line_wrap)(diagnosis, 1);
+            (gtk.gtk_widget_set_size_request)(diagnosis, SIDE, -1);
+            (gtk.gtk_misc_set_alignment)(diagnosis, 0.0, 0.0);
+            (gtk.gtk_box_pack_start)(widget, diagnosis, 0, 0, 0);
             // No tooltip: it would lie on the photo.
-            let hint = (gtk.gtk_label_new)(HINT.as_ptr());
+            let hint = (gtk.gtk_label_new)(tr_c(HINT).as_ptr());
             (gtk.gtk_misc_set_alignment)(hint, 0.0, 0.5);
             (gtk.gtk_box_pack_start)(widget, hint, 0, 0, 0);
             (gtk.gtk_widget_show_all)(widget);
@@ -202,12 +131,14 @@ impl<'a> PreviewArea<'a> {
                 area,
                 label,
                 spinner,
+                diagnosis,
                 said: RefCell::default(),
+                explained: RefCell::default(),
+                clock: Cell::default(),
                 spins: Cell::new(false),
                 connected: RefCell::default(),
             })
         };
-        CURRENT.store(this.address().cast(), Ordering::Release);
         this.listen(toolkit);
         this.begin();
         Ok(this)
@@ -218,80 +149,19 @@ impl<'a> PreviewArea<'a> {
         self.widget
     }
 
-    /// Lets a signal of an object that holds settings tell of their change.
-    ///
-    /// # Safety
-    /// A live GObject with that signal.
-    pub unsafe fn follow(&self, object: Pointer, signal: &CStr) {
-        // SAFETY: with the data first, whatever follows is not looked at.
-        let number = unsafe {
-            let handler = transmute::<Change, Handler>(on_change);
-            self.connect(object, signal, handler, SWAPPED)
-        };
-        self.connected.borrow_mut().push((object, number));
-    }
-
     /// Ends it before its dialog is destroyed; what it has found out can be used further.
     pub fn close(self: Box<Self>) -> Option<Preview<Loaded>> {
-        CURRENT.store(null_mut(), Ordering::Release);
-        for (object, number) in self.connected.take() {
-            // SAFETY: objects of the dialog, which is still there, and signals connected here.
-            unsafe { (self.gtk.g_signal_handler_disconnect)(object, number) };
+        self.deafen();
+        let mut preview = self.preview.take();
+        if let Some(preview) = &mut preview {
+            self.host.keep_place(preview.view().place());
         }
-        self.preview.take()
-    }
-
-    fn address(&self) -> Pointer {
-        std::ptr::from_ref(self).cast_mut().cast()
-    }
-
-    fn listen(&self, toolkit: Toolkit) {
-        let (signal, paint): (_, Paint) = match toolkit {
-            Toolkit::Gtk2 => (c"expose-event", on_expose),
-            Toolkit::Gtk3 => (c"draw", on_draw),
-        };
-        let mouse: [(_, Mouse); 3] = [
-            (c"button-press-event", on_press),
-            (c"button-release-event", on_release),
-            (c"motion-notify-event", on_motion),
-        ];
-        // SAFETY: signals of a GtkDrawingArea, with functions of their types.
-        unsafe {
-            self.connect(self.area, signal, transmute::<Paint, Handler>(paint), 0);
-            for (signal, handler) in mouse {
-                self.connect(self.area, signal, transmute::<Mouse, Handler>(handler), 0);
-            }
-            let scroll = transmute::<Scroll, Handler>(on_scroll);
-            self.connect(self.area, c"scroll-event", scroll, 0);
-        }
-    }
-
-    /// # Safety
-    /// The function has the signal's type.
-    unsafe fn connect(
-        &self,
-        object: Pointer,
-        signal: &CStr,
-        handler: Handler,
-        flags: c_int,
-    ) -> c_ulong {
-        let (signal, data) = (signal.as_ptr(), self.address());
-        // SAFETY: as the caller promises.
-        unsafe {
-            (self.gtk.g_signal_connect_data)(object, signal, handler, data, null_mut(), flags)
-        }
+        preview
     }
 
     /// Starts the preview, or says why there is none.
     fn begin(&self) {
         let drawable = self.host.drawable();
-        let add = self.gtk.g_idle_add;
-        let wake: Wake = Arc::new(move || {
-            if !WOKEN.swap(true, Ordering::AcqRel) {
-                // SAFETY: GLib takes this from any thread.
-                unsafe { add(on_idle, null_mut()) };
-            }
-        });
         let size = (SIDE as usize, SIDE as usize);
         let begun = job::previewed(&drawable).and_then(|selection| {
             let settings = (self.settings)()?;
@@ -301,12 +171,17 @@ impl<'a> PreviewArea<'a> {
                 size,
                 settings,
                 job::open,
-                wake,
+                self.waker(),
             ))
         });
         match begun {
-            Ok(preview) => *self.preview.borrow_mut() = Some(preview),
-            Err(error) => self.say(&error.to_string()),
+            Ok(mut preview) => {
+                if let Some(place) = self.host.place() {
+                    preview.view().look_at(place);
+                }
+                *self.preview.borrow_mut() = Some(preview);
+            }
+            Err(error) => self.say(&error.message()),
         }
         self.tell();
     }
@@ -318,6 +193,7 @@ impl<'a> PreviewArea<'a> {
         };
         let Some(preview) = &*preview else { return };
         self.say(&preview.status());
+        self.explain(&preview.diagnosis());
         let spins = preview.is_busy();
         if self.spins.replace(spins) != spins {
             // SAFETY: a live GtkSpinner. One that stands still would be taken for work.
@@ -347,6 +223,34 @@ impl<'a> PreviewArea<'a> {
         }
     }
 
+    /// Says what is wrong with the photo.
+    fn explain(&self, text: &str) {
+        if *self.explained.borrow() == text {
+            return;
+        }
+        *self.explained.borrow_mut() = text.to_owned();
+        trace(|| format!("preview finds: {text}"));
+        let text = CString::new(text).unwrap_or_default();
+        // SAFETY: a live GtkLabel.
+        unsafe {
+            (self.gtk.gtk_label_set_text)(self.diagnosis, text.as_ptr());
+            (self.gtk.gtk_widget_set_tooltip_text)(self.diagnosis, text.as_ptr());
+        }
+    }
+
+    /// Looks whether the layer was changed in GIMP's own windows, of which nobody tells a plug-in.
+    fn check(&self) {
+        if let Ok(mut preview) = self.preview.try_borrow_mut()
+            && let Some(preview) = &mut *preview
+        {
+            self.host.refresh();
+            if !preview.check(self.host) {
+                return;
+            }
+        }
+        self.changed();
+    }
+
     /// Takes what the workers have sent.
     fn serve(&self) {
         let Ok(mut preview) = self.preview.try_borrow_mut() else {
@@ -360,12 +264,6 @@ impl<'a> PreviewArea<'a> {
             self.wake();
         }
         self.changed();
-    }
-
-    fn wake(&self) {
-        WOKEN.store(true, Ordering::Release);
-        // SAFETY: a function that stays.
-        unsafe { (self.gtk.g_idle_add)(on_idle, null_mut()) };
     }
 
     /// Takes the dialog's settings.
@@ -454,97 +352,4 @@ impl<'a> PreviewArea<'a> {
             seen.x, seen.y
         )
     }
-}
-
-impl Drop for PreviewArea<'_> {
-    fn drop(&mut self) {
-        CURRENT.store(null_mut(), Ordering::Release);
-    }
-}
-
-/// Lets the current preview do something. No panic crosses C: after one there is no preview, only the dialog.
-fn with_current(work: impl FnOnce(&PreviewArea<'_>)) {
-    // SAFETY: set while its box lives; all of this happens on GTK's thread.
-    let Some(area) = (unsafe { CURRENT.load(Ordering::Acquire).as_ref() }) else {
-        return;
-    };
-    if catch_unwind(AssertUnwindSafe(|| work(area))).is_err() {
-        CURRENT.store(null_mut(), Ordering::Release);
-    }
-}
-
-unsafe extern "C" fn on_idle(_data: Pointer) -> c_int {
-    WOKEN.store(false, Ordering::Release);
-    with_current(|area| area.serve());
-    // Once.
-    0
-}
-
-unsafe extern "C" fn on_change(_data: Pointer) {
-    with_current(|area| area.set());
-}
-
-unsafe extern "C" fn on_draw(_widget: Pointer, cairo: Pointer, _data: Pointer) -> c_int {
-    // SAFETY: what GTK 3 hands over.
-    with_current(|area| unsafe { area.paint(cairo) });
-    1
-}
-
-unsafe extern "C" fn on_expose(_widget: Pointer, _event: Pointer, _data: Pointer) -> c_int {
-    // SAFETY: a widget that is exposed has a window; the context is ours.
-    with_current(|area| unsafe {
-        let cairo = (area.gtk.gdk_cairo_create)((area.gtk.gtk_widget_get_window)(area.area));
-        area.paint(cairo);
-        (area.gtk.cairo_destroy)(cairo);
-    });
-    1
-}
-
-unsafe extern "C" fn on_press(_area: Pointer, event: *const MouseEvent, _data: Pointer) -> c_int {
-    // SAFETY: an event of that kind.
-    let (x, y) = unsafe { ((*event).x, (*event).y) };
-    with_current(|area| {
-        area.look(|view| {
-            view.press(x, y);
-            true
-        });
-    });
-    1
-}
-
-unsafe extern "C" fn on_release(
-    _area: Pointer,
-    _event: *const MouseEvent,
-    _data: Pointer,
-) -> c_int {
-    with_current(|area| {
-        area.look(|view| {
-            view.release();
-            true
-        });
-    });
-    1
-}
-
-unsafe extern "C" fn on_motion(_area: Pointer, event: *const MouseEvent, _data: Pointer) -> c_int {
-    // SAFETY: an event of that kind.
-    let (x, y) = unsafe { ((*event).x, (*event).y) };
-    with_current(|area| area.look(|view| view.drag(x, y)));
-    1
-}
-
-unsafe extern "C" fn on_scroll(_area: Pointer, event: *const ScrollEvent, _data: Pointer) -> c_int {
-    // SAFETY: an event of that kind.
-    let (x, y, direction) = unsafe { ((*event).mouse.x, (*event).mouse.y, (*event).direction) };
-    with_current(|area| {
-        area.look(|view| {
-            match direction {
-                0 => view.zoom_at(x, y, true),
-                1 => view.zoom_at(x, y, false),
-                _ => return false,
-            }
-            true
-        });
-    });
-    1
 }

@@ -1,8 +1,11 @@
 //! How much longer it takes.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use dino_ir::restore::Progress;
+
+use crate::language::{fill, tr};
 
 /// Measures the tiles of one restoration.
 pub struct Clock {
@@ -31,29 +34,39 @@ fn tell(progress: Progress, elapsed: Duration) -> (f64, String) {
     } = progress;
     let fraction = done as f64 / total.max(1) as f64;
     if done >= total {
-        return (fraction, "Restoring: writing the result".to_owned());
+        return (fraction, tr("Restoring: writing the result").to_owned());
     }
     let (what, done_before, of) = match done < surveys {
-        true => ("Looking at the whole image", 0, surveys),
-        false => ("Restoring", surveys, total - surveys),
+        true => (tr("Looking at the whole image"), 0, surveys),
+        false => (tr("Restoring"), surveys, total - surveys),
     };
-    let mut text = format!("{what}: tile {} of {of}", done - done_before + 1);
-    if done > 0 {
-        let left = elapsed.mul_f64((total - done) as f64 / done as f64);
-        text += &format!(", {} left", about(left));
-    }
-    (fraction, text)
+    let tile = done - done_before + 1;
+    let text = if done == 0 {
+        tr("{what}: tile {tile} of {of}")
+    } else {
+        tr("{what}: tile {tile} of {of}, {time} left")
+    };
+    let left = elapsed.mul_f64((total - done) as f64 / done.max(1) as f64);
+    let time = about(left);
+    let values: [(&str, &dyn Display); 4] = [
+        ("what", &what),
+        ("tile", &tile),
+        ("of", &of),
+        ("time", &time),
+    ];
+    (fraction, fill(text, &values))
 }
 
-/// A rough time in words.
-fn about(time: Duration) -> String {
+/// A rough time, in units that are the same in all of our languages.
+pub fn about(time: Duration) -> String {
     let seconds = time.as_secs_f64();
+    let minutes = (seconds / 60.0).round() as u64;
     if seconds < 100.0 {
         format!("{} s", seconds.ceil().max(1.0))
-    } else if seconds < 90.0 * 60.0 {
-        format!("{} min", (seconds / 60.0).round())
+    } else if minutes < 90 {
+        format!("{minutes} min")
     } else {
-        format!("{:.1} h", seconds / 3600.0)
+        format!("{} h {} min", minutes / 60, minutes % 60)
     }
 }
 
@@ -79,7 +92,7 @@ mod tests {
             (0.25, "Restoring: tile 4 of 12, 30 s left".to_owned())
         );
         assert_eq!(at(6, 600).1, "Restoring: tile 7 of 12, 10 min left");
-        assert_eq!(at(6, 7200).1, "Restoring: tile 7 of 12, 2.0 h left");
+        assert_eq!(at(6, 7200).1, "Restoring: tile 7 of 12, 2 h 0 min left");
         assert_eq!(
             at(12, 600),
             (1.0, "Restoring: writing the result".to_owned())

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use burn::Tensor;
-use burn::tensor::Device;
 
 use super::*;
 use crate::host::memory::Memory;
@@ -29,8 +28,8 @@ impl Network for Invert {
     }
 }
 
-fn invert(_: &Settings) -> Result<Restorer<Invert>, Error> {
-    Ok(Restorer::new(Invert { panics: false }, &Device::flex()))
+fn invert(_: &Settings) -> Result<Model<Invert>, Error> {
+    Ok(on_cpu(Invert { panics: false }))
 }
 
 fn drawable(width: usize, height: usize, colour: Colour, alpha: bool) -> Drawable {
@@ -160,8 +159,8 @@ impl Network for Brown {
     }
 }
 
-fn brown(_: &Settings) -> Result<Restorer<Brown>, Error> {
-    Ok(Restorer::new(Brown, &Device::flex()))
+fn brown(_: &Settings) -> Result<Model<Brown>, Error> {
+    Ok(on_cpu(Brown))
 }
 
 #[test]
@@ -243,7 +242,7 @@ fn strength_0_touches_nothing_and_loads_nothing() {
             ..Settings::default()
         };
         let open =
-            |_: &Settings| -> Result<Restorer<Invert>, Error> { panic!("weights are not needed") };
+            |_: &Settings| -> Result<Model<Invert>, Error> { panic!("weights are not needed") };
         run(&mut host, &settings, open).expect("nothing to do");
         assert_eq!(host.pixels, before);
         match output {
@@ -347,7 +346,7 @@ fn a_panic_becomes_a_message() {
     let mut host = layer(40, 30, Colour::Rgb, false);
     let before = host.pixels.clone();
     let error = run(&mut host, &Settings::default(), |_| {
-        Ok(Restorer::new(Invert { panics: true }, &Device::flex()))
+        Ok(on_cpu(Invert { panics: true }))
     })
     .expect_err("it panics");
     assert!(error.to_string().contains("the network broke"), "{error}");
@@ -364,7 +363,7 @@ fn a_refused_result_is_an_error() {
 
 #[test]
 fn the_memory_holds_the_tile_and_the_band() {
-    let restorer = invert(&Settings::default()).expect("a network");
+    let restorer = invert(&Settings::default()).expect("a network").restorer;
     let whole = drawable(300_000, 4000, Colour::Rgb, false);
     let wide = whole.selection.expect("all of it");
     let small = Area {

@@ -17,10 +17,35 @@ pub struct Cell {
     pub original: Vec<f32>,
     /// Of each pixel, nothing where the layer has none.
     pub alpha: Vec<f32>,
+    /// How much each pixel is selected, 0..=1.
+    pub selected: Vec<f32>,
     /// As original, at full strength; nothing before it is restored.
     pub restored: Vec<f32>,
     /// Whether the restored pixels go by the whole layer, not only by what is around them.
     pub is_final: bool,
+}
+
+/// Pixels as the layer has them.
+#[derive(Clone, Debug)]
+pub struct Pixels {
+    /// `[height, width, 3]`: red, green and blue; what alpha hides is NaN.
+    pub rgb: Vec<f32>,
+    /// `[height, width]`, nothing where the layer has none.
+    pub alpha: Vec<f32>,
+    /// How much each is selected, `[height, width]`.
+    pub selected: Vec<f32>,
+}
+
+impl Cell {
+    /// Whether its original is this, bit by bit.
+    pub fn has_pixels(&self, pixels: &Pixels) -> bool {
+        let same = |a: &[f32], b: &[f32]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        same(&self.original, &pixels.rgb)
+            && same(&self.alpha, &pixels.alpha)
+            && same(&self.selected, &pixels.selected)
+    }
 }
 
 /// A layer's columns and rows, cut into cells; those at its right and lower end may be smaller.
@@ -59,12 +84,18 @@ impl Cells {
         })
     }
 
-    /// Takes the original of cells: `rgb` is `[height, width, 3]`, `alpha` `[height, width]` or nothing.
-    pub fn set_original(&mut self, area: Area, rgb: &[f32], alpha: &[f32]) {
+    /// Takes the original of cells.
+    pub fn set_original(&mut self, area: Area, pixels: &Pixels) {
+        let Pixels {
+            rgb,
+            alpha,
+            selected,
+        } = pixels;
         for (place, cell) in self.grid.cells(area) {
             let known = Cell {
                 original: cut(rgb, area, cell, 3),
                 alpha: cut(alpha, area, cell, usize::from(!alpha.is_empty())),
+                selected: cut(selected, area, cell, 1),
                 ..Cell::default()
             };
             self.cells.insert(place, known);
@@ -90,6 +121,11 @@ impl Cells {
             cell.restored = Vec::new();
             cell.is_final = false;
         }
+    }
+
+    /// Forgets everything: the layer is another one.
+    pub fn forget_all(&mut self) {
+        self.cells.clear();
     }
 
     /// Forgets the cells farthest from what is seen, if there are too many.
@@ -202,7 +238,12 @@ mod tests {
     /// Reads and restores all that is asked for; gives how many pixels that were.
     fn complete(cells: &mut Cells, seen: Area, finally: bool) -> usize {
         while let Some(area) = cells.unread(seen) {
-            cells.set_original(area, &numbers(area, 3), &numbers(area, 1));
+            let pixels = Pixels {
+                rgb: numbers(area, 3),
+                alpha: numbers(area, 1),
+                selected: vec![1.0; area.width * area.height],
+            };
+            cells.set_original(area, &pixels);
         }
         let mut pixels = 0;
         while let Some(area) = cells.unrestored(seen, finally) {
@@ -270,7 +311,12 @@ mod tests {
         for x in (0..39_000).step_by(300) {
             let seen = area(x, 0, 400, 400);
             while let Some(area) = cells.unread(seen) {
-                cells.set_original(area, &vec![0.0; area.width * area.height * 3], &[]);
+                let pixels = Pixels {
+                    rgb: vec![0.0; area.width * area.height * 3],
+                    alpha: Vec::new(),
+                    selected: vec![1.0; area.width * area.height],
+                };
+                cells.set_original(area, &pixels);
             }
             cells.forget_far(seen);
             assert!(cells.cells.len() <= KEPT, "{}", cells.cells.len());

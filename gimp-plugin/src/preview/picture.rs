@@ -59,8 +59,9 @@ pub fn draw(view: &View, cells: &Cells, strength: f32, host: &dyn Host) -> Vec<u
     picture
 }
 
-/// A pixel of a cell at a strength; hidden ones have no colour.
+/// A pixel of a cell at a strength, as far as it is selected; hidden ones have no colour.
 fn mixed(cell: &Cell, at: usize, strength: f32) -> [f32; 3] {
+    let strength = strength * cell.selected[at];
     let original = |channel| cell.original[at * 3 + channel];
     let mixed = |channel| match cell.restored.get(at * 3 + channel) {
         Some(restored) if strength == 1.0 => *restored,
@@ -87,6 +88,7 @@ fn over(rgb: &[u8], alpha: f32, grey: u32) -> u32 {
 mod tests {
     use dino_ir::restore::Area;
 
+    use super::super::cells::Pixels;
     use super::*;
     use crate::host::memory::Memory;
     use crate::host::{Colour, Drawable};
@@ -113,10 +115,19 @@ mod tests {
         Memory::new(drawable, vec![0.0; 40 * 20 * 3])
     }
 
+    /// All 0.2, and selected.
+    fn pixels() -> Pixels {
+        Pixels {
+            rgb: vec![0.2; 40 * 20 * 3],
+            alpha: Vec::new(),
+            selected: vec![1.0; 40 * 20],
+        }
+    }
+
     /// Original 0.2, restored 0.6.
     fn cells() -> Cells {
         let mut cells = Cells::new(40, 20);
-        cells.set_original(ALL, &[0.2; 40 * 20 * 3], &[]);
+        cells.set_original(ALL, &pixels());
         cells.set_restored(ALL, &[0.6; 40 * 20 * 3], true);
         cells
     }
@@ -151,6 +162,21 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_selected_is_restored() {
+        let view = View::new((40, 20), (40, 20), ALL);
+        let mut cells = Cells::new(40, 20);
+        let mut pixels = pixels();
+        pixels.selected[30] = 0.0;
+        pixels.selected[31] = 0.5;
+        cells.set_original(ALL, &pixels);
+        cells.set_restored(ALL, &[0.6; 40 * 20 * 3], true);
+        let picture = draw(&view, &cells, 1.0, &host());
+        let found = [picture[30], picture[31], picture[32]];
+        assert_eq!(found, [grey(0.2), grey(0.4), grey(0.6)]);
+        assert_eq!(draw(&view, &cells, 0.5, &host())[31], grey(0.3));
+    }
+
+    #[test]
     fn zoomed_pixels_are_squares() {
         let mut view = View::new((40, 20), (40, 20), ALL);
         let mut cells = cells();
@@ -172,11 +198,11 @@ mod tests {
     fn what_is_hidden_shows_the_squares_behind() {
         let view = View::new((40, 20), (40, 20), ALL);
         let mut cells = Cells::new(40, 20);
-        let mut rgb = [0.2; 40 * 20 * 3];
-        let mut alpha = [1.0; 40 * 20];
-        rgb[..3].fill(f32::NAN);
-        (alpha[0], alpha[1]) = (0.0, 0.5);
-        cells.set_original(ALL, &rgb, &alpha);
+        let mut pixels = pixels();
+        pixels.alpha = vec![1.0; 40 * 20];
+        pixels.rgb[..3].fill(f32::NAN);
+        (pixels.alpha[0], pixels.alpha[1]) = (0.0, 0.5);
+        cells.set_original(ALL, &pixels);
         let picture = draw(&view, &cells, 1.0, &host());
         assert_eq!(picture[0], 0x0066_6666);
         assert_eq!(

@@ -5,12 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use burn::Tensor;
-use burn::tensor::Device;
 
 use super::*;
 use crate::host::Colour;
 use crate::host::memory::Memory;
-use crate::job::{run, run_previewed};
+use crate::job::{Model, on_cpu, run, run_previewed};
 use crate::settings::{self, Output};
 
 /// Takes half of the mean of all that it sees away.
@@ -43,8 +42,8 @@ impl Network for Centred {
     }
 }
 
-fn centred(_: &Settings) -> Result<Restorer<Centred>, Error> {
-    Ok(Restorer::new(Centred, &Device::flex()))
+fn centred(_: &Settings) -> Result<Model<Centred>, Error> {
+    Ok(on_cpu(Centred))
 }
 
 const WIDTH: usize = 700;
@@ -112,7 +111,7 @@ fn serve<N: Network + Send + Sync + 'static>(
 ) {
     let start = Instant::now();
     while !done(preview) {
-        assert!(start.elapsed().as_secs() < 60, "{}", preview.status());
+        assert!(start.elapsed().as_secs() < 300, "{}", preview.status());
         preview.serve(host);
         preview.draw(host);
         thread::sleep(Duration::from_millis(1));
@@ -202,6 +201,22 @@ fn a_move_restores_only_what_is_new_and_strength_nothing() {
 }
 
 #[test]
+fn a_layer_that_is_painted_on_is_restored_anew() {
+    let mut host = layer(Colour::Rgb, false);
+    let mut preview = preview(&host);
+    serve(&mut preview, &host, is_done);
+    assert!(!preview.check(&host), "it is as it was");
+    let seen = preview.view.area();
+    let at = ((seen.y + 10) * WIDTH + seen.x + 10) * 3;
+    host.pixels[at..at + 60].fill(0.9);
+    assert!(preview.check(&host));
+    assert!(preview.is_busy(), "by the survey of the new one");
+    serve(&mut preview, &host, is_done);
+    run(&mut host, &settings(), centred).expect("restored");
+    assert!(difference(&preview, &host) < 1.0);
+}
+
+#[test]
 fn another_tile_or_model_restores_anew() {
     let host = layer(Colour::Rgb, false);
     let mut preview = preview(&host);
@@ -251,7 +266,7 @@ fn the_job_goes_on_with_the_survey() {
         }
     }
 
-    let open: Open<Counted> = |_| Ok(Restorer::new(Counted, &Device::flex()));
+    let open: Open<Counted> = |_| Ok(on_cpu(Counted));
     let mut expected = layer(Colour::Rgb, false);
     run(&mut expected, &settings(), open).expect("restored");
     let all_surveys = SURVEYS.swap(0, Ordering::Relaxed);
@@ -333,7 +348,7 @@ fn a_photo_that_needs_nothing_is_said_to() {
     }
 
     let host = layer(Colour::Rgb, false);
-    let open: Open<Identity> = |_| Ok(Restorer::new(Identity, &Device::flex()));
+    let open: Open<Identity> = |_| Ok(on_cpu(Identity));
     let wake: Wake = Arc::new(|| {});
     let settings = settings::Settings::default();
     let mut preview = Preview::new(host.drawable, all(), (200, 150), settings, open, wake);

@@ -1,5 +1,7 @@
 //! Which pixels of a layer are seen, where the line between before and after is, and what the mouse does to both.
 
+use std::fmt;
+
 use dino_ir::restore::Area;
 
 /// Pixels on either side of the line where a press takes hold of it.
@@ -25,6 +27,39 @@ pub struct View {
     /// Where the line is: 0 at the left end of the window, 1 at the right one.
     split: f64,
     held: Held,
+}
+
+/// Where a view looks: what is worth keeping for the next time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// The layer's first column and row that are seen.
+    pub origin: (usize, usize),
+    /// Pixels of the window for one of the layer's.
+    pub zoom: usize,
+    /// Where the line is, 0..=1.
+    pub split: f64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (x, y) = self.origin;
+        write!(f, "{x} {y} {} {}", self.zoom, self.split)
+    }
+}
+
+impl Place {
+    /// From what [`Display`](fmt::Display) has written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let mut number = || words.next()?.parse().ok();
+        let (x, y, zoom) = (number()?, number()?, number()?);
+        let split = words.next()?.parse().ok()?;
+        Some(Self {
+            origin: (x, y),
+            zoom,
+            split,
+        })
+    }
 }
 
 /// What the pressed button holds.
@@ -60,6 +95,24 @@ impl View {
             middle(area.y, area.height, size.1),
         ));
         view
+    }
+
+    /// Where it looks.
+    pub fn place(&self) -> Place {
+        Place {
+            origin: self.origin,
+            zoom: self.zoom,
+            split: self.split,
+        }
+    }
+
+    /// Looks there again, as far as the layer still goes.
+    pub fn look_at(&mut self, place: Place) {
+        self.zoom = place.zoom.clamp(1, MAX_ZOOM);
+        if (0.0..=1.0).contains(&place.split) {
+            self.split = place.split;
+        }
+        self.go_to((place.origin.0 as f64, place.origin.1 as f64));
     }
 
     /// The window's columns and rows.
@@ -279,6 +332,26 @@ mod tests {
         assert_eq!(view.zoom(), 8);
         let seen = view.area();
         assert!(seen.x + seen.width <= 1000 && seen.y + seen.height <= 1000);
+    }
+
+    #[test]
+    fn a_place_is_found_again_as_far_as_it_is_there() {
+        let mut before = view((1000, 1000));
+        before.zoom_at(100.0, 60.0, true);
+        let place = Place::parse(&before.place().to_string()).expect("a place");
+        let mut after = view((1000, 1000));
+        after.look_at(place);
+        assert_eq!(
+            (after.area(), after.split()),
+            (before.area(), before.split())
+        );
+        let mut smaller = view((300, 100));
+        smaller.look_at(place);
+        let seen = smaller.area();
+        assert!(seen.x + seen.width <= 300 && seen.y + seen.height <= 100);
+        for other in ["", "1 2 3", "a b c d"] {
+            assert_eq!(Place::parse(other), None);
+        }
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use dino_ir::restore::{Area, Options, Progress, Restorer, Source, Statistics};
+use dino_ir::Diagnosis;
+use dino_ir::restore::{Area, Options, Progress, Source, Statistics};
 
 use crate::host::Drawable;
-use crate::job::{Error, caught, to_rgb};
+use crate::job::{Engine, Error, caught, to_rgb};
 
 /// Called after each message, on any thread: the editor's thread is to look for it.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -20,7 +21,9 @@ pub enum Message<N: dino_ir::restore::Network> {
     /// It needs samples of the drawable.
     Read(Area, Sender<Vec<f32>>),
     /// The model is there.
-    Opened(Arc<Restorer<N>>, Options),
+    Opened(Box<(Engine<N>, Options)>),
+    /// This is wrong with the whole.
+    Diagnosed(Diagnosis),
     /// An area is restored.
     Restored {
         /// Which one.

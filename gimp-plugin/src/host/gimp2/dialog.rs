@@ -8,8 +8,9 @@ use dino_ir::weights::Loaded;
 use crate::host::gegl::{Gegl, Pointer, Text, take_text};
 use crate::host::library::{Library, functions};
 use crate::host::preview_area::{PreviewArea, Toolkit};
-use crate::host::{Host, PROCEDURE, TITLE, arguments};
+use crate::host::{Host, PROCEDURE, arguments};
 use crate::job::Error;
+use crate::language::{msgid, tr, tr_c};
 use crate::preview::Preview;
 use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
 use crate::system;
@@ -31,7 +32,8 @@ functions! {
     /// libgimpui, which is opened for a dialog only.
     Ui {
         fn gimp_ui_init(Text, c_int);
-        fn gimp_dialog_new(Text, Text, Pointer, c_int, Pointer, Text; ...) -> Pointer;
+        fn gimp_dialog_new(Text, Text, Pointer, c_int, Option<HelpFunction>, Text; ...) -> Pointer;
+        fn gimp_standard_help_func(Text, Pointer);
         fn gimp_dialog_run(Pointer) -> c_int;
         fn gimp_window_set_transient(Pointer);
         fn gimp_scale_entry_new(
@@ -63,34 +65,44 @@ functions! {
     }
 }
 
+/// GimpHelpFunc: the page's name, data.
+type HelpFunction = unsafe extern "C" fn(Text, Pointer);
+
 /// What the user has chosen, and what the preview has found out.
 pub type Chosen = (Settings, Option<Preview<Loaded>>);
 
-/// Lets the user edit settings; `None` if they cancel.
+/// Lets the user edit settings, with a preview of a drawable; `None` if they cancel.
 ///
 /// # Errors
 /// [`Error::Library`].
 ///
 /// # Safety
 /// On the main thread of a plug-in that GIMP 2.10 runs.
-pub unsafe fn run(gegl: &Gegl, host: &dyn Host, last: &Settings) -> Result<Option<Chosen>, Error> {
+pub unsafe fn run(
+    gegl: &Gegl,
+    title: &str,
+    host: Option<&dyn Host>,
+    last: &Settings,
+) -> Result<Option<Chosen>, Error> {
     let library = Library::open("libgimpui-2.0")?;
     let ui = Ui::load(library)?;
     // SAFETY: widgets made here, of the types that the functions ask for, on the main thread.
     unsafe {
         (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr(), 0);
+        let [title, reset, cancel, ok] =
+            [title, msgid("_Reset"), msgid("_Cancel"), msgid("_OK")].map(tr_c);
         let dialog = (ui.gimp_dialog_new)(
-            TITLE.as_ptr(),
+            title.as_ptr(),
             c"dino-ir-restore".as_ptr(),
             null_mut(),
             0,
-            null_mut(),
+            Some(ui.gimp_standard_help_func),
             PROCEDURE.as_ptr(),
-            c"_Reset".as_ptr(),
+            reset.as_ptr(),
             RESET,
-            c"_Cancel".as_ptr(),
+            cancel.as_ptr(),
             CANCEL,
-            c"_OK".as_ptr(),
+            ok.as_ptr(),
             OK,
             null::<c_char>(),
         );
@@ -101,14 +113,19 @@ pub unsafe fn run(gegl: &Gegl, host: &dyn Host, last: &Settings) -> Result<Optio
         let fields = Fields::new(&ui, gegl);
         fields.show(last);
         let settings = Box::new(|| Ok(fields.settings()));
-        let preview = PreviewArea::new(library, Toolkit::Gtk2, host, settings)?;
-        (ui.gtk_box_pack_start)(row, preview.widget(), 1, 1, 0);
+        let preview = host.map(|host| PreviewArea::new(library, Toolkit::Gtk2, host, settings));
+        let preview = preview.transpose()?;
+        if let Some(preview) = &preview {
+            (ui.gtk_box_pack_start)(row, preview.widget(), 1, 1, 0);
+        }
         // Rows as high as they need to be, however high the preview is.
         let column = (ui.gtk_vbox_new)(0, 0);
         (ui.gtk_box_pack_start)(column, fields.table, 0, 0, 0);
         (ui.gtk_box_pack_start)(row, column, 0, 0, 0);
         for (widget, signal) in fields.signals() {
-            preview.follow(widget, signal);
+            if let Some(preview) = &preview {
+                preview.follow(widget, signal);
+            }
         }
         (ui.gtk_widget_show_all)(dialog);
         let settings = loop {
@@ -118,7 +135,7 @@ pub unsafe fn run(gegl: &Gegl, host: &dyn Host, last: &Settings) -> Result<Optio
                 _ => break None,
             }
         };
-        let preview = preview.close();
+        let preview = preview.and_then(PreviewArea::close);
         (ui.gtk_widget_destroy)(dialog);
         Ok(settings.map(|settings| (settings, preview)))
     }
@@ -153,7 +170,10 @@ impl<'a> Fields<'a> {
             (ui.gtk_table_set_col_spacings)(table, SPACING);
             (ui.gtk_container_set_border_width)(table, 2 * SPACING);
 
-            let scale = |row, label: &CStr, most, step, page, digits, tip: &CStr| {
+            // GTK copies what it is given.
+            let label = |text: &str| CString::new(format!("{}:", tr(text))).unwrap_or_default();
+            let scale = |row, text: &str, most, step, page, digits, tip: &str| {
+                let (label, tip) = (label(text), tr_c(tip));
                 (ui.gimp_scale_entry_new)(
                     table,
                     0,
@@ -174,38 +194,49 @@ impl<'a> Fields<'a> {
                     null(),
                 )
             };
-            let attach = |row, label: &CStr, widget: Pointer, tip: &CStr| {
+            let attach = |row, text: &str, widget: Pointer, tip: &str| {
+                let (label, tip) = (label(text), tr_c(tip));
                 let label = label.as_ptr();
                 (ui.gimp_table_attach_aligned)(table, 0, row, label, 0.0, 0.5, widget, 2, 0);
                 (ui.gimp_help_set_help_data)(widget, tip.as_ptr(), null());
                 widget
             };
             let combo = |choices: &[Choice]| {
-                let labels: Vec<Text> = choices.iter().map(|c| c.label.as_ptr()).collect();
+                let labels: Vec<CString> = choices.iter().map(|c| tr_c(c.label)).collect();
+                let labels: Vec<Text> = labels.iter().map(|label| label.as_ptr()).collect();
                 (ui.gimp_int_combo_box_new_array)(labels.len() as c_int, labels.as_ptr())
             };
-            let chooser = (ui.gtk_file_chooser_button_new)(c"Model file".as_ptr(), OPEN);
+            let chooser = (ui.gtk_file_chooser_button_new)(tr_c("Model file").as_ptr(), OPEN);
             Self {
                 ui,
                 gegl,
                 table,
-                strength: scale(0, c"Stren_gth:", 1.0, 0.01, 0.1, 2, arguments::STRENGTH_TIP),
+                strength: scale(
+                    0,
+                    arguments::STRENGTH_LABEL,
+                    1.0,
+                    0.01,
+                    0.1,
+                    2,
+                    arguments::STRENGTH_TIP,
+                ),
                 output: attach(
                     1,
-                    c"Out_put:",
+                    arguments::OUTPUT_LABEL,
                     combo(&Output::CHOICES),
                     arguments::OUTPUT_TIP,
                 ),
                 weights: attach(
                     2,
-                    c"_Model file:",
+                    arguments::WEIGHTS_LABEL,
                     chooser,
-                    c"A weights file (.safetensors); with none, the model inside the plug-in. \
-                      Reset empties it",
+                    msgid(
+                        "A weights file (.safetensors); with none, the model inside the plug-in. Reset empties it",
+                    ),
                 ),
                 tile_size: scale(
                     3,
-                    c"_Tile size:",
+                    arguments::TILE_SIZE_LABEL,
                     f64::from(MAX_TILE),
                     8.0,
                     64.0,
@@ -214,7 +245,7 @@ impl<'a> Fields<'a> {
                 ),
                 device: attach(
                     4,
-                    c"_Device:",
+                    arguments::DEVICE_LABEL,
                     combo(&Device::CHOICES),
                     arguments::DEVICE_TIP,
                 ),

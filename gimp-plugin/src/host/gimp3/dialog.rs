@@ -5,12 +5,15 @@ use std::ptr::{null, null_mut};
 
 use dino_ir::weights::Loaded;
 
-use crate::host::arguments::{DEVICE, OUTPUT, STRENGTH, TILE_SIZE, WEIGHTS, WEIGHTS_TIP};
+use crate::host::Host;
+use crate::host::arguments::{
+    DEVICE, OUTPUT, STRENGTH, TILE_SIZE, WEIGHTS, WEIGHTS_LABEL, WEIGHTS_TIP,
+};
 use crate::host::gegl::{Pointer, Text};
 use crate::host::library::{Library, functions};
 use crate::host::preview_area::{PreviewArea, ReadSettings, Toolkit};
-use crate::host::{Host, TITLE};
 use crate::job::Error;
+use crate::language::tr_c;
 use crate::preview::Preview;
 
 /// GIMP_FILE_CHOOSER_ACTION_OPEN.
@@ -50,7 +53,7 @@ pub struct Accepted {
     pub preview: Option<Preview<Loaded>>,
 }
 
-/// Lets the user edit the config, which `settings` reads; `None` if they cancel.
+/// Lets the user edit the config, which `settings` reads, with a preview of a drawable; `None` if they cancel.
 ///
 /// # Errors
 /// [`Error::Library`].
@@ -60,7 +63,8 @@ pub struct Accepted {
 pub unsafe fn run(
     procedure: Pointer,
     config: Pointer,
-    host: &dyn Host,
+    title: &str,
+    host: Option<&dyn Host>,
     settings: ReadSettings<'_>,
 ) -> Result<Option<Accepted>, Error> {
     let library = Library::open("libgimpui-3.0")?;
@@ -68,7 +72,8 @@ pub unsafe fn run(
     // SAFETY: as the caller promises; names of the procedure's own arguments.
     unsafe {
         (ui.gimp_ui_init)(c"dino-ir-restore".as_ptr());
-        let dialog = (ui.gimp_procedure_dialog_new)(procedure, config, TITLE.as_ptr());
+        let title = tr_c(title);
+        let dialog = (ui.gimp_procedure_dialog_new)(procedure, config, title.as_ptr());
         (ui.gimp_procedure_dialog_get_scale_entry)(dialog, STRENGTH.as_ptr(), 1.0);
         let top = (ui.gimp_procedure_dialog_fill_box)(
             dialog,
@@ -87,17 +92,20 @@ pub unsafe fn run(
             DEVICE.as_ptr(),
             null::<c_char>(),
         );
-        let preview = PreviewArea::new(library, Toolkit::Gtk3, host, settings)?;
-        preview.follow(config, c"notify");
+        let preview = host.map(|host| PreviewArea::new(library, Toolkit::Gtk3, host, settings));
+        let preview = preview.transpose()?;
         let row = (ui.gtk_hbox_new)(0, 0);
-        (ui.gtk_box_pack_start)(row, preview.widget(), 1, 1, 0);
+        if let Some(preview) = &preview {
+            preview.follow(config, c"notify");
+            (ui.gtk_box_pack_start)(row, preview.widget(), 1, 1, 0);
+        }
         (ui.gtk_box_pack_start)(row, fields, 0, 0, 0);
         (ui.gtk_box_pack_start)((ui.gtk_dialog_get_content_area)(dialog), row, 1, 1, 0);
         (ui.gtk_widget_set_size_request)(fields, WIDTH, -1);
         (ui.gtk_widget_show)(fields);
         (ui.gtk_widget_show)(row);
         let ok = (ui.gimp_procedure_dialog_run)(dialog) != 0;
-        let preview = preview.close();
+        let preview = preview.and_then(PreviewArea::close);
         (ui.gtk_widget_destroy)(dialog);
         Ok(ok.then_some(Accepted { preview }))
     }
@@ -110,11 +118,11 @@ pub unsafe fn run(
 unsafe fn file_chooser(ui: &Ui, config: Pointer) -> Pointer {
     // SAFETY: as the caller promises; both properties hold a GFile or NULL.
     unsafe {
-        let (label, title) = (c"_Model file", c"Model file");
+        let (label, title) = (tr_c(WEIGHTS_LABEL), tr_c("Model file"));
         let chooser = (ui.gimp_file_chooser_new)(OPEN, label.as_ptr(), title.as_ptr(), null_mut());
         let file = c"file".as_ptr();
         (ui.g_object_bind_property)(config, WEIGHTS.as_ptr(), chooser, file, BOTH_WAYS);
-        (ui.gtk_widget_set_tooltip_text)(chooser, WEIGHTS_TIP.as_ptr());
+        (ui.gtk_widget_set_tooltip_text)(chooser, tr_c(WEIGHTS_TIP).as_ptr());
         (ui.gtk_widget_show)(chooser);
         chooser
     }

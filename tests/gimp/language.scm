@@ -1,0 +1,15 @@
+; What the plug-in says to a user: of an image that it cannot restore, and of two that it has.
+(define (file name) (string-append folder "/" name))
+(define message "")
+(define unwind *error-hook*)
+(define *error-hook* (lambda words (set! message words) (apply unwind words)))
+
+(let ((image (open-image (file "foto.png"))))
+  (to-indexed image)
+  (catch #f (restore-in RUN-NONINTERACTIVE image (top image) 1.0 "" 0 0))
+  (let ((port (open-output-file (file "refused.txt"))))
+    (display message port)
+    (close-output-port port))
+  (gimp-image-delete image))
+(let ((first (open-image (file "foto.png"))) (second (open-image (file "foto.png"))))
+  (restore-all 1.0))
