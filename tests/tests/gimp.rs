@@ -274,15 +274,15 @@ fn compare_layers(results: &Results, folder: &Path, whole: &DynamicImage) {
     }
     results.check("new-layer-strength-0", &input("rgb.png"), 0);
 
-    let grey = trainer(folder, "grey.png", &[]);
+    let alpha = trainer(folder, "rgba.png", &[]);
     results.check("all-rgb", whole, STEP);
-    results.check("all-grey", &grey, STEP);
+    results.check("all-alpha", &alpha, STEP);
     let said = results.text("all");
     // Between the two is what this GIMP calls the image.
     let names_it =
         said.contains("1 image restored; left as they are: ") && said.contains(": indexed images");
     results.expect(names_it, "all", || format!("says {said}"));
-    let again = difference(&results.image("all-twice"), &grey);
+    let again = difference(&results.image("all-twice"), &alpha);
     results.expect(again > 0, "all-twice", || "restored once".to_owned());
 }
 

@@ -32,6 +32,7 @@ fn restored(folder: &Path, file: &Path, strength: &str) -> RgbImage {
         .args([
             "restore",
             "--quiet",
+            "--force",
             "--device",
             "cpu",
             "--strength",

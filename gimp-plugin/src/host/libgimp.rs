@@ -94,6 +94,7 @@ functions! {
         fn gimp_progress_init(Text) -> c_int;
         fn gimp_progress_set_text(Text) -> c_int;
         fn gimp_progress_update(c_double) -> c_int;
+        fn gimp_progress_end() -> c_int;
     }
 }
 
@@ -234,7 +235,11 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
         trace(|| format!("said: {text}"));
         let text = CString::new(text.replace('\0', "?")).unwrap_or_default();
         // SAFETY: a string.
-        unsafe { (self.gimp.gimp_message)(text.as_ptr()) };
+        unsafe {
+            // The progress has the status bar until it ends.
+            (self.gimp.gimp_progress_end)();
+            (self.gimp.gimp_message)(text.as_ptr());
+        }
     }
 
     /// The image's selection, if there is one, and where in it a drawable begins.

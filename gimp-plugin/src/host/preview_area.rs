@@ -32,6 +32,8 @@ const HINT: &str = msgid(
 );
 /// How often the layer is looked at, in milliseconds.
 const CHECK: c_uint = 1500;
+/// Of the diagnosis: two lines, which it may need.
+const NOTHING_YET: &str = "\n";
 /// Pixels around and between the parts.
 const SPACING: c_int = 6;
 /// GDK_BUTTON_MOTION_MASK | GDK_BUTTON_PRESS_MASK | GDK_BUTTON_RELEASE_MASK | GDK_SCROLL_MASK.
@@ -111,8 +113,8 @@ impl<'a> PreviewArea<'a> {
             (gtk.gtk_misc_set_alignment)(label, 0.0, 0.5);
             (gtk.gtk_box_pack_start)(row, label, 1, 1, 0);
             (gtk.gtk_box_pack_start)(widget, row, 0, 0, 0);
-            // Two lines, which it may need.
-            let diagnosis = (gtk.gtk_label_new)(c"\n".as_ptr());
+            let nothing_yet = CString::new(NOTHING_YET).unwrap_or_default();
+            let diagnosis = (gtk.gtk_label_new)(nothing_yet.as_ptr());
             (gtk.gtk_label_set_line_wrap)(diagnosis, 1);
             (gtk.gtk_widget_set_size_request)(diagnosis, SIDE, -1);
             (gtk.gtk_misc_set_alignment)(diagnosis, 0.0, 0.0);
@@ -230,6 +232,8 @@ impl<'a> PreviewArea<'a> {
         }
         *self.explained.borrow_mut() = text.to_owned();
         trace(|| format!("preview finds: {text}"));
+        // The line keeps its room while nothing is known.
+        let text = if text.is_empty() { NOTHING_YET } else { text };
         let text = CString::new(text).unwrap_or_default();
         // SAFETY: a live GtkLabel.
         unsafe {
