@@ -37,3 +37,18 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
 }
+
+impl Error {
+    /// What is at fault, in a word that does not change: `image`, `option`, `memory`, `weights`, `device` or `cancelled`. For callers
+    /// that hand errors on to other languages; messages are for people and may change.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidImage(_) => "image",
+            Self::InvalidOption(_) => "option",
+            Self::OutOfMemory(_) => "memory",
+            Self::Weights(_) | Self::File { .. } => "weights",
+            Self::Device(_) | Self::Golden(_) => "device",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! This module's device, and how the page learns that it has failed.
 
+use crate::error::PageError;
 use burn::tensor::Device;
-use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// The page's name of this module's device.
@@ -13,17 +13,17 @@ pub(crate) const NAME: &str = if cfg!(feature = "webgpu") {
 
 /// Opens WebGPU. When the GPU is lost or has no memory left, wgpu's error becomes a panic.
 #[cfg(feature = "webgpu")]
-pub(crate) async fn open() -> Result<Device, JsError> {
+pub(crate) async fn open() -> Result<Device, PageError> {
     use burn::tensor::wgpu::WgpuBackend;
     let options = Device::wgpu_options().graphics_api(WgpuBackend::WebGpu);
     let opened = options.init_async().await;
-    opened.map_err(|error| JsError::new(&format!("WebGPU: {error}")))
+    opened.map_err(|error| PageError::new(&format!("WebGPU: {error}")))
 }
 
 /// The CPU is always there.
 #[cfg(not(feature = "webgpu"))]
 #[allow(clippy::unused_async, reason = "as the other module's")]
-pub(crate) async fn open() -> Result<Device, JsError> {
+pub(crate) async fn open() -> Result<Device, PageError> {
     Ok(Device::flex())
 }
 

@@ -1,8 +1,8 @@
 //! The restoration of one photo, apart from the network: tiles go out, results come in.
 
+use crate::error::PageError;
 use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, TileInput};
 use js_sys::{Float32Array, Uint8ClampedArray};
-use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::photo::{Photo, Window};
@@ -21,13 +21,13 @@ impl Job {
     pub(crate) fn new(
         photo: Photo,
         begin: impl FnOnce(&Window<'_>) -> dino_ir::Result<Restoration>,
-    ) -> Result<Self, JsError> {
+    ) -> Result<Self, PageError> {
         let restoration = Self::looking(&photo, begin)??;
         Ok(Self { photo, restoration })
     }
 
     /// What `look` makes of the photo; an error if the page did not give the pixels.
-    fn looking<T>(photo: &Photo, look: impl FnOnce(&Window<'_>) -> T) -> Result<T, JsError> {
+    fn looking<T>(photo: &Photo, look: impl FnOnce(&Window<'_>) -> T) -> Result<T, PageError> {
         let window = Window::new(photo);
         let seen = look(&window);
         window.error.into_inner().map_or(Ok(seen), Err)
@@ -58,12 +58,12 @@ impl Job {
     ///
     /// # Errors
     /// A message, if there are not that many, the survey that it needs is not done, or the photo cannot be read.
-    pub fn tile(&self, index: usize) -> Result<Tile, JsError> {
+    pub fn tile(&self, index: usize) -> Result<Tile, PageError> {
         if index >= self.total() {
-            return Err(JsError::new("there are not that many tiles"));
+            return Err(PageError::new("there are not that many tiles"));
         }
         if index >= self.surveys() && self.done() < self.surveys() {
-            return Err(JsError::new("the photo is not surveyed yet"));
+            return Err(PageError::new("the photo is not surveyed yet"));
         }
         Self::looking(&self.photo, |window| {
             Tile(self.restoration.read_ahead(index, window))
@@ -75,10 +75,10 @@ impl Job {
     ///
     /// # Errors
     /// A message, if the result is of another size or not finite, or the photo cannot be read.
-    pub fn accept(&mut self, output: &[f32]) -> Result<Option<Rows>, JsError> {
+    pub fn accept(&mut self, output: &[f32]) -> Result<Option<Rows>, PageError> {
         Self::looking(&self.photo, |window| self.restoration.next_tile(window))?;
         if !output.iter().all(|value| value.is_finite()) {
-            return Err(JsError::new("the device's result is not finite"));
+            return Err(PageError::new("the device's result is not finite"));
         }
         let finished = self.restoration.accept(output)?;
         finished
@@ -150,7 +150,7 @@ impl Rows {
 }
 
 impl Rows {
-    fn new(rows: &FinishedRows<'_>, photo: &Photo) -> Result<Self, JsError> {
+    fn new(rows: &FinishedRows<'_>, photo: &Photo) -> Result<Self, PageError> {
         let width = photo.width();
         let mut rgba = photo.rgba(Area {
             x: 0,

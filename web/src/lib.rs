@@ -8,6 +8,8 @@ mod device;
 #[cfg(target_arch = "wasm32")]
 mod diagnosis;
 #[cfg(target_arch = "wasm32")]
+mod error;
+#[cfg(target_arch = "wasm32")]
 mod job;
 #[cfg(target_arch = "wasm32")]
 mod photo;

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use dino_ir::restore::{Area, Source};
 use js_sys::{Function, Uint8ClampedArray};
-use wasm_bindgen::{JsCast, JsError, JsValue};
+use wasm_bindgen::{JsCast, JsValue};
 
+use crate::error::PageError;
 use crate::pixels;
 
 /// A photo behind a function `(x, y, width, height) -> Uint8ClampedArray` of RGBA.
@@ -29,7 +30,7 @@ impl Photo {
     }
 
     /// `area` as RGBA; an error if the page gives something else than it promised.
-    pub(crate) fn rgba(&self, area: Area) -> Result<Vec<u8>, JsError> {
+    pub(crate) fn rgba(&self, area: Area) -> Result<Vec<u8>, PageError> {
         let arguments = js_sys::Array::of4(
             &JsValue::from(area.x as u32),
             &JsValue::from(area.y as u32),
@@ -43,7 +44,7 @@ impl Photo {
             .and_then(|pixels| pixels.dyn_into::<Uint8ClampedArray>().ok())
             .map(|pixels| pixels.to_vec())
             .filter(|rgba| rgba.len() == area.width * area.height * 4);
-        rgba.ok_or_else(|| JsError::new("the photo's pixels cannot be read"))
+        rgba.ok_or_else(|| PageError::new("the photo's pixels cannot be read"))
     }
 }
 
@@ -51,7 +52,7 @@ impl Photo {
 pub(crate) struct Window<'a> {
     pub(crate) photo: &'a Photo,
     /// What went wrong, if anything did.
-    pub(crate) error: RefCell<Option<JsError>>,
+    pub(crate) error: RefCell<Option<PageError>>,
 }
 
 impl<'a> Window<'a> {

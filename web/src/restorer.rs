@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::error::PageError;
 use burn::tensor::{Device, TensorData};
 use dino_ir::restore::{self, Network, Options, Purpose, Restoration, TileInput, plan};
 use dino_ir::weights::golden::Golden;
 use dino_ir::weights::{Loaded, Weights};
 use js_sys::Function;
-use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device;
@@ -30,7 +30,7 @@ impl Restorer {
     ///
     /// # Errors
     /// A message, if there is no such device here or the file cannot be used.
-    pub async fn open(weights: Vec<u8>) -> Result<Restorer, JsError> {
+    pub async fn open(weights: Vec<u8>) -> Result<Restorer, PageError> {
         let weights = Weights::from_bytes(&weights)?;
         let config = weights.config()?;
         let device = device::open().await?;
@@ -49,7 +49,7 @@ impl Restorer {
     ///
     /// # Errors
     /// A message, if the device computes something else.
-    pub async fn check(&self) -> Result<(), JsError> {
+    pub async fn check(&self) -> Result<(), PageError> {
         if let Some(golden) = &self.golden {
             let forward = |image| self.network.forward(image);
             golden.check_async(forward, &self.device).await?;
@@ -61,7 +61,7 @@ impl Restorer {
     ///
     /// # Errors
     /// A message, if the device fails.
-    pub async fn digest(&self) -> Result<Vec<f32>, JsError> {
+    pub async fn digest(&self) -> Result<Vec<f32>, PageError> {
         match &self.golden {
             Some(golden) => {
                 let forward = |image| self.network.forward(image);
@@ -98,7 +98,7 @@ impl Restorer {
         width: usize,
         height: usize,
         read: Function,
-    ) -> Result<Vec<Finding>, JsError> {
+    ) -> Result<Vec<Finding>, PageError> {
         let photo = Photo::new(width, height, read);
         let window = Window::new(&photo);
         let restorer = restore::Restorer::new(&self.network, &self.device);
@@ -119,11 +119,11 @@ impl Restorer {
         planar: Vec<f32>,
         survey: bool,
         sums: Option<Vec<f32>>,
-    ) -> Result<Vec<f32>, JsError> {
+    ) -> Result<Vec<f32>, PageError> {
         let multiple = self.network.multiple();
         let fits = height.is_multiple_of(multiple) && width.is_multiple_of(multiple);
         if planar.is_empty() || !fits || planar.len() != 3 * height * width {
-            return Err(JsError::new("the sizes of the tile do not fit"));
+            return Err(PageError::new("the sizes of the tile do not fit"));
         }
         let purpose = match sums {
             _ if survey => Purpose::Survey,
@@ -151,7 +151,7 @@ impl Restorer {
         height: usize,
         tile: usize,
         read: Function,
-    ) -> Result<Job, JsError> {
+    ) -> Result<Job, PageError> {
         let options = Options {
             tile: Some(tile),
             // As small as it is said: the page asks for less when the memory did not do.
@@ -166,9 +166,9 @@ impl Restorer {
     }
 }
 
-fn floats<E: std::fmt::Debug>(data: Result<TensorData, E>) -> Result<Vec<f32>, JsError> {
+fn floats<E: std::fmt::Debug>(data: Result<TensorData, E>) -> Result<Vec<f32>, PageError> {
     let failed = |error: &dyn std::fmt::Debug| {
-        JsError::new(&format!("the device's result cannot be read: {error:?}"))
+        PageError::new(&format!("the device's result cannot be read: {error:?}"))
     };
     let data = data.map_err(|error| failed(&error))?.convert::<f32>();
     data.try_into_vec().map_err(|error| failed(&error))

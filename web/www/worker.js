@@ -123,11 +123,10 @@ function megabytes(bytes) {
 
 function failed(error) {
   const message = reason(error);
-  // The library's messages begin with what is at fault.
   const faults = {
-    photo: error instanceof PhotoError || message.startsWith('invalid image:'),
+    photo: error instanceof PhotoError || error?.kind === 'image',
     connection: error instanceof LoadError,
-    weights: message.startsWith('weights:'),
+    weights: error?.kind === 'weights',
   };
   const fault = Object.keys(faults).find((fault) => faults[fault]) ?? 'device';
   tell('failed', { message, fault, detail: String(error?.stack ?? '') });
