@@ -100,7 +100,7 @@ pub struct RestoreArgs {
     /// Say of each photo what is wrong with it: noise, blur, rain, haze, compression; with --dry-run no more than that
     #[arg(long)]
     pub explain: bool,
-    /// Leave photos alone that seem fine: no result is written for them
+    /// Leave photos alone in which no fault is found: no result is written for them
     #[arg(long, conflicts_with = "watch")]
     pub skip_fine: bool,
     /// A line of JSON on standard output for each photo: input, output, outcome, seconds, megapixels, device, error
