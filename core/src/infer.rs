@@ -131,8 +131,40 @@ impl Packed {
         self.run(image, size, &mut Run { stats, watch })
     }
 
+    /// As [`forward`](Self::forward), or with given `stats`, with the features that the result is computed from:
+    /// `[features, height / unshuffle, width / unshuffle]`.
+    ///
+    /// # Panics
+    /// As [`forward_with_stats`](Self::forward_with_stats).
+    pub fn forward_with_features(
+        &self,
+        image: &[f32],
+        size: [usize; 2],
+        stats: Option<&[f32]>,
+    ) -> [Vec<f32>; 2] {
+        let stats = stats.map_or(GlobalStatistics::Own, GlobalStatistics::Given);
+        let watch = &mut |_| {};
+        let run = &mut Run { stats, watch };
+        let refined = self.refine(image, size, run);
+        let features = refined.planes();
+        let of_channel = |channel| {
+            // SAFETY: nobody writes to the map any more.
+            unsafe { features.channel(channel) }
+        };
+        let features = (0..features.channels)
+            .flat_map(of_channel)
+            .copied()
+            .collect();
+        [self.corrected(image, refined.planes(), run), features]
+    }
+
     fn run(&self, image: &[f32], size: [usize; 2], run: &mut Run<'_>) -> Vec<f32> {
-        let [height, width] = size;
+        let refined = self.refine(image, size, run);
+        self.corrected(image, refined.planes(), run)
+    }
+
+    /// The features that the result is computed from.
+    fn refine(&self, image: &[f32], size: [usize; 2], run: &mut Run<'_>) -> Map<'_> {
         let map = self.map_of(image, size);
         let fused = self.guidance.as_ref().map(|guidance| {
             // Fused features serve for the sums of D-R fusion only.
@@ -140,21 +172,27 @@ impl Packed {
             let fused = needed.then(|| guidance.fuse(&self.workspace, map.planes(), run));
             (guidance, fused)
         });
-        let residual = match &fused {
+        match &fused {
             None => self
                 .restormer
-                .forward(&self.workspace, map.planes(), None, run),
+                .refine(&self.workspace, map.planes(), None, run),
             Some((guidance, fused)) => {
                 let guide = Guide {
                     fused: fused.as_ref().map(Map::planes),
                     fusion: &|level| guidance.fusion(level),
                 };
                 self.restormer
-                    .forward(&self.workspace, map.planes(), Some(&guide), run)
+                    .refine(&self.workspace, map.planes(), Some(&guide), run)
             }
-        };
+        }
+    }
+
+    /// The image with the correction that its last features give.
+    fn corrected(&self, image: &[f32], refined: Planes<'_>, run: &mut Run<'_>) -> Vec<f32> {
+        let residual = self.restormer.correction(&self.workspace, refined, run);
+        let pixels = image.len() / 3;
         let mut restored = image.to_vec();
-        for (channel, values) in restored.chunks_exact_mut(height * width).enumerate() {
+        for (channel, values) in restored.chunks_exact_mut(pixels).enumerate() {
             // SAFETY: nobody writes to the map any more.
             let residual = unsafe { residual.planes().channel(channel) };
             for (value, residual) in values.iter_mut().zip(residual) {

@@ -23,6 +23,7 @@
 //! - [`Restorer::restore_pixels`] restores pixels in memory ([`PixelView`], [`PixelViewMut`]), by [`Options`], with
 //!   [`Progress`].
 //! - [`Restorer::diagnose`] tells what is wrong with a photo ([`Diagnosis`]), without restoring it.
+//! - [`Options::removal`] has one fault removed and another kept ([`Removal`]).
 //! - [`Restorer::restore`] reads from a [`Source`] and writes to a [`Sink`], a band of rows at a time, for photos that are
 //!   not to be in memory whole.
 //!
@@ -70,6 +71,6 @@ pub use error::{Error, Result};
 pub use model::diagnosis::{Diagnosis, Fault, Faults};
 pub use open::WeightsFile;
 pub use pixels::{PixelView, PixelViewMut, Samples, SamplesMut, Transfer};
-pub use restore::{Network, Options, Progress, ProgressCallback, Restorer, Sink, Source};
+pub use restore::{Network, Options, Progress, ProgressCallback, Removal, Restorer, Sink, Source};
 pub use tile::{Area, TilePlan};
 pub use weights::Loaded;

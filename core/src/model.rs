@@ -8,6 +8,7 @@ pub mod layers;
 pub mod psf;
 pub mod resize;
 pub mod restormer;
+pub mod steering;
 
 use std::cell::LazyCell;
 
@@ -20,6 +21,7 @@ use dinov2::{Dinov2, Dinov2Config};
 use dr_fusion::DrFusion;
 use global_statistics::GlobalStatistics;
 use psf::{DEPTHS, Fused, Psf};
+use restormer::resample::pixel_shuffle;
 use restormer::{LEVELS, Restormer, RestormerConfig};
 
 /// The whole model; without guidance it is the plain Restormer.
@@ -128,6 +130,11 @@ impl DinoIrConfig {
             .map_or(Ok(()), GuidanceConfig::validate)
     }
 
+    /// Channels of the features that the result is computed from, for each pixel of the image.
+    pub fn last_features(&self) -> usize {
+        2 * self.restormer.dim / self.restormer.unshuffle.pow(2)
+    }
+
     /// A randomly initialised model; the backbone is frozen.
     pub fn init(&self, device: &Device) -> DinoIr {
         DinoIr {
@@ -174,6 +181,23 @@ impl DinoIr {
 
     /// As [`forward`](Self::forward), with its shapes, with the global statistics that it is told to take.
     pub fn forward_with_stats(&self, image: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
+        let refined = self.refine(image.clone(), stats);
+        self.restormer.finish(refined, image)
+    }
+
+    /// As [`forward_with_stats`](Self::forward_with_stats), with the features that the result is computed from:
+    /// `[batch, last features, height, width]`, as many as [`DinoIrConfig::last_features`] says.
+    pub fn forward_with_features(
+        &self,
+        image: Tensor<4>,
+        stats: &mut GlobalStatistics,
+    ) -> [Tensor<4>; 2] {
+        let refined = self.refine(image.clone(), stats);
+        let features = pixel_shuffle(refined.clone(), self.restormer.unshuffle);
+        [self.restormer.finish(refined, image), features]
+    }
+
+    fn refine(&self, image: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
         match &self.guidance {
             Some(guidance) if !guidance.stages.is_empty() => {
                 // Not computed if the statistics are given.
@@ -181,12 +205,11 @@ impl DinoIr {
                 let guide = |stage, features, stats: &mut GlobalStatistics| {
                     guidance.guide(stage, || fused.clone(), features, stats)
                 };
-                self.restormer
-                    .forward_with_stats(image.clone(), guide, stats)
+                self.restormer.refine(image.clone(), guide, stats)
             }
             _ => {
                 let unguided = |_, features, _: &mut GlobalStatistics| features;
-                self.restormer.forward_with_stats(image, unguided, stats)
+                self.restormer.refine(image, unguided, stats)
             }
         }
     }

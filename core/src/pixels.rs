@@ -58,7 +58,7 @@ impl<N: Network> Restorer<N> {
                 a.0, a.1, a.2, b.0, b.1, b.2
             )));
         }
-        if options.strength == 0.0 && from.format() == to.format() {
+        if options.changes_nothing() && from.format() == to.format() {
             return to.copy(&from, progress);
         }
         self.restore(&from, &mut to.sink(&from), options, progress)

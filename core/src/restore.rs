@@ -8,6 +8,7 @@ mod dihedral;
 mod hidden;
 mod options;
 mod part;
+mod removal;
 mod restoration;
 mod statistics;
 mod stream;
@@ -20,6 +21,7 @@ use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 
 pub use self::options::{DEFAULT_MEMORY, Options};
+pub use self::removal::Removal;
 pub use self::restoration::{FinishedRows, Progress, Purpose, Restoration, TileInput};
 pub use self::statistics::Statistics;
 pub use self::stream::{ImageSink, Sink, Source};
@@ -75,6 +77,32 @@ pub trait Network {
         self.forward(x)
     }
 
+    /// Whether [`forward_steered`](Self::forward_steered) can keep faults.
+    fn steers(&self) -> bool {
+        false
+    }
+
+    /// As [`forward`](Self::forward), or by the sums of a survey, with as much of each fault removed as is said.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` and `[batch, sums]` to the first
+    fn forward_steered(
+        &self,
+        x: Tensor<4>,
+        survey: Option<Tensor<2>>,
+        _removal: &Removal,
+    ) -> Tensor<4> {
+        match survey {
+            Some(survey) => self.forward_surveyed(x, survey),
+            None => self.forward(x),
+        }
+    }
+
+    /// The bytes that steering takes besides [`activation_bytes`](Self::activation_bytes).
+    fn steering_bytes(&self, _height: usize, _width: usize) -> u64 {
+        0
+    }
+
     /// What a diagnosis goes by; only asked of networks that have a [`diagnosis`](Self::diagnosis).
     ///
     /// # Shapes
@@ -120,6 +148,23 @@ impl<N: Network + ?Sized> Network for &N {
 
     fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
         (**self).forward_surveyed(x, survey)
+    }
+
+    fn steers(&self) -> bool {
+        (**self).steers()
+    }
+
+    fn forward_steered(
+        &self,
+        x: Tensor<4>,
+        survey: Option<Tensor<2>>,
+        removal: &Removal,
+    ) -> Tensor<4> {
+        (**self).forward_steered(x, survey, removal)
+    }
+
+    fn steering_bytes(&self, height: usize, width: usize) -> u64 {
+        (**self).steering_bytes(height, width)
     }
 
     fn describe(&self, x: Tensor<4>) -> Tensor<2> {
@@ -168,7 +213,8 @@ impl<N: Network> Restorer<N> {
     }
 
     /// Restores `source` into `sink`, rows from top to bottom, each once. The result is not clamped:
-    /// that is for the caller when it quantises. With strength 0 the pixels are copied as they are.
+    /// that is for the caller when it quantises. With strength 0, or if nothing is to be removed, the pixels
+    /// are copied as they are.
     /// A photo that is not in colour stays as it is toned: where red, green and blue are equal in every visible pixel,
     /// they are in the result, bit by bit.
     ///
@@ -184,7 +230,7 @@ impl<N: Network> Restorer<N> {
         progress: ProgressCallback<'_>,
     ) -> Result<()> {
         options.validate()?;
-        if options.strength == 0.0 {
+        if options.changes_nothing() {
             return stream::copy(source, sink, progress);
         }
         let plan = self.plan(source.width(), source.height(), options)?;
@@ -261,16 +307,21 @@ impl<N: Network> Restorer<N> {
 pub fn run<N: Network + ?Sized>(network: &N, input: TileInput, device: &Device) -> Tensor<1> {
     let shape = [1, 3, input.height, input.width];
     let x = Tensor::<4>::from_data(TensorData::new(input.planar, shape), device);
-    match input.purpose {
-        Purpose::Restore => network.forward(x).flatten(0, 3),
-        Purpose::Survey => network.survey(x).flatten(0, 1),
+    let survey = match input.purpose {
+        Purpose::Survey => return network.survey(x).flatten(0, 1),
+        Purpose::Restore => None,
         Purpose::RestoreBy(survey) => {
-            let survey = Tensor::<1>::from_floats(survey.as_slice(), device);
-            network
-                .forward_surveyed(x, survey.unsqueeze())
-                .flatten(0, 3)
+            Some(Tensor::<1>::from_floats(survey.as_slice(), device).unsqueeze())
         }
-    }
+    };
+    let restored = match survey {
+        survey if input.removal != Removal::ALL => {
+            network.forward_steered(x, survey, &input.removal)
+        }
+        Some(survey) => network.forward_surveyed(x, survey),
+        None => network.forward(x),
+    };
+    restored.flatten(0, 3)
 }
 
 /// A result's values.
@@ -296,7 +347,7 @@ impl<N: Network> Drop for Release<'_, N> {
 /// The tiles for an image of that size.
 ///
 /// # Errors
-/// [`Error::InvalidOption`] on options out of range, [`Error::InvalidImage`] on an empty or impossible
+/// [`Error::InvalidOption`] on options out of range or such that the network cannot, [`Error::InvalidImage`] on an empty or impossible
 /// size, [`Error::OutOfMemory`] with the least memory that would do.
 pub fn plan<N: Network + ?Sized>(
     network: &N,
@@ -315,11 +366,26 @@ pub fn plan<N: Network + ?Sized>(
         overlap: options.overlap,
         memory,
     };
+    let steered = options.removal != Removal::ALL;
+    if steered && !network.steers() {
+        return Err(Error::InvalidOption(
+            "these weights cannot remove one fault and keep another: remove all, or take weights with a steering head \
+             (trainer steering)"
+                .to_owned(),
+        ));
+    }
+    let of_tile = |height, width| {
+        let steering = match steered {
+            true => network.steering_bytes(height, width),
+            false => 0,
+        };
+        network.activation_bytes(height, width) + steering
+    };
     let bytes = |height, width| {
-        let bytes = network.activation_bytes(height, width);
+        let bytes = of_tile(height, width);
         // The self-ensemble also runs transposed tiles.
         if options.self_ensemble {
-            bytes.max(network.activation_bytes(width, height))
+            bytes.max(of_tile(width, height))
         } else {
             bytes
         }

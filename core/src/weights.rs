@@ -12,16 +12,18 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 pub use dtype::Dtype;
 pub use loaded::{Loaded, load, load_backbone};
-pub use write::{backbone_to_bytes, to_bytes, with_diagnosis_to_bytes};
+pub use write::{Heads, backbone_to_bytes, to_bytes, with_heads_to_bytes};
 
 use crate::model::diagnosis::{DiagnosisConfig, DiagnosisHead};
 use crate::model::dinov2::{Dinov2, Dinov2Config};
+use crate::model::steering::{SteeringConfig, SteeringHead};
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::{Error, Result};
 use dtype::to_f32;
@@ -33,6 +35,9 @@ const HEADER_KEY: &str = "dino_ir";
 
 /// In front of the names of a diagnosis's tensors.
 const DIAGNOSIS: &str = "diagnosis.";
+
+/// In front of the names of a steering head's tensors.
+const STEERING: &str = "steering.";
 
 /// The longest header in bytes that is read; ours have some thousand. Parsed, a hostile one takes fifty times its length.
 pub const MAX_HEADER: usize = 1 << 20;
@@ -84,6 +89,9 @@ pub struct Header {
     /// What judges photos by the network, if the file has that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<DiagnosisConfig>,
+    /// What splits the network's correction into the parts of faults, if the file has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<SteeringConfig>,
     /// Where the weights come from, for people.
     #[serde(default)]
     pub provenance: serde_json::Value,
@@ -167,7 +175,7 @@ impl<'bytes> Weights<'bytes> {
     /// [`Error::Weights`] naming the first missing, extra, misshapen or non-finite tensor.
     pub fn model(&self, device: &Device) -> Result<DinoIr> {
         let model = self.config()?.init(device);
-        let mut values = self.values(&self.with_diagnosis(shapes(&model))?)?;
+        let mut values = self.values(&self.with_heads(shapes(&model))?)?;
         Ok(apply(model, &mut values))
     }
 
@@ -180,29 +188,49 @@ impl<'bytes> Weights<'bytes> {
             return Ok(None);
         };
         config.validate()?;
-        let head = config.init(&Device::flex());
-        let expected = shapes(&head).into_iter();
-        let mut values = expected
+        self.head(DIAGNOSIS, config.init(&Device::flex())).map(Some)
+    }
+
+    /// What splits the network's correction into the parts of faults, if the file has that.
+    ///
+    /// # Errors
+    /// As [`Self::model`].
+    pub fn steering(&self, device: &Device) -> Result<Option<SteeringHead>> {
+        let Some(config) = &self.header.steering else {
+            return Ok(None);
+        };
+        config.validate(self.config()?.last_features())?;
+        self.head(STEERING, config.init(device)).map(Some)
+    }
+
+    /// A part of its own, its tensors named with `prefix`.
+    fn head<M: Module>(&self, prefix: &str, head: M) -> Result<M> {
+        let mut values = shapes(&head)
+            .into_iter()
             .map(|(name, shape)| {
-                let stored = self.value(&format!("{DIAGNOSIS}{name}"))?;
+                let stored = self.value(&format!("{prefix}{name}"))?;
                 Ok((name, TensorData::new(stored, shape)))
             })
             .collect::<Result<_>>()?;
-        Ok(Some(apply(head, &mut values)))
+        Ok(apply(head, &mut values))
     }
 
-    /// The names and shapes of a network's tensors with those of the diagnosis.
-    fn with_diagnosis(
+    /// The names and shapes of a network's tensors with those of what comes beside it.
+    fn with_heads(
         &self,
         mut expected: Vec<(String, Vec<usize>)>,
     ) -> Result<Vec<(String, Vec<usize>)>> {
+        let mut extend = |prefix: &str, head: Vec<(String, Vec<usize>)>| {
+            let named = |(name, shape)| (format!("{prefix}{name}"), shape);
+            expected.extend(head.into_iter().map(named));
+        };
         if let Some(config) = &self.header.diagnosis {
             config.validate()?;
-            let head = shapes(&config.init(&Device::flex()));
-            expected.extend(
-                head.into_iter()
-                    .map(|(name, shape)| (format!("{DIAGNOSIS}{name}"), shape)),
-            );
+            extend(DIAGNOSIS, shapes(&config.init(&Device::flex())));
+        }
+        if let Some(config) = &self.header.steering {
+            config.validate(self.config()?.last_features())?;
+            extend(STEERING, shapes(&config.init(&Device::flex())));
         }
         Ok(expected)
     }
@@ -240,7 +268,7 @@ impl<'bytes> Weights<'bytes> {
         let expected = match self.header.kind {
             Kind::Dinov2 => shapes(&self.backbone_config()?.init(&cpu)),
             Kind::DinoIr | Kind::Restormer => {
-                self.with_diagnosis(shapes(&self.config()?.init(&cpu)))?
+                self.with_heads(shapes(&self.config()?.init(&cpu)))?
             }
         };
         self.check_shapes(&expected)?;

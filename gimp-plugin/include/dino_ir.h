@@ -102,6 +102,22 @@ typedef struct {
 // Anything but 0 cancels. It must return (no longjmp, no C++ exception).
 typedef int (*dino_ir_progress)(uint32_t done, uint32_t total, void *user);
 
+// How much of each fault to remove, each 0, it stays, to 1. Set `struct_size`, and all others.
+typedef struct {
+  // sizeof(dino_ir_removal).
+  size_t struct_size;
+  // Of the noise.
+  float noise;
+  // Of the blur.
+  float blur;
+  // Of the rain.
+  float rain;
+  // Of the haze.
+  float haze;
+  // Of the traces of JPEG compression.
+  float jpeg;
+} dino_ir_removal;
+
 // What is wrong with an image. Set `struct_size` before the call; the rest is filled in. A confidence is
 // 0 to 1: the chance that the number before is off by less than 5 (noise), 0.5 (blur), 0.1 (rain),
 // 0.15 (haze), or 15 (jpeg).
@@ -159,6 +175,19 @@ int dino_ir_restore(dino_ir_restorer *restorer,
                     const dino_ir_options *options,
                     dino_ir_progress progress,
                     void *user);
+
+// As dino_ir_restore, with as much of each fault removed as `removal` says; NULL: all of all of them. Weights that cannot
+// do that: DINO_IR_STATUS_INVALID_OPTION.
+//
+// # Safety
+// As for dino_ir_restore.
+int dino_ir_restore_only(dino_ir_restorer *restorer,
+                         const dino_ir_image *in,
+                         dino_ir_image *out,
+                         const dino_ir_options *options,
+                         const dino_ir_removal *removal,
+                         dino_ir_progress progress,
+                         void *user);
 
 // Says what is wrong with `image`, judged by a few windows of it; nothing is restored. Returns a
 // dino_ir_status; unless that is OK, `faults` is as before. Weights without a diagnosis:

@@ -5,11 +5,12 @@ mod failure;
 mod faults;
 mod image;
 mod options;
+mod removal;
 mod restorers;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::ControlFlow;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use dino_ir::device::DeviceChoice;
 
@@ -17,6 +18,7 @@ use self::failure::{Status, guarded};
 use self::faults::Faults;
 use self::image::{Image, Input, Pair};
 use self::options::{Options, check_struct};
+use self::removal::Removal;
 use self::restorers::Handle;
 use crate::{system, weights};
 
@@ -76,11 +78,37 @@ pub unsafe extern "C" fn dino_ir_restore(
     progress: Progress,
     user: *mut c_void,
 ) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { dino_ir_restore_only(restorer, r#in, out, options, null(), progress, user) }
+}
+
+/// As dino_ir_restore, with as much of each fault removed as `removal` says; NULL: all of all of them. Weights that cannot
+/// do that: DINO_IR_STATUS_INVALID_OPTION.
+///
+/// # Safety
+/// As for dino_ir_restore.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_restore_only(
+    restorer: *mut Handle,
+    r#in: *const Image,
+    out: *mut Image,
+    options: *const Options,
+    removal: *const Removal,
+    progress: Progress,
+    user: *mut c_void,
+) -> c_int {
     let restored = guarded(|| {
         let engine = restorers::find(restorer)?;
         let engine = restorers::lock(&engine)?;
         // SAFETY: NULL or such structures, as the caller promises.
-        let (mut pair, options) = unsafe { (Pair::new(r#in, out)?, options::read(options)?) };
+        let (mut pair, options, removal) = unsafe {
+            (
+                Pair::new(r#in, out)?,
+                options::read(options)?,
+                removal::read(removal)?,
+            )
+        };
+        let options = dino_ir::Options { removal, ..options };
         let report = |done: usize, total: usize| {
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             match progress {
@@ -91,7 +119,7 @@ pub unsafe extern "C" fn dino_ir_restore(
                 _ => ControlFlow::Continue(()),
             }
         };
-        if options.strength == 0.0 && pair.same_samples() {
+        if options.changes_nothing() && pair.same_samples() {
             // Not even a float's bits may change.
             return match report(0, 1) {
                 ControlFlow::Continue(()) => {

@@ -14,6 +14,7 @@ fn the_header_is_up_to_date() {
         "c_abi/faults.rs",
         "c_abi/image.rs",
         "c_abi/options.rs",
+        "c_abi/removal.rs",
         "c_abi/restorers.rs",
     ];
     let builder = sources.iter().fold(

@@ -11,6 +11,7 @@ mod import;
 mod pretrain;
 mod reproduce;
 mod restore;
+mod steering;
 mod train;
 
 use std::path::PathBuf;
@@ -75,6 +76,8 @@ pub enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Train what tells the faults of photos, beside a network
     Diagnosis(diagnosis::DiagnosisArgs),
+    /// Train what steers a network: which fault is removed, and which is kept
+    Steering(steering::SteeringArgs),
     /// Train and measure the variants of one of the paper's ablations
     Reproduce(reproduce::ReproduceArgs),
     /// Measure a network on a test set
@@ -158,6 +161,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
         Command::Diagnosis(args) => diagnosis::run(&args),
+        Command::Steering(args) => steering::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -282,6 +286,7 @@ mod tests {
             "train --config a",
             "pretrain --config a",
             "diagnosis --config a --weights a -o b",
+            "steering --config a --weights a -o b",
             "reproduce table3 --scale smoke --data a -o b",
             "eval --suite blur --data a",
             "bench",

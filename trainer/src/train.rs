@@ -21,6 +21,7 @@ pub mod replicas;
 mod run;
 pub mod schedule;
 mod scores;
+pub mod steering;
 #[cfg(test)]
 mod tests;
 pub mod trainee;

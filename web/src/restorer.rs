@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, TensorData};
-use dino_ir::restore::{self, Network, Options, Purpose, Restoration, TileInput, plan};
+use dino_ir::restore::{self, Network, Options, Purpose, Removal, Restoration, TileInput, plan};
 use dino_ir::weights::golden::Golden;
 use dino_ir::weights::{Loaded, Weights};
 use js_sys::Function;
@@ -135,6 +135,7 @@ impl Restorer {
             width,
             planar,
             purpose,
+            removal: Removal::ALL,
         };
         let output = restore::run(&self.network, input, &self.device);
         floats(output.into_data_async().await)

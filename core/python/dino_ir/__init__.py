@@ -1,5 +1,6 @@
 """Blind photo restoration for NumPy arrays."""
 
+from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +11,7 @@ __all__ = ["Restorer", "Cancelled", "diagnose", "restore", "__version__"]
 __version__ = _native.__version__
 Cancelled = _native.Cancelled
 
+_FAULTS = ("noise", "blur", "rain", "haze", "jpeg")
 _TYPES = (np.uint8, np.uint16, np.float32)
 
 
@@ -28,7 +30,18 @@ class Restorer:
         """The device that computes: what "auto" came down to."""
         return self._native.device
 
-    def restore(self, array, strength=1.0, progress=None, *, tile=None, memory=None, self_ensemble=False):
+    def restore(
+        self,
+        array,
+        strength=1.0,
+        progress=None,
+        *,
+        tile=None,
+        memory=None,
+        self_ensemble=False,
+        only=None,
+        removal=None,
+    ):
         """The restored photo, of the shape and type of `array`.
 
         array: uint8, uint16 or float32 (0 to 1), (height, width) or (height, width, channels), 1 to 4 channels,
@@ -37,7 +50,11 @@ class Restorer:
         progress: called with (done, total) as the work goes on; False cancels.
         tile: side of the tiles in pixels. memory: bytes that the network may take, 1 GiB unless given.
         self_ensemble: the mean over 8 flips and rotations; better, and 8 times slower.
+        only: the faults to remove, such as ["haze"]; all others stay. All are removed unless given.
+        removal: how much of a fault to remove, 0 (it stays) to 1, such as {"noise": 0.6}; all of those not named.
+            The faults: "noise", "blur", "rain", "haze", "jpeg".
         """
+        shares = _shares(only, removal or {})
         array = _checked(array)
         result = np.empty_like(array)
         self._native.restore(
@@ -49,6 +66,7 @@ class Restorer:
             tile,
             memory,
             self_ensemble,
+            shares,
         )
         return result
 
@@ -61,6 +79,19 @@ class Restorer:
         array = _checked(array)
         faults, confidence, fine = self._native.diagnose(array.reshape(-1).view(np.uint8), _shape(array))
         return {"faults": faults, "confidence": confidence, "fine": fine}
+
+
+def _shares(only, removal):
+    """How much of each fault is removed."""
+    only = [only] if isinstance(only, str) else list(_FAULTS if only is None else only)
+    for name in [*only, *removal]:
+        if name not in _FAULTS:
+            near = get_close_matches(str(name), _FAULTS, 1)
+            raise ValueError(f"no fault {name!r}: " + (f"did you mean {near[0]!r}?" if near else f"use {', '.join(_FAULTS)}"))
+    kept = [name for name in removal if name not in only]
+    if kept:
+        raise ValueError(f"only keeps {kept[0]!r}, removal takes it away: leave one of them out")
+    return [float(removal.get(name, 1.0)) if name in only else 0.0 for name in _FAULTS]
 
 
 def _checked(array):

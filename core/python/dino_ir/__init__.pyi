@@ -1,5 +1,5 @@
 from os import PathLike
-from typing import Callable, Dict, Optional, TypedDict, TypeVar, Union
+from typing import Callable, Dict, Iterable, Mapping, Optional, TypedDict, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ class Restorer:
         tile: Optional[int] = None,
         memory: Optional[int] = None,
         self_ensemble: bool = False,
+        only: Optional[Iterable[str]] = None,
+        removal: Optional[Mapping[str, float]] = None,
     ) -> _Array: ...
     def diagnose(self, array: _Array) -> Diagnosis: ...
 
@@ -42,6 +44,8 @@ def restore(
     tile: Optional[int] = None,
     memory: Optional[int] = None,
     self_ensemble: bool = False,
+    only: Optional[Iterable[str]] = None,
+    removal: Optional[Mapping[str, float]] = None,
 ) -> _Array: ...
 def diagnose(
     array: _Array,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use dino_ir::{
-    DeviceChoice, Error, Fault, Loaded, Options, PixelView, PixelViewMut, Progress, Samples,
-    SamplesMut, WeightsFile,
+    DeviceChoice, Error, Fault, Loaded, Options, PixelView, PixelViewMut, Progress, Removal,
+    Samples, SamplesMut, WeightsFile,
 };
 use numpy::{PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
@@ -50,7 +50,8 @@ impl Restorer {
         })
     }
 
-    /// `shape`: width, height, channels, bytes of a sample (1: u8, 2: u16, 4: f32).
+    /// `shape`: width, height, channels, bytes of a sample (1: u8, 2: u16, 4: f32). `removal`: a share for each fault, in the
+    /// order noise, blur, rain, haze, jpeg.
     #[expect(clippy::too_many_arguments, reason = "Python has them by name")]
     fn restore(
         &self,
@@ -63,13 +64,17 @@ impl Restorer {
         tile: Option<usize>,
         memory: Option<u64>,
         self_ensemble: bool,
+        removal: [f32; 5],
     ) -> PyResult<()> {
         let (width, height, channels, bytes) = shape;
+        let shares = Fault::ALL.into_iter().zip(removal);
+        let removal = shares.fold(Removal::ALL, |all, (fault, share)| all.with(fault, share));
         let options = Options {
             strength,
             tile,
             memory,
             self_ensemble,
+            removal,
             ..Options::default()
         };
         let from = samples(from.as_slice()?, bytes)?;

@@ -54,6 +54,11 @@ def test_strength_0_is_the_input(photo):
     assert np.array_equal(dino_ir.restore(photo, strength=0.0, device="cpu"), photo)
 
 
+def test_nothing_removed_is_the_input(photo, restorer):
+    assert np.array_equal(restorer.restore(photo, only=[]), photo)
+    assert np.array_equal(restorer.restore(photo[:64, :64], removal={"noise": 1.0}), restorer.restore(photo[:64, :64]))
+
+
 def test_noise_is_found(restorer):
     y, x = np.mgrid[:224, :224]
     clean = (100 + 40 * np.sin(x / 30) + y / 4)[..., None] + [0, 10, 20]
@@ -100,6 +105,9 @@ def test_other_threads_run_meanwhile(photo, restorer):
         (np.zeros((0, 4), np.uint8), {}, ValueError),
         (np.full((4, 4), np.nan, np.float32), {}, ValueError),
         (np.zeros((4, 4), np.uint8), {"strength": 2.0}, ValueError),
+        (np.zeros((4, 4), np.uint8), {"only": ["haz"]}, ValueError),
+        (np.zeros((4, 4), np.uint8), {"removal": {"noise": 1.5}}, ValueError),
+        (np.zeros((4, 4), np.uint8), {"only": ["haze"], "removal": {"noise": 0.5}}, ValueError),
         (np.zeros((300, 300), np.uint8), {"memory": 1000}, MemoryError),
         (np.zeros((4, 4), np.uint8), {"device": "abacus"}, ValueError),
         (np.zeros((4, 4), np.uint8), {"weights": "missing.safetensors"}, ValueError),

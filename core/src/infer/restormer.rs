@@ -86,8 +86,8 @@ impl Restormer {
         self.multiple
     }
 
-    /// What is to be added to the image.
-    pub(crate) fn forward<'w>(
+    /// The features that the correction is computed from.
+    pub(crate) fn refine<'w>(
         &self,
         workspace: &'w Workspace,
         image: Planes<'_>,
@@ -147,7 +147,7 @@ impl Restormer {
         Encoded { latent: x, skips }
     }
 
-    /// And back up.
+    /// And back up, to full resolution.
     fn decode<'w>(
         &self,
         workspace: &'w Workspace,
@@ -194,9 +194,19 @@ impl Restormer {
             flops(&self.refinement) * pixels(planes),
             2 * planes.floats(),
         ));
-        let y = convolve(&self.output, workspace, planes);
-        let operations = self.output.flops() * pixels(planes);
-        let floats = planes.floats() + y.planes().floats();
+        x
+    }
+
+    /// From the last features what is to be added to the image.
+    pub(crate) fn correction<'w>(
+        &self,
+        workspace: &'w Workspace,
+        refined: Planes<'_>,
+        run: &mut Run<'_>,
+    ) -> Map<'w> {
+        let y = convolve(&self.output, workspace, refined);
+        let operations = self.output.flops() * pixels(refined);
+        let floats = refined.floats() + y.planes().floats();
         (run.watch)(Stage::new("output", operations, floats));
         y
     }

@@ -218,7 +218,20 @@ impl Restormer {
         guide: impl Fn(usize, Tensor<4>, &mut GlobalStatistics) -> Tensor<4>,
         stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
-        let (mut x, mut skips) = self.encode(image.clone(), guide, stats);
+        let refined = self.refine(image.clone(), guide, stats);
+        self.finish(refined, image)
+    }
+}
+
+impl Restormer {
+    /// All but the last step: the features that the correction is computed from, `[batch, 2 dim, ..]`.
+    pub(crate) fn refine(
+        &self,
+        image: Tensor<4>,
+        guide: impl Fn(usize, Tensor<4>, &mut GlobalStatistics) -> Tensor<4>,
+        stats: &mut GlobalStatistics,
+    ) -> Tensor<4> {
+        let (mut x, mut skips) = self.encode(image, guide, stats);
         for (i, (up, blocks)) in self.up.iter().zip(&self.decoder).enumerate() {
             let up = up.forward(x);
             x = match skips.pop() {
@@ -230,12 +243,14 @@ impl Restormer {
             }
             x = run(blocks, x, stats);
         }
-        let residual = self.output.forward(run(&self.refinement, x, stats));
-        pixel_shuffle(residual, self.unshuffle) + image
+        run(&self.refinement, x, stats)
     }
-}
 
-impl Restormer {
+    /// The last step: the image with the correction.
+    pub(crate) fn finish(&self, refined: Tensor<4>, image: Tensor<4>) -> Tensor<4> {
+        pixel_shuffle(self.output.forward(refined), self.unshuffle) + image
+    }
+
     /// Down to the latent: its features, and those of the levels above, both guided.
     pub(crate) fn encode(
         &self,

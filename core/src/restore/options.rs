@@ -1,5 +1,6 @@
 //! How an image is to be restored.
 
+use super::Removal;
 use super::dihedral::Dihedral;
 use crate::{Error, Result};
 
@@ -23,6 +24,9 @@ pub struct Options {
     pub memory: Option<u64>,
     /// Average the results of the 8 flips and rotations of each tile: better, and 8 times slower.
     pub self_ensemble: bool,
+    /// How much of each fault is removed; anything but [`Removal::ALL`] asks for weights that can be
+    /// [steered](super::Network::steers).
+    pub removal: Removal,
 }
 
 impl Default for Options {
@@ -33,6 +37,7 @@ impl Default for Options {
             overlap: None,
             memory: None,
             self_ensemble: false,
+            removal: Removal::ALL,
         }
     }
 }
@@ -62,7 +67,12 @@ impl Options {
         if self.memory == Some(0) {
             return invalid("memory 0: use a number of bytes".to_owned());
         }
-        Ok(())
+        self.removal.validate()
+    }
+
+    /// Whether the result is the input, bit by bit, and the network is not run.
+    pub fn changes_nothing(&self) -> bool {
+        self.strength == 0.0 || self.removal == Removal::NONE
     }
 
     /// How often each tile is restored.
@@ -107,6 +117,13 @@ mod tests {
             },
             Options {
                 memory: Some(0),
+                ..good.clone()
+            },
+            Options {
+                removal: Removal {
+                    rain: 1.5,
+                    ..Removal::ALL
+                },
                 ..good.clone()
             },
         ] {

@@ -27,7 +27,7 @@ impl<N: Network> Restorer<N> {
         options.validate()?;
         let (width, height) = (source.width(), source.height());
         check_inside(area, width, height)?;
-        if options.strength == 0.0 {
+        if options.changes_nothing() {
             return stream::copy(&Part::new(source, area), sink, progress);
         }
         let whole = self.plan(width, height, options)?;
@@ -61,7 +61,7 @@ impl<N: Network> Restorer<N> {
     ) -> Result<()> {
         options.validate()?;
         check_inside(area, source.width(), source.height())?;
-        if options.strength == 0.0 {
+        if options.changes_nothing() {
             return stream::copy(&Part::new(source, area), sink, progress);
         }
         let whole = self.plan(source.width(), source.height(), options)?;

@@ -6,7 +6,7 @@ use super::dihedral::Dihedral;
 use super::part::Part;
 use super::survey::Survey;
 use super::toning::Toning;
-use super::{Area, Options, Source, TilePlan, broken, hidden};
+use super::{Area, Options, Removal, Source, TilePlan, broken, hidden};
 use crate::blend::Band;
 use crate::tile::{Tile, reflect};
 use crate::{Error, Result};
@@ -33,6 +33,8 @@ pub struct TileInput {
     pub planar: Vec<f32>,
     /// What is wanted of the network.
     pub purpose: Purpose,
+    /// How much of each fault is to be removed; of no account for a survey.
+    pub removal: Removal,
 }
 
 /// What a run of the network is for.
@@ -64,6 +66,7 @@ pub struct Restoration {
     part: Area,
     plan: TilePlan,
     strength: f32,
+    removal: Removal,
     passes: usize,
     survey: Survey,
     /// The colour of a photo that is grey or toned.
@@ -121,6 +124,7 @@ impl Restoration {
             part,
             plan,
             strength,
+            removal: options.removal,
             passes: options.passes(),
             survey,
             toning,
@@ -178,12 +182,11 @@ impl Restoration {
         });
 
         let purpose = purpose(&self.survey, pass);
-        Some(network_input(
-            &current.input,
-            current.tile.input,
-            pass,
-            purpose,
-        ))
+        let input = network_input(&current.input, current.tile.input, pass, purpose);
+        Some(TileInput {
+            removal: self.removal,
+            ..input
+        })
     }
 
     /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
@@ -202,7 +205,10 @@ impl Restoration {
         let area = self.plan.tile(run / self.passes).input;
         let input = read_reflected(&Part::new(source, self.part), area);
         let pass = run % self.passes;
-        network_input(&input, area, pass, purpose(&self.survey, pass))
+        TileInput {
+            removal: self.removal,
+            ..network_input(&input, area, pass, purpose(&self.survey, pass))
+        }
     }
 
     fn check_size(&self, source: &dyn Source) {
@@ -338,6 +344,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
         width,
         planar,
         purpose,
+        removal: Removal::ALL,
     }
 }
 

@@ -9,9 +9,11 @@ use crate::infer::{Packed, peak_bytes};
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
 use crate::model::global_statistics::GlobalStatistics;
+use crate::model::restormer::resample::pixel_shuffle;
+use crate::model::steering::SteeringHead;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::ops;
-use crate::restore::Network;
+use crate::restore::{Network, Removal};
 
 /// What a pixel becomes depends on some 180 pixels around it, haze most. Tiles of 256 give what the whole photo gives
 /// within 0.05 dB, those of 192 not quite (docs/RECIPE.md).
@@ -28,6 +30,8 @@ pub struct Loaded {
     packed: Option<Packed>,
     /// What judges photos by it, on the CPU, if its file has that.
     pub diagnosis: Option<DiagnosisHead>,
+    /// What splits its correction into the parts of faults, where the net is, if its file has that.
+    pub steering: Option<SteeringHead>,
 }
 
 impl Loaded {
@@ -43,12 +47,47 @@ impl Loaded {
             config,
             packed,
             diagnosis: None,
+            steering: None,
         }
     }
 
     /// The net with its weights packed, if it is on the CPU.
     pub fn packed(&self) -> Option<&Packed> {
         self.packed.as_ref()
+    }
+
+    /// What the net makes of images, by its own sums or those of a survey, and the features that it comes from.
+    ///
+    /// # Shapes
+    /// - `x`: as [`Network::forward`] takes it
+    /// - outputs: `[batch, 3, height, width]`, `[batch, last features, height, width]`
+    pub fn forward_with_features(&self, x: Tensor<4>, survey: Option<Tensor<2>>) -> [Tensor<4>; 2] {
+        let Some(packed) = self.packed_for(&x) else {
+            let mut stats = survey.map_or(GlobalStatistics::Own, GlobalStatistics::given);
+            return self.model.forward_with_features(x, &mut stats);
+        };
+        let ([batch, _, height, width], device) = (x.dims(), x.device());
+        let survey: Option<Vec<f32>> = survey.map(|survey| survey.into_data().iter().collect());
+        let mut features = Vec::new();
+        let restored = each_image(x, |at, image, size| {
+            let survey = survey.as_ref().map(|survey| {
+                let sums = survey.len() / batch;
+                &survey[at * sums..][..sums]
+            });
+            let [restored, found] = packed.forward_with_features(image, size, survey);
+            features.extend(found);
+            restored
+        });
+        let restored = TensorData::new(restored, [batch, 3, height, width]);
+        let unshuffle = self.model.restormer.unshuffle;
+        let (rows, columns) = (height / unshuffle, width / unshuffle);
+        let channels = features.len() / (batch * rows * columns);
+        let features = TensorData::new(features, [batch, channels, rows, columns]);
+        let features = Tensor::from_data(features, &device);
+        [
+            Tensor::from_data(restored, &device),
+            pixel_shuffle(features, unshuffle),
+        ]
     }
 
     /// The packed net, if `x` is where it computes.
@@ -60,7 +99,7 @@ impl Loaded {
 /// What `values(index, image, [height, width])` gives for all images of a batch on the CPU, one after the other.
 fn each_image(
     images: Tensor<4>,
-    values: impl Fn(usize, &[f32], [usize; 2]) -> Vec<f32>,
+    mut values: impl FnMut(usize, &[f32], [usize; 2]) -> Vec<f32>,
 ) -> Vec<f32> {
     let [_, channels, height, width] = images.dims();
     let images = images.into_data();
@@ -126,6 +165,28 @@ impl Network for Loaded {
         Tensor::from_data(TensorData::new(restored, shape), &device)
     }
 
+    fn steers(&self) -> bool {
+        self.steering.is_some()
+    }
+
+    fn forward_steered(
+        &self,
+        x: Tensor<4>,
+        survey: Option<Tensor<2>>,
+        removal: &Removal,
+    ) -> Tensor<4> {
+        let [restored, features] = self.forward_with_features(x.clone(), survey);
+        match &self.steering {
+            Some(head) => head.steer(features, x, restored, removal.kept()),
+            None => restored,
+        }
+    }
+
+    fn steering_bytes(&self, height: usize, width: usize) -> u64 {
+        let Some(head) = &self.steering else { return 0 };
+        (head.floats() * size_of::<f32>() * height * width) as u64
+    }
+
     fn describe(&self, x: Tensor<4>) -> Tensor<2> {
         let Some(packed) = self.packed_for(&x) else {
             return self.model.describe(x);
@@ -156,6 +217,7 @@ pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let config = weights.config()?;
     let mut net = Loaded::new(weights.model(device)?, config);
     net.diagnosis = weights.diagnosis()?;
+    net.steering = weights.steering(device)?;
     if let Some(golden) = &weights.header.golden {
         golden.check(|x| net.forward(x), device)?;
         net.release();

@@ -1,11 +1,16 @@
 //! Files that are whole, hostile and broken.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Distribution, Tensor};
 use half::f16;
 
 use super::named::collect;
 use super::write::{serialize, to_json};
 use super::*;
+use crate::image::Image;
+use crate::model::diagnosis::Fault;
+use crate::model::global_statistics::GlobalStatistics;
+use crate::model::layers::Conv;
+use crate::restore::{Network, Options, Removal, Restorer};
 
 fn tiny() -> (DinoIr, DinoIrConfig) {
     let mut config = DinoIrConfig::nano();
@@ -85,6 +90,7 @@ fn the_first_wrong_tensor_is_named() {
             kind: Kind::DinoIr,
             config: to_json(&config).expect("serialises"),
             diagnosis: None,
+            steering: None,
             provenance: serde_json::Value::Null,
             golden: None,
         },
@@ -173,7 +179,11 @@ fn with_head() -> (DiagnosisHead, Vec<u8>) {
     };
     let head = sizes.init(&Device::flex());
     let null = serde_json::Value::Null;
-    let bytes = with_diagnosis_to_bytes(&model, &config, Some(&head), Dtype::F32, null);
+    let heads = Heads {
+        diagnosis: Some(&head),
+        ..Heads::default()
+    };
+    let bytes = with_heads_to_bytes(&model, &config, heads, Dtype::F32, null);
     (head, bytes.expect("valid"))
 }
 
@@ -209,4 +219,107 @@ fn a_broken_diagnosis_is_refused() {
         json.replace("\\\"inputs\\\":200", "\\\"inputs\\\":2")
     });
     assert!(error(&none).contains("cannot be"));
+}
+
+/// A head beside [`tiny`] whose parts are not trivial.
+fn steering(config: &DinoIrConfig) -> SteeringHead {
+    let cpu = Device::flex();
+    let sizes = SteeringConfig {
+        features: config.last_features(),
+        width: 8,
+        layers: 1,
+    };
+    let head = sizes.init(&cpu);
+    let [outputs, width, ..] = head.output.weight.dims();
+    let output = Conv::pointwise(width, outputs, true, &cpu);
+    SteeringHead { output, ..head }
+}
+
+fn steered_bytes(dtype: Dtype) -> Vec<u8> {
+    let (model, config) = tiny();
+    let head = steering(&config);
+    let heads = Heads {
+        steering: Some(&head),
+        ..Heads::default()
+    };
+    with_heads_to_bytes(&model, &config, heads, dtype, serde_json::Value::Null).expect("valid")
+}
+
+#[test]
+fn a_steering_head_comes_back_and_belongs_to_its_network() {
+    let net = load(&steered_bytes(Dtype::F32), &Device::flex()).expect("loads");
+    let head = net.steering.as_ref().expect("a head");
+    let again = Heads::of(&net);
+    let null = serde_json::Value::Null;
+    let bytes = with_heads_to_bytes(&net.model, &net.config, again, Dtype::F32, null);
+    let bytes = bytes.expect("valid");
+    let second = load(&bytes, &Device::flex()).expect("loads");
+    assert_eq!(collect(head), collect(&second.steering.expect("a head")));
+    let bytes = steered_bytes(Dtype::F16);
+    let other = edited(&bytes, |json| {
+        json.replace("\\\"features\\\":16", "\\\"features\\\":18")
+    });
+    assert!(error(&other).contains("features"), "{}", error(&other));
+    let name = "steering.output.weight";
+    let renamed = edited(&bytes, |json| json.replace(name, "steering.output.weighs"));
+    assert!(error(&renamed).contains(&format!("{name:?} is missing")));
+}
+
+/// Steered, the packed network gives what the plain one does, and what removes all gives what it always did.
+#[test]
+fn steering_is_the_same_packed_and_plain() {
+    let cpu = Device::flex();
+    let net = load(&steered_bytes(Dtype::F32), &cpu).expect("loads");
+    let head = net.steering.as_ref().expect("a head");
+    let x = Tensor::<4>::random([2, 3, 32, 40], Distribution::Uniform(0.0, 1.0), &cpu);
+    let removal = Removal::only(&[Fault::Haze]).with(Fault::Noise, 0.3);
+    let off = |a: Tensor<4>, b: Tensor<4>| (a - b).abs().max().into_scalar::<f32>();
+    // By its own statistics, and by those of another image, which both have in their own way.
+    let other = Tensor::<4>::random([2, 3, 24, 24], Distribution::Uniform(0.0, 1.0), &cpu);
+    let mut recorded = GlobalStatistics::Recorded(Vec::new());
+    net.model.forward_with_stats(other.clone(), &mut recorded);
+    let given = GlobalStatistics::given(recorded.into_recorded());
+    for (survey, mut stats) in [
+        (None, GlobalStatistics::Own),
+        (Some(net.survey(other)), given),
+    ] {
+        let [restored, features] = net.model.forward_with_features(x.clone(), &mut stats);
+        let plain = head.steer(features, x.clone(), restored, removal.kept());
+        let packed = net.forward_steered(x.clone(), survey.clone(), &removal);
+        let error = off(packed.clone(), plain);
+        // As whole networks are allowed to differ.
+        assert!(error < 1e-3, "{error}");
+        let all = net.forward_steered(x.clone(), survey.clone(), &Removal::ALL);
+        let unsteered = match survey {
+            Some(survey) => net.forward_surveyed(x.clone(), survey),
+            None => net.forward(x.clone()),
+        };
+        assert_eq!(off(all.clone(), unsteered), 0.0);
+        assert!(off(all, packed) > 1e-4, "steering does something");
+    }
+}
+
+#[test]
+fn weights_that_cannot_steer_say_so() {
+    let image = Image::new(70, 50, vec![0.4; 70 * 50 * 3]).expect("an image");
+    let removal = Removal::only(&[Fault::Rain]);
+    let options = Options {
+        removal,
+        ..Options::default()
+    };
+    let cpu = Device::flex();
+    let without = Restorer::new(load(&bytes(Dtype::F16), &cpu).expect("loads"), &cpu);
+    let refused = without.restore_image(&image, &options);
+    assert!(matches!(refused, Err(Error::InvalidOption(_))));
+    let with = Restorer::new(load(&steered_bytes(Dtype::F16), &cpu).expect("loads"), &cpu);
+    let restored = with.restore_image(&image, &options).expect("restored");
+    let unsteered = with.restore_image(&image, &Options::default());
+    assert_ne!(restored.pixels(), unsteered.expect("restored").pixels());
+    // Nothing to remove is nothing to do, with any weights.
+    let options = Options {
+        removal: Removal::NONE,
+        ..Options::default()
+    };
+    let same = without.restore_image(&image, &options).expect("copied");
+    assert_eq!(same.pixels(), image.pixels());
 }

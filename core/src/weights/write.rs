@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::dtype::from_f32;
 use super::golden::{Golden, features};
 use super::named::{Named, collect};
-use super::{DIAGNOSIS, Dtype, FORMAT, HEADER_KEY, Header, Kind, Weights};
+use super::{DIAGNOSIS, Dtype, FORMAT, HEADER_KEY, Header, Kind, Loaded, STEERING, Weights};
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::{Dinov2, Dinov2Config};
+use crate::model::steering::SteeringHead;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::{Error, Result};
 
@@ -26,17 +27,49 @@ pub fn to_bytes(
     dtype: Dtype,
     provenance: serde_json::Value,
 ) -> Result<Vec<u8>> {
-    with_diagnosis_to_bytes(model, config, None, dtype, provenance)
+    with_heads_to_bytes(model, config, Heads::default(), dtype, provenance)
 }
 
-/// As [`to_bytes`], with what judges photos by the net.
+/// What can come beside a restoration net.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heads<'a> {
+    /// What judges photos by it.
+    pub diagnosis: Option<&'a DiagnosisHead>,
+    /// What splits its correction into the parts of faults.
+    pub steering: Option<&'a SteeringHead>,
+}
+
+impl<'a> Heads<'a> {
+    /// Those of a net.
+    pub fn of(net: &'a Loaded) -> Self {
+        Self {
+            diagnosis: net.diagnosis.as_ref(),
+            steering: net.steering.as_ref(),
+        }
+    }
+
+    fn collect(self) -> Vec<Named> {
+        let prefixed = |prefix: &str, found: Vec<Named>| -> Vec<Named> {
+            let name = |found: Named| Named {
+                name: format!("{prefix}{}", found.name),
+                ..found
+            };
+            found.into_iter().map(name).collect()
+        };
+        let diagnosis = self.diagnosis.map(collect).unwrap_or_default();
+        let steering = self.steering.map(collect).unwrap_or_default();
+        [prefixed(DIAGNOSIS, diagnosis), prefixed(STEERING, steering)].concat()
+    }
+}
+
+/// As [`to_bytes`], with what comes beside the net.
 ///
 /// # Errors
 /// As [`to_bytes`].
-pub fn with_diagnosis_to_bytes(
+pub fn with_heads_to_bytes(
     model: &DinoIr,
     config: &DinoIrConfig,
-    diagnosis: Option<&DiagnosisHead>,
+    heads: Heads<'_>,
     dtype: Dtype,
     provenance: serde_json::Value,
 ) -> Result<Vec<u8>> {
@@ -48,20 +81,13 @@ pub fn with_diagnosis_to_bytes(
         format: FORMAT,
         kind,
         config: to_json(config)?,
-        diagnosis: diagnosis.map(DiagnosisHead::config),
+        diagnosis: heads.diagnosis.map(DiagnosisHead::config),
+        steering: heads.steering.map(SteeringHead::config),
         provenance,
         golden: None,
     };
     let mut named = collect(model);
-    named.extend(
-        diagnosis
-            .iter()
-            .flat_map(|head| collect(*head))
-            .map(|found| Named {
-                name: format!("{DIAGNOSIS}{}", found.name),
-                ..found
-            }),
-    );
+    named.extend(heads.collect());
     with_golden(&named, dtype, header, |stored, cpu| {
         let rounded = stored.model(cpu)?;
         Golden::record(|x| rounded.forward(x), cpu)
@@ -83,6 +109,7 @@ pub fn backbone_to_bytes(
         kind: Kind::Dinov2,
         config: to_json(config)?,
         diagnosis: None,
+        steering: None,
         provenance,
         golden: None,
     };

@@ -43,6 +43,7 @@ pub unsafe fn read(options: *const Options) -> Result<dino_ir::restore::Options,
         overlap: given(options.overlap),
         memory: (options.memory != 0).then_some(options.memory),
         self_ensemble: options.self_ensemble != 0,
+        removal: dino_ir::Removal::ALL,
     };
     options.validate()?;
     Ok(options)

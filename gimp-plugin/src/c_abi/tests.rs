@@ -403,3 +403,57 @@ fn a_diagnosis_of_nothing_is_refused() {
     }
     assert_eq!((faults.fine, faults.noise), (7, -1.0), "left as it was");
 }
+
+#[test]
+fn faults_are_removed_one_by_one() {
+    let restorer = open();
+    let from = picture(3, Sample::F32, 0);
+    let options = options(1.0);
+    let all = Removal {
+        struct_size: size_of::<Removal>(),
+        noise: 1.0,
+        blur: 1.0,
+        rain: 1.0,
+        haze: 1.0,
+        jpeg: 1.0,
+    };
+    let none = Removal {
+        noise: 0.0,
+        blur: 0.0,
+        rain: 0.0,
+        haze: 0.0,
+        jpeg: 0.0,
+        ..all
+    };
+    let restored = |removal: *const Removal| {
+        let mut to = picture(3, Sample::F32, 0);
+        // SAFETY: pictures, options and a removal made here.
+        let status = unsafe {
+            dino_ir_restore_only(
+                restorer,
+                &from.image,
+                &mut to.image,
+                &options,
+                removal,
+                None,
+                null_mut(),
+            )
+        };
+        (status, to.bytes)
+    };
+    let mut expected = picture(3, Sample::F32, 0);
+    assert_eq!(restore(restorer, &from, &mut expected, &options), 0);
+    assert_eq!(restored(null()), (0, expected.bytes.clone()));
+    assert_eq!(restored(&all), (0, expected.bytes));
+    assert_eq!(restored(&none), (0, from.bytes.clone()));
+    let too_much = Removal { rain: 1.5, ..all };
+    let invalid = Status::InvalidOption as c_int;
+    assert_eq!(restored(&too_much).0, invalid);
+    assert!(message().contains("rain"), "{}", message());
+    let other_size = Removal {
+        struct_size: 4,
+        ..all
+    };
+    assert_eq!(restored(&other_size).0, Status::InvalidArgument as c_int);
+    dino_ir_close(restorer);
+}

@@ -7,10 +7,11 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use dino_ir::device::DeviceChoice;
 use dino_ir::restore::Restorer;
+use dino_ir::weights::Loaded;
 use serde_json::{Value, json};
 
 use super::{parse_count, parse_with};
-use crate::eval::analyze::{diagnosis, gate, layers, pca, photos, robustness};
+use crate::eval::analyze::{diagnosis, gate, layers, pca, photos, robustness, steering};
 use crate::eval::features::open_backbone;
 use crate::host::atomic::write_atomically;
 use crate::host::{devices, interrupt, terminal};
@@ -29,12 +30,14 @@ pub enum Subject {
     Layers,
     /// How well the diagnosis recognises faults; --data is a folder that has cbsd68, rain100l and sots_outdoor
     Diagnosis,
+    /// How well one fault is removed and another kept; --data is a folder that has sots_outdoor
+    Steering,
 }
 
 /// Arguments of `analyze`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "trainer analyze robustness|pca|gate|layers|diagnosis --data DIR|PHOTO [--weights FILE] -o DIR",
+    override_usage = "trainer analyze robustness|pca|gate|layers|diagnosis|steering --data DIR|PHOTO [--weights FILE] -o DIR",
     after_help = "Writes PNG plots and a JSON file into the folder.\n\nExamples:\n  \
         trainer analyze robustness --data photos/cbsd68 --weights vits14.safetensors -o figures\n  \
         trainer analyze pca --data photo.png --weights vits14.safetensors -o figures\n  \
@@ -88,7 +91,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     };
     let photos = match args.subject {
         // Whole, and with faults of their own.
-        Subject::Diagnosis => Vec::new(),
+        Subject::Diagnosis | Subject::Steering => Vec::new(),
         _ => photos(&args.data, limit)?,
     };
     let spinner = terminal::spinner(args.quiet, "analyzing");
@@ -118,17 +121,16 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             ("gate", found.text(), serde_json::to_value(found)?)
         }
         Subject::Diagnosis => {
-            let bytes = args.weights.as_deref().map(weights::read).transpose()?;
-            let bytes = bytes.as_deref().unwrap_or(dino_ir::embedded::nano());
-            let (_, restorer) = devices::open(args.device, |device| {
-                Ok(Restorer::new(
-                    dino_ir::weights::load(bytes, device)?,
-                    device,
-                ))
-            })?;
+            let restorer = open(args)?;
             let found = diagnosis::measure(&restorer, &args.data, args.limit)?;
             found.plot(&path("diagnosis.png"))?;
             ("diagnosis", found.text(), serde_json::to_value(found)?)
+        }
+        Subject::Steering => {
+            let restorer = open(args)?;
+            let found = steering::measure(&restorer, &args.data, args.limit)?;
+            found.show(&path("steering.png"))?;
+            ("steering", found.text(), serde_json::to_value(found)?)
         }
         Subject::Pca => {
             let (backbone, device) = open_backbone(args.weights.as_deref(), args.device)?;
@@ -166,6 +168,19 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     spinner.finish_and_clear();
     terminal::out(if args.json { &document } else { &text })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The whole network.
+fn open(args: &AnalyzeArgs) -> Result<Restorer<Loaded>> {
+    let bytes = args.weights.as_deref().map(weights::read).transpose()?;
+    let bytes = bytes.as_deref().unwrap_or(dino_ir::embedded::nano());
+    let (_, restorer) = devices::open(args.device, |device| {
+        Ok(Restorer::new(
+            dino_ir::weights::load(bytes, device)?,
+            device,
+        ))
+    })?;
+    Ok(restorer)
 }
 
 fn shown(path: &Path) -> String {

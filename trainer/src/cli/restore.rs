@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use dino_ir::device::DeviceChoice;
 use dino_ir::restore::Options;
+use dino_ir::{Fault, Removal};
 
 use super::{FAILED, UsageError, parse_with, usage, use_threads};
 use crate::host::size::{parse_size, show_size};
@@ -22,6 +24,7 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
         trainer restore holiday/ -o better/            every photo below holiday/\n  \
         trainer restore scans/ -o better/ --format png every result a PNG\n  \
         trainer restore scans/ -o better/ --skip-existing   what is left of a stopped run\n  \
+        trainer restore photo.jpg --only haze          the haze goes, noise and all else stay\n  \
         trainer restore holiday/ --compare             and a picture of each before and after\n  \
         trainer restore --watch inbox/ -o better/      photos as they come, until Ctrl-C\n  \
         trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
@@ -61,6 +64,24 @@ pub struct RestoreArgs {
     /// From 0, the photo as it is, to 1, fully restored
     #[arg(long, default_value_t = 1.0, value_name = "0..1", value_parser = parse_strength)]
     pub strength: f32,
+    /// Remove these faults and keep all others: noise, blur, rain, haze, jpeg, with commas between
+    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', value_parser = fault_names())]
+    pub only: Vec<Fault>,
+    /// How much of the noise to remove, from 0, it stays, to 1
+    #[arg(long, value_name = "0..1", value_parser = parse_strength)]
+    pub noise: Option<f32>,
+    /// How much of the blur
+    #[arg(long, value_name = "0..1", value_parser = parse_strength)]
+    pub blur: Option<f32>,
+    /// How much of the rain
+    #[arg(long, value_name = "0..1", value_parser = parse_strength)]
+    pub rain: Option<f32>,
+    /// How much of the haze
+    #[arg(long, value_name = "0..1", value_parser = parse_strength)]
+    pub haze: Option<f32>,
+    /// How much of the traces of JPEG compression
+    #[arg(long, value_name = "0..1", value_parser = parse_strength)]
+    pub jpeg: Option<f32>,
     /// Side of a tile in pixels, or auto; below 256 it is taken as 256 unless --overlap is given
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_tile)]
     pub tile: TileSide,
@@ -130,6 +151,7 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
         overlap: args.overlap,
         memory: None,
         self_ensemble: args.tta,
+        removal: removal(args).map_err(UsageError)?,
     };
     options.validate().map_err(usage)?;
     use_threads(args.threads)?;
@@ -191,6 +213,26 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
         return Ok(exit_code(watch(folder, || self::jobs(args), &work)?));
     }
     Ok(exit_code(restore::run(&jobs, engine, &settings)))
+}
+
+/// What `--only` and the shares of single faults come to.
+fn removal(args: &RestoreArgs) -> Result<Removal, String> {
+    let shares = [args.noise, args.blur, args.rain, args.haze, args.jpeg];
+    let mut removal = match args.only[..] {
+        [] => Removal::ALL,
+        _ => Removal::only(&args.only),
+    };
+    for (fault, share) in Fault::ALL.into_iter().zip(shares) {
+        let Some(share) = share else { continue };
+        if removal.of(fault) == 0.0 {
+            let name = fault.name();
+            return Err(format!(
+                "--{name} {share}: --only keeps {name}; add it there, or leave one of them out"
+            ));
+        }
+        removal = removal.with(fault, share);
+    }
+    Ok(removal)
 }
 
 /// The photos that the arguments mean now, and how their results are called.
@@ -288,6 +330,17 @@ fn parse_suffix(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
+/// Reads a fault; a wrong name is answered with a near one.
+fn fault_names() -> impl TypedValueParser<Value = Fault> {
+    PossibleValuesParser::new(Fault::ALL.map(Fault::name)).map(|name| {
+        let named = |fault: &Fault| fault.name() == name;
+        Fault::ALL
+            .into_iter()
+            .find(named)
+            .expect("one of the possible values")
+    })
+}
+
 fn parse_strength(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(strength) if (0.0..=1.0).contains(&strength) => Ok(strength),
@@ -310,5 +363,43 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
     match parts {
         Some((number, of)) if (1..=of).contains(&number) => Ok(Shard { number, of }),
         _ => Err("use I/N, such as 2/8, with I from 1 to N".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn asked(line: &str) -> Result<Removal, String> {
+        let words = ["trainer", "restore"].into_iter().chain(line.split(' '));
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        match cli.command {
+            Command::Restore(args) => removal(&args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn faults_are_removed_as_asked() {
+        let all = Removal::ALL;
+        assert_eq!(asked("a.png"), Ok(all));
+        let only = Removal::only(&[Fault::Noise, Fault::Haze]);
+        assert_eq!(asked("a.png --only noise,haze"), Ok(only));
+        let gentle = all.with(Fault::Noise, 0.8).with(Fault::Jpeg, 0.0);
+        assert_eq!(asked("a.png --noise 0.8 --jpeg 0"), Ok(gentle));
+        let both = Removal::NONE.with(Fault::Haze, 0.3);
+        assert_eq!(asked("a.png --only haze --haze 0.3"), Ok(both));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told() {
+        let error = asked("a.png --only haz").expect_err("refused");
+        assert!(error.contains("'haze'"), "a near name: {error}");
+        let error = asked("a.png --only haze --noise 0.5").expect_err("refused");
+        assert!(error.contains("--only keeps noise"), "{error}");
+        assert!(asked("a.png --rain 1.2").is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Draws training samples. A sample depends on the seed and its index alone, so a resumed run continues exactly.
 
+mod composed;
 mod cut;
 mod known;
 mod place;
@@ -13,6 +14,7 @@ use crate::data::degrade::{Task, blur, camera, haze, jpeg, lens, noise, rain};
 use crate::data::hash::mix;
 use crate::data::rgb::Rgb;
 use anyhow::{Result, bail};
+pub use composed::Composed;
 use cut::Cut;
 pub use known::Known;
 use place::{PALE_CHOICE, Place, palest};

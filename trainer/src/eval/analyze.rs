@@ -6,6 +6,7 @@ pub mod gate;
 pub mod layers;
 pub mod pca;
 pub mod robustness;
+pub mod steering;
 
 use std::path::{Path, PathBuf};
 

@@ -55,7 +55,7 @@ pub(super) fn restore(
 
     let before = comparison.is_some().then(|| photo.clone());
     // Without restoration the best copy of a file is the file, which loses nothing.
-    let same = settings.options.strength == 0.0
+    let same = settings.options.changes_nothing()
         && photo.format == target.format
         && !settings.strip
         && !(settings.quality.is_some() && target.format == Format::Jpeg);
@@ -73,7 +73,7 @@ pub(super) fn restore(
         }
         drop(bytes);
         check_memory(&photo, &target, settings, budget)?;
-        if settings.options.strength > 0.0 {
+        if !settings.options.changes_nothing() {
             let name = job.input.to_string();
             photo.samples = restored(&photo, engine, settings, budget, &name, count)?;
         }

@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use dino_ir::image::Image;
 use dino_ir::model::diagnosis::{Faults, SIDE};
 use dino_ir::restore::Restorer;
-use dino_ir::weights::{Dtype, Loaded, Weights, with_diagnosis_to_bytes};
+use dino_ir::weights::{Dtype, Heads, Loaded, Weights, with_heads_to_bytes};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -96,17 +96,15 @@ pub fn train(
     let net = restorer.network();
     let dtype = stored_dtype(bytes)?;
     let (model, sizes) = (&net.model, &net.config);
-    Ok(with_diagnosis_to_bytes(
-        model,
-        sizes,
-        Some(&head),
-        dtype,
-        provenance,
-    )?)
+    let heads = Heads {
+        diagnosis: Some(&head),
+        ..Heads::of(net)
+    };
+    Ok(with_heads_to_bytes(model, sizes, heads, dtype, provenance)?)
 }
 
 /// The number format of a weights file: that of its first tensor.
-fn stored_dtype(bytes: &[u8]) -> Result<Dtype> {
+pub(crate) fn stored_dtype(bytes: &[u8]) -> Result<Dtype> {
     let tensors = safetensors::SafeTensors::deserialize(bytes)?;
     let first = tensors.iter().next().map(|(_, tensor)| tensor.dtype());
     Ok(match first {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
-use dino_ir::weights::{Dtype, Kind, Weights};
+use dino_ir::weights::{Dtype, Heads, Kind, Weights};
 use serde_json::{Value, json};
 
 use super::checkpoint::{BEST, Checkpoint, is_checkpoint};
@@ -104,10 +104,10 @@ fn convert(bytes: &[u8], dtype: Dtype) -> Result<Vec<u8>> {
         )?);
     }
     let net = dino_ir::weights::load(bytes, &cpu)?;
-    Ok(dino_ir::weights::with_diagnosis_to_bytes(
+    Ok(dino_ir::weights::with_heads_to_bytes(
         &net.model,
         &net.config,
-        net.diagnosis.as_ref(),
+        Heads::of(&net),
         dtype,
         provenance,
     )?)

@@ -67,7 +67,7 @@ impl Sampler {
     }
 
     /// A piece of a photo with a margin that faults may spoil, and where it is.
-    fn cut(&self, task: Task, side: usize, rng: &mut StdRng) -> (Rgb, haze::Frame) {
+    pub(super) fn cut(&self, task: Task, side: usize, rng: &mut StdRng) -> (Rgb, haze::Frame) {
         let photos = Subset::Train.of(&self.data.clean);
         let photo = &photos[rng.random_range(0..photos.len())];
         let halved = rng.random::<f32>() < self.halved_share;
@@ -118,7 +118,7 @@ impl Sampler {
 }
 
 /// Pixels around the patch that are cut away at the end: as far as the kernels of blur reach, and whole blocks of JPEG.
-const MARGIN: usize = 16;
+pub(super) const MARGIN: usize = 16;
 
 fn sound(picture: Rgb) -> Known {
     Known {

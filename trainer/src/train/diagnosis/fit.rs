@@ -82,7 +82,7 @@ pub fn fit(observations: &Observations, config: &FitConfig, seed: u64) -> Result
 }
 
 /// A cosine from the highest rate to 0, after a short rise.
-fn rate(highest: f64, step: usize, steps: usize) -> f64 {
+pub(crate) fn rate(highest: f64, step: usize, steps: usize) -> f64 {
     let rise = (step as f64 / WARMUP as f64).min(1.0);
     let along = std::f64::consts::PI * step as f64 / steps as f64;
     highest * rise * 0.5 * (1.0 + along.cos())
