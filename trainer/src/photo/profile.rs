@@ -148,6 +148,9 @@ fn encode(light: f32) -> f32 {
     Transfer::Linear.to_srgb(light)
 }
 
+/// What the arithmetic may add to a light; a step of a table's 16 bits is 15 times as much.
+const ROUNDING: f32 = 1e-6;
+
 /// How values stand for light. Continued below 0 as an odd function, and above 1.
 #[derive(Clone, Debug, PartialEq)]
 enum Curve {
@@ -247,7 +250,8 @@ impl Curve {
                 }
             }
             Self::Table(table) => {
-                let above = table.partition_point(|&at| at < light);
+                // Dark values of a table may share one light; what rounding adds to it must not skip them.
+                let above = table.partition_point(|&at| at < light - ROUNDING);
                 let step = above.clamp(1, table.len() - 1) - 1;
                 let rise = table[step + 1] - table[step];
                 let part = if rise > 0.0 {
