@@ -203,7 +203,7 @@ fn filter_gradient_kernel<N: Size>(
     #[comptime] threads: usize,
 ) {
     let channel = CUBE_POS_X;
-    let unit = UNIT_POS as u32;
+    let unit = UNIT_POS;
     let groups = height.div_ceil(rows as u32);
     let lanes = N::value();
 
@@ -265,7 +265,7 @@ pub(super) fn cube_sum(value: f32, shared: &mut [f32], #[comptime] threads: usiz
     let mut half = (threads / 2).runtime();
     while half > 0 {
         if unit < half {
-            shared[unit] = shared[unit] + shared[unit + half];
+            shared[unit] += shared[unit + half];
         }
         sync_cube();
         half /= 2;

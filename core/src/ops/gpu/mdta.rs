@@ -442,7 +442,7 @@ fn row_squares_kernel<N: Size>(
 ) {
     let start = (CUBE_POS_Y * 3 * channels + CUBE_POS_X) * pixels;
     let mut sum = Vector::<f32, N>::new(0.0);
-    let mut pixel = UNIT_POS as u32;
+    let mut pixel = UNIT_POS;
     while pixel < pixels {
         let value = qkv[(start + pixel) as usize];
         sum = fma(value, value, sum);

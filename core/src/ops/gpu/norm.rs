@@ -238,7 +238,7 @@ fn scale_gradient_kernel<N: Size>(
     let channel = CUBE_POS_X;
     let mut dgamma = Vector::<f32, N>::new(0.0);
     let mut dbeta = Vector::<f32, N>::new(0.0);
-    let mut task = CUBE_POS_Y * threads as u32 + UNIT_POS as u32;
+    let mut task = CUBE_POS_Y * threads as u32 + UNIT_POS;
     while task < images * pixels {
         let image = task / pixels;
         let pixel = task % pixels;

@@ -139,7 +139,7 @@ fn row_sums_kernel<N: Size>(
     let first_column = CUBE_POS_X % tiles_across * tile_columns as u32;
     let matrix = CUBE_POS_Y;
     let piece = CUBE_POS_Z;
-    let unit = UNIT_POS as u32;
+    let unit = UNIT_POS;
     let my_row = unit / across as u32;
     let my_column = unit % across as u32;
     let first_image = matrix / heads;
@@ -291,7 +291,7 @@ fn fold_kernel(
     #[comptime] slices: usize,
 ) {
     let mut parts = Shared::<[f32]>::new_slice(comptime!(32 * slices));
-    let unit = UNIT_POS as u32;
+    let unit = UNIT_POS;
     let at = CUBE_POS_X * 32 + unit % 32;
     let mut sum = 0.0f32;
     if at < sums {
