@@ -1,5 +1,5 @@
 //! The networks for inference on the CPU: weights packed once, steps fused so that what is between
-//! them stays in the cache, no graph for gradients. The arithmetic is that of [`crate::cpu`].
+//! them stays in the cache, no graph for gradients. The arithmetic is that of `crate::cpu`.
 //! [`crate::model`] is the reference; this gives the same results within rounding (1e-5 for each part).
 //!
 //! | file | what |

@@ -1,7 +1,7 @@
 //! The network's hot operations as functions of tensors, with kernels of our own and their gradients.
 //!
 //! Every function takes and returns ordinary tensors (NCHW) on any device, with or without
-//! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs the kernels of [`crate::cpu`], on a GPU those of
+//! autodiff. On burn's CPU backend (Flex) with f32 tensors it runs the kernels of `crate::cpu`, on a GPU those of
 //! `gpu`. Everywhere else it is a composition of burn operations (`plain` in each file), which is also what the tests
 //! compare the kernels with.
 //!
