@@ -332,7 +332,7 @@ mod tests {
         let none = Faults::NONE;
         assert_eq!(
             diagnosis(none).to_string(),
-            "no fault that this network knows was found"
+            "seems fine: no fault that this network knows was found"
         );
         let several = Faults {
             noise: 22.3,

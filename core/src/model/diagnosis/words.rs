@@ -9,7 +9,7 @@ use super::{Diagnosis, Fault};
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_fine() {
-            return f.write_str("no fault that this network knows was found");
+            return f.write_str("seems fine: no fault that this network knows was found");
         }
         let order = [
             Fault::Noise,
