@@ -7,6 +7,7 @@ mod diagnosis;
 pub mod dino_ir;
 mod eval;
 mod features;
+mod head;
 mod import;
 mod pretrain;
 mod reproduce;

@@ -8,6 +8,7 @@ pub mod diagnosis;
 pub mod ema;
 pub mod export;
 pub mod flat;
+pub mod head;
 pub mod log;
 mod model;
 pub mod optimizer;

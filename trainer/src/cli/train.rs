@@ -184,7 +184,6 @@ fn finish<M: Trainee>(
         let folder = tempfile::tempdir()?;
         let options = RunOptions {
             out: folder.path().to_owned(),
-            resume: run.resume.clone(),
             quiet: true,
             ..options
         };

@@ -155,6 +155,33 @@ pub struct Dataset {
     pub pairs: Split<Pair>,
 }
 
+#[cfg(test)]
+impl<T> Split<T> {
+    /// Nothing to draw from.
+    pub fn none() -> Self {
+        Self {
+            train: Vec::new(),
+            held_out: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Dataset {
+    /// Clean photos to train with, and nothing else.
+    pub fn of_clean(photos: impl IntoIterator<Item = Arc<Photo>>) -> Self {
+        Self {
+            clean: Split {
+                train: photos.into_iter().collect(),
+                held_out: Vec::new(),
+            },
+            rain: Split::none(),
+            haze: Split::none(),
+            pairs: Split::none(),
+        }
+    }
+}
+
 impl Dataset {
     /// Reads and decodes everything in parallel. An unreadable photo, an input without a truth, a pair of unequal
     /// size or an empty folder is an error that names it.

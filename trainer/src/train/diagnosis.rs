@@ -6,17 +6,18 @@ mod keep;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use dino_ir::image::Image;
 use dino_ir::model::diagnosis::{Faults, SIDE};
 use dino_ir::restore::Restorer;
-use dino_ir::weights::{Dtype, Heads, Loaded, Weights, with_heads_to_bytes};
+use dino_ir::weights::{Heads, Loaded};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use self::fit::FitConfig;
+use super::head;
 use crate::data::dataset::DataConfig;
 use crate::data::rgb::Rgb;
 use crate::data::sample::Sampler;
@@ -42,14 +43,7 @@ impl TrainingConfig {
     /// # Errors
     /// Names the file and the key at fault.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!(
-                "{}: cannot be opened; check its name and permissions",
-                path.display()
-            )
-        })?;
-        let config: Self =
-            toml::from_str(&text).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let config: Self = head::read_settings(path)?;
         ensure!(
             config.samples >= config.fit.batch && config.fit.batch > 0 && config.fit.hidden > 0,
             "{}: samples must be at least fit.batch, and fit.batch and fit.hidden at least 1",
@@ -75,11 +69,7 @@ pub fn train(
     let observations = match keep {
         Some(path) if path.exists() => keep::read(path)?,
         _ => {
-            let sampler = Sampler::new(&config.data, config.seed)?;
-            ensure!(
-                !sampler.dataset().clean.train.is_empty(),
-                "faults are made on clean photos: give some as data.clean"
-            );
+            let sampler = head::sampler(&config.data, config.seed)?;
             let made = Observations::make(&restorer, &sampler, config.samples, watch)?;
             if let Some(path) = keep {
                 keep::write(path, &made)?;
@@ -88,30 +78,13 @@ pub fn train(
         }
     };
     let head = fit::fit(&observations, &config.fit, config.seed)?;
-    let mut provenance = Weights::from_bytes(bytes)?.header.provenance;
-    if let Some(provenance) = provenance.as_object_mut() {
-        let trained = json!({"patches": observations.inputs.len(), "seed": config.seed});
-        provenance.insert("diagnosis".into(), trained);
-    }
     let net = restorer.network();
-    let dtype = stored_dtype(bytes)?;
-    let (model, sizes) = (&net.model, &net.config);
     let heads = Heads {
         diagnosis: Some(&head),
         ..Heads::of(net)
     };
-    Ok(with_heads_to_bytes(model, sizes, heads, dtype, provenance)?)
-}
-
-/// The number format of a weights file: that of its first tensor.
-pub(crate) fn stored_dtype(bytes: &[u8]) -> Result<Dtype> {
-    let tensors = safetensors::SafeTensors::deserialize(bytes)?;
-    let first = tensors.iter().next().map(|(_, tensor)| tensor.dtype());
-    Ok(match first {
-        Some(safetensors::Dtype::F16) => Dtype::F16,
-        Some(safetensors::Dtype::BF16) => Dtype::Bf16,
-        _ => Dtype::F32,
-    })
+    let trained = json!({"patches": observations.inputs.len(), "seed": config.seed});
+    head::with_heads(bytes, net, heads, "diagnosis", trained)
 }
 
 /// Patches as a diagnosis sees them.

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use dino_ir::Fault;
 use dino_ir::model::steering::{SteeringConfig, SteeringHead};
-use dino_ir::weights::{Heads, Loaded, Weights, with_heads_to_bytes};
+use dino_ir::weights::{Heads, Loaded};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::diagnosis::fit::rate;
-use super::diagnosis::stored_dtype;
+use super::head;
 use crate::data::dataset::DataConfig;
 use crate::data::rgb::Rgb;
 use crate::data::sample::{Composed, Sampler};
@@ -51,14 +51,7 @@ impl TrainingConfig {
     /// # Errors
     /// Names the file and the key at fault.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!(
-                "{}: cannot be opened; check its name and permissions",
-                path.display()
-            )
-        })?;
-        let config: Self =
-            toml::from_str(&text).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let config: Self = head::read_settings(path)?;
         ensure!(
             config.steps > 0 && config.batch > 0 && config.patch > 0 && config.width > 0,
             "{}: steps, batch, patch and width must be at least 1",
@@ -82,29 +75,14 @@ pub fn train(bytes: &[u8], config: &TrainingConfig, watch: &mut dyn FnMut(f32)) 
         "patch {}: this network takes multiples of {multiple}",
         config.patch
     );
-    let sampler = Sampler::new(&config.data, config.seed)?;
-    ensure!(
-        !sampler.dataset().clean.train.is_empty(),
-        "faults are made on clean photos: give some as data.clean"
-    );
+    let sampler = head::sampler(&config.data, config.seed)?;
     let head = fit(&net, &sampler, config, watch)?;
-    let mut provenance = Weights::from_bytes(bytes)?.header.provenance;
-    if let Some(provenance) = provenance.as_object_mut() {
-        let trained = json!({"steps": config.steps, "seed": config.seed});
-        provenance.insert("steering".into(), trained);
-    }
     let heads = Heads {
         steering: Some(&head),
         ..Heads::of(&net)
     };
-    let dtype = stored_dtype(bytes)?;
-    Ok(with_heads_to_bytes(
-        &net.model,
-        &net.config,
-        heads,
-        dtype,
-        provenance,
-    )?)
+    let trained = json!({"steps": config.steps, "seed": config.seed});
+    head::with_heads(bytes, &net, heads, "steering", trained)
 }
 
 /// Share of the weights that is taken away in each step, relative to the learning rate.
@@ -227,7 +205,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::data::dataset::{Dataset, Photo, Split};
+    use crate::data::dataset::{Dataset, Photo};
 
     /// Photos of waves.
     fn sampler() -> Sampler {
@@ -244,21 +222,7 @@ mod tests {
                 samples: (0..width * height * 3).map(wave).collect(),
             })
         };
-        fn none<T>() -> Split<T> {
-            Split {
-                train: vec![],
-                held_out: vec![],
-            }
-        }
-        let data = Dataset {
-            clean: Split {
-                train: (1..4).map(photo).collect(),
-                held_out: vec![],
-            },
-            rain: none(),
-            haze: none(),
-            pairs: none(),
-        };
+        let data = Dataset::of_clean((1..4).map(photo));
         Sampler::from_dataset(Arc::new(data), &DataConfig::default(), 4).expect("valid")
     }
 

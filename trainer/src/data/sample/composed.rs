@@ -218,7 +218,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::data::dataset::{DataConfig, Dataset, Photo, Split};
+    use crate::data::dataset::{DataConfig, Dataset, Photo};
 
     fn sampler() -> Sampler {
         let photo = |seed: u64| {
@@ -232,21 +232,7 @@ mod tests {
                 samples: samples.collect(),
             })
         };
-        fn none<T>() -> Split<T> {
-            Split {
-                train: vec![],
-                held_out: vec![],
-            }
-        }
-        let data = Dataset {
-            clean: Split {
-                train: (0..3).map(photo).collect(),
-                held_out: vec![],
-            },
-            rain: none(),
-            haze: none(),
-            pairs: none(),
-        };
+        let data = Dataset::of_clean((0..3).map(photo));
         Sampler::from_dataset(Arc::new(data), &DataConfig::default(), 4).expect("valid")
     }
 

@@ -25,15 +25,11 @@ fn sampler(seed: u64) -> Sampler {
         train: vec![pair],
         held_out: vec![],
     };
-    let none = Split {
-        train: vec![],
-        held_out: vec![],
-    };
     let data = Dataset {
         clean,
         rain,
-        haze: none.clone(),
-        pairs: none,
+        haze: Split::none(),
+        pairs: Split::none(),
     };
     let config = DataConfig {
         tasks: TaskWeights {
@@ -91,21 +87,8 @@ fn crops_that_look_hazy_are_preferred() {
         height: 40,
         samples: vec![200; 4800],
     };
-    let none = Split {
-        train: vec![],
-        held_out: vec![],
-    };
-    let mut train: Vec<_> = (0..3).map(|s| photo(s, 50, 40)).collect();
-    train.push(Arc::new(pale));
-    let data = Arc::new(Dataset {
-        clean: Split {
-            train,
-            held_out: vec![],
-        },
-        rain: none.clone(),
-        haze: none.clone(),
-        pairs: none,
-    });
+    let photos = (0..3).map(|s| photo(s, 50, 40));
+    let data = Arc::new(Dataset::of_clean(photos.chain([Arc::new(pale)])));
     let share = |pale_share, task| {
         let config = DataConfig {
             pale_share,
