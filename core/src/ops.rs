@@ -12,6 +12,7 @@
 mod channel_layer_norm;
 mod conv3x3;
 mod depthwise;
+mod flat;
 mod flex;
 mod gated_gelu;
 #[cfg(feature = "gpu")]
@@ -21,18 +22,21 @@ mod operation;
 mod placement;
 mod plain;
 mod pointwise;
+mod precision;
 #[cfg(test)]
 mod testing;
 
 pub use channel_layer_norm::channel_layer_norm;
 pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;
+pub use flat::{gather, view};
 pub use gated_gelu::gated_gelu;
 pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
 pub use placement::computes_on_cpu;
 pub(crate) use placement::on_cpu;
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
+pub use precision::allow_tf32;
 
 #[cfg(test)]
 mod tests {

@@ -13,11 +13,14 @@
 //! | `conv`, `depthwise` | 3x3 convolutions |
 //! | `norm` | layer norms over channels and over rows |
 //! | `gelu`, `mdta`, `attention` | what stands between them |
+//! | `flat` | buffers of many tensors |
 //! | `row_sums` | sums over pixels: gradients of weights |
+//! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
 
 mod attention;
 pub(super) mod conv;
 pub(super) mod depthwise;
+mod flat;
 pub(super) mod gelu;
 mod launch;
 mod matmul_nt;
@@ -25,6 +28,7 @@ pub(super) mod mdta;
 pub(super) mod norm;
 mod product;
 mod row_sums;
+mod tensor_cores;
 
 pub(super) use launch::contiguous;
 pub(super) use product::matmul;
@@ -96,4 +100,16 @@ kernels! {
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;
     attention(qkv: Tensor<3>; heads: usize) -> Tensor<3> = attention::attention;
     gelu<const D: usize>(x: Tensor<D>;) -> Tensor<D> = gelu::gelu;
+    view(buffer: Tensor<1>; start: usize, length: usize) -> Tensor<1> = flat::view;
+    gather_eight(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>, f: Tensor<1>,
+        g: Tensor<1>, h: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
+}
+
+/// `buffer` with at most eight parts written over it, each from its first place on.
+pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
+    // One that is missing is the first again, which changes nothing.
+    let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
+    let starts = core::array::from_fn(|at| part(at).0);
+    let [a, b, c, d, e, f, g, h] = core::array::from_fn(|at| part(at).1.clone());
+    gather_eight(buffer, a, b, c, d, e, f, g, h, starts)
 }

@@ -23,6 +23,18 @@ pub enum CheckpointKind {
     Small,
 }
 
+/// How exactly the matrix products of a step are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// In f32.
+    #[default]
+    F32,
+    /// With factors rounded to TF32 and sums in f32, where the device has tensor cores for it (NVIDIA from Ampere on); in
+    /// f32 elsewhere. Weights, gradients and moments are f32.
+    Tf32,
+}
+
 /// When and on how much the EMA weights are validated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -104,6 +116,9 @@ pub struct TrainConfig {
     /// `exact` or `small`.
     #[serde(default)]
     pub checkpoints: CheckpointKind,
+    /// `f32` or `tf32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// Steps between lines of the log.
     #[serde(default = "default_log_every")]
     pub log_every: u64,
@@ -303,8 +318,9 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// The device with autodiff as these settings want it.
+    /// The device with autodiff as these settings want it. Their precision is the process's from now on.
     pub fn autodiff(&self, device: &Device) -> Device {
+        dino_ir::ops::allow_tf32(self.precision == Precision::Tf32);
         let device = device.clone().autodiff();
         match self.checkpointing {
             true => device.gradient_checkpointing(),

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use dino_ir::ops;
 
 use crate::train::parameters::{FlatTensors, NamedTensors};
 
@@ -69,19 +70,19 @@ impl Layout {
 
     /// The buffer of these tensors, on their device; zero where one is missing.
     pub fn gather(&self, tensors: &FlatTensors, device: &Device) -> Tensor<1> {
-        let empty = Tensor::zeros([self.length], device);
-        self.parts.iter().fold(empty, |buffer, part| {
-            match tensors.get(&part.name) {
-                // Into the same memory each time, as nothing else holds it.
-                Some(tensor) => buffer.slice_assign([part.range()], tensor.clone()),
-                None => buffer,
-            }
-        })
+        let given = |part: &Part| Some((part.start, tensors.get(&part.name)?.clone()));
+        let given: Vec<_> = self.parts.iter().filter_map(given).collect();
+        ops::gather(Tensor::zeros([self.length], device), &given)
     }
 
     /// Each tensor of a buffer, flat, by name: looks at it, no copies.
     pub fn views(&self, buffer: &Tensor<1>) -> impl Iterator<Item = (String, Tensor<1>)> {
-        let view = |part: &Part| (part.name.clone(), buffer.clone().slice([part.range()]));
+        let view = |part: &Part| {
+            (
+                part.name.clone(),
+                ops::view(buffer.clone(), part.start, part.range().len()),
+            )
+        };
         self.parts.iter().map(view)
     }
 

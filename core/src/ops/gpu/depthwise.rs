@@ -1,6 +1,7 @@
 //! Depthwise 3x3 convolution.
 
 use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::ir::features::Plane;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -49,6 +50,7 @@ fn convolve(x: CubeTensor, weight: CubeTensor, reversed: bool) -> CubeTensor {
             columns as u32,
             ROWS,
             reversed,
+            shuffles(&y),
         );
     }
     y
@@ -67,6 +69,7 @@ fn depthwise_kernel<N: Size>(
     columns: u32,
     #[comptime] rows: usize,
     #[comptime] reversed: bool,
+    #[comptime] shuffles: bool,
 ) {
     let task = ABSOLUTE_POS as u32;
     let column = task % columns;
@@ -95,7 +98,15 @@ fn depthwise_kernel<N: Size>(
     #[unroll]
     for i in 0..rows + 2 {
         // One more than the row that is read, which may be outside of the image.
-        let strip = read_strip(x, start, first + i as u32, column, height, columns);
+        let strip = read_strip(
+            x,
+            start,
+            first + i as u32,
+            column,
+            height,
+            columns,
+            shuffles,
+        );
         #[unroll]
         for row in 0..rows {
             if comptime!(i >= row && i - row < 3) {
@@ -125,7 +136,19 @@ fn depthwise_kernel<N: Size>(
     }
 }
 
+/// Whether a GPU's neighbouring threads can hand each other values.
+fn shuffles(tensor: &CubeTensor) -> bool {
+    let properties = tensor.client.properties();
+    let hardware = &properties.hardware;
+    properties.features.plane.contains(Plane::Ops)
+        && hardware.plane_size_min == hardware.plane_size_max
+        && hardware.plane_size_min >= 8
+}
+
 /// A vector of columns of row `below - 1` with the pixels before and after it, zero outside of the image.
+///
+/// With `shuffles` those two come from the neighbouring threads, which have read them; then all threads must get here
+/// together, and threads that follow each other must have columns that do.
 #[cube]
 fn read_strip<N: Size>(
     x: &[Vector<f32, N>],
@@ -134,27 +157,44 @@ fn read_strip<N: Size>(
     column: u32,
     height: u32,
     columns: u32,
+    #[comptime] shuffles: bool,
 ) -> Array<f32> {
     let lanes = N::value();
+    let last = comptime!(lanes - 1);
+    let is_inside = below >= 1 && below <= height;
+    let at = start + (below - 1) * columns + column;
+    let mut level = Vector::<f32, N>::new(0.0);
+    if is_inside {
+        level = x[at as usize];
+    }
+    let mut before = 0.0f32;
+    let mut after = 0.0f32;
+    if comptime!(shuffles) {
+        before = plane_shuffle_up(level.extract(last), 1);
+        after = plane_shuffle_down(level.extract(0usize), 1);
+    }
+    // Without a thread that has them they are read.
+    let first_thread = comptime!(!shuffles).runtime() || UNIT_POS_PLANE == 0;
+    let last_thread = comptime!(!shuffles).runtime() || UNIT_POS_PLANE + 1 == PLANE_DIM;
+    if first_thread && is_inside && column >= 1 {
+        before = x[(at - 1) as usize].extract(last);
+    }
+    if last_thread && is_inside && column + 1 < columns {
+        after = x[(at + 1) as usize].extract(0usize);
+    }
+    if column == 0 {
+        before = 0.0;
+    }
+    if column + 1 == columns {
+        after = 0.0;
+    }
     let mut strip = Array::<f32>::new(comptime!(lanes + 2));
+    strip[0] = before;
     #[unroll]
-    for i in 0..comptime!(lanes + 2) {
-        strip[i] = 0.0;
+    for i in 0..lanes {
+        strip[i + 1] = level.extract(i);
     }
-    if below >= 1 && below <= height {
-        let at = start + (below - 1) * columns + column;
-        let level = x[at as usize];
-        #[unroll]
-        for i in 0..lanes {
-            strip[i + 1] = level.extract(i);
-        }
-        if column >= 1 {
-            strip[0] = x[(at - 1) as usize].extract(comptime!(lanes - 1));
-        }
-        if column + 1 < columns {
-            strip[comptime!(lanes + 1)] = x[(at + 1) as usize].extract(0usize);
-        }
-    }
+    strip[comptime!(lanes + 1)] = after;
     strip
 }
 
@@ -220,11 +260,11 @@ fn filter_gradient_kernel<N: Size>(
         let image = rest / groups;
         let start = (image * channels + channel) * height * columns;
 
-        let mut above = read_strip(x, start, top, column, height, columns);
-        let mut level = read_strip(x, start, top + 1, column, height, columns);
+        let mut above = read_strip(x, start, top, column, height, columns, false);
+        let mut level = read_strip(x, start, top + 1, column, height, columns, false);
         let bottom = u32::min(top + rows as u32, height);
         for row in top..bottom {
-            let below = read_strip(x, start, row + 2, column, height, columns);
+            let below = read_strip(x, start, row + 2, column, height, columns, false);
             let gradient = dy[(start + row * columns + column) as usize];
             #[unroll]
             for i in 0..lanes {

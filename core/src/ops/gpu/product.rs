@@ -8,6 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{Layout, Place, contiguous, cubes, dims, empty, reshaped, transposed, vector};
 use super::row_sums::{Columns, Sums, fold, row_sums};
+use super::tensor_cores;
 use crate::ops::operation::{Differentiable, operation};
 
 /// Rows of `c` that one thread computes.
@@ -100,6 +101,10 @@ pub(super) fn product_and_own(
         Some((own, scales, _)) => (Some(own), Some(scales)),
         None => (None, None),
     };
+    if tensor_cores::supports_product(c, size, [b_layout, c_layout, own_layout]) {
+        let layouts = [a_layout, b_layout, c_layout, own_layout];
+        return tensor_cores::product(a, b, c, size, layouts, own, scales);
+    }
     let a_vector = vector(&[&[size.inner], &a_layout.steps()[..]].concat());
     let b_steps = [
         &[size.columns],

@@ -11,13 +11,14 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{Layout, Place, empty, reshaped, vector};
 use super::matmul_nt::total;
+use super::tensor_cores;
 
 /// Cubes that keep a large GPU busy.
 const CUBES: usize = 1024;
 /// Chunks of pixels that a cube should have at least: fewer are not worth the adding.
 const CHUNKS: usize = 8;
 /// Pixels of a chunk.
-const CHUNK: usize = 32;
+pub(super) const CHUNK: usize = 32;
 /// Threads that add one result of the pieces.
 const SLICES: usize = 8;
 
@@ -57,9 +58,6 @@ pub(super) fn row_sums(
     let steps = [&[of.pixels], &a_layout.steps()[..], &b_layout.steps()[..]].concat();
     let vector = if around { 1 } else { vector(&steps) };
     let (tile_rows, tile_columns) = (tile(of.rows), tile(of.columns));
-    let side = if tile_rows * tile_columns > 512 { 4 } else { 2 };
-    let threads = tile_rows / side * (tile_columns / side);
-
     let tiles = of.rows.div_ceil(tile_rows) * of.columns.div_ceil(tile_columns);
     let (matrices, images_each) = match of.over_images {
         true => (1, of.images),
@@ -68,11 +66,61 @@ pub(super) fn row_sums(
     let chunks = images_each * of.pixels.div_ceil(CHUNK);
     let pieces = (CUBES.div_ceil(tiles * matrices)).min(chunks.div_ceil(CHUNKS));
     let result = empty(&a, [pieces, matrices, of.rows, of.columns]);
+    let cubes = CubeCount::Static(tiles as u32, matrices as u32, pieces as u32);
+    let launch = Launch {
+        cubes,
+        vector,
+        width,
+        images_each,
+        around,
+    };
+    let pieces = match tensor_cores::supports_sums(&a, of) {
+        true => tensor_cores::row_sums(a, b, result, of, [a_layout, b_layout], launch),
+        false => in_f32(a, b, result, of, [a_layout, b_layout], launch),
+    };
+    let (images, heads) = match of.over_images {
+        true => (1, 1),
+        false => (of.images, of.heads),
+    };
+    reshaped(fold(pieces), [images, heads, of.rows, of.columns])
+}
+
+/// How the sums are shared between cubes.
+pub(super) struct Launch {
+    pub cubes: CubeCount,
+    /// Elements that are read at once.
+    pub vector: usize,
+    /// Of the images whose pixels around are summed.
+    pub width: usize,
+    /// Images that one result sums over.
+    pub images_each: usize,
+    /// Whether `b`'s rows are the pixels around.
+    pub around: bool,
+}
+
+fn in_f32(
+    a: CubeTensor,
+    b: CubeTensor,
+    result: CubeTensor,
+    of: Sums,
+    [a_layout, b_layout]: [Layout; 2],
+    launch: Launch,
+) -> CubeTensor {
+    let Launch {
+        cubes,
+        vector,
+        width,
+        images_each,
+        around,
+    } = launch;
+    let (tile_rows, tile_columns) = (tile(of.rows), tile(of.columns));
+    let side = if tile_rows * tile_columns > 512 { 4 } else { 2 };
+    let threads = tile_rows / side * (tile_columns / side);
     // SAFETY: rows and pixels past the last are read as zeros and not written; the layouts lie in the buffers.
     unsafe {
         row_sums_kernel::launch_unchecked(
             &result.client,
-            CubeCount::Static(tiles as u32, matrices as u32, pieces as u32),
+            cubes,
             CubeDim::new_1d(threads as u32),
             vector,
             a.into_buffer_arg(),
@@ -93,15 +141,11 @@ pub(super) fn row_sums(
             around,
         );
     }
-    let (images, heads) = match of.over_images {
-        true => (1, 1),
-        false => (of.images, of.heads),
-    };
-    reshaped(fold(result), [images, heads, of.rows, of.columns])
+    result
 }
 
 /// Rows of a tile: all of them where they are few, so that the other matrix is read once.
-fn tile(rows: usize) -> usize {
+pub(super) fn tile(rows: usize) -> usize {
     rows.next_multiple_of(16).next_power_of_two().min(64)
 }
 
@@ -166,56 +210,69 @@ fn row_sums_kernel<N: Size>(
     let mut b_next = Array::<Vector<f32, N>>::new(b_turns);
     for at in begin..end + 1 {
         if at > begin {
-            #[unroll]
-            for turn in 0..a_turns {
-                let row = my_line + (turn * rows_each) as u32;
-                if row < tile_rows as u32 {
-                    a_tile[(row * stride as u32 + my_k) as usize] = a_next[turn];
-                }
-            }
-            #[unroll]
-            for turn in 0..b_turns {
-                let row = my_line + (turn * rows_each) as u32;
-                if row < tile_columns as u32 {
-                    b_tile[(row * stride as u32 + my_k) as usize] = b_next[turn];
-                }
-            }
+            lay_chunk(
+                &a_next,
+                &mut a_tile,
+                my_line,
+                my_k,
+                tile_rows,
+                stride,
+                a_turns,
+                rows_each,
+            );
+            lay_chunk(
+                &b_next,
+                &mut b_tile,
+                my_line,
+                my_k,
+                tile_columns,
+                stride,
+                b_turns,
+                rows_each,
+            );
             sync_cube();
         }
         if at < end {
             let image = first_image + at / in_image;
             let pixel = at % in_image * chunk as u32 + my_k;
-            let a_start = a_place.of(image, head) + pixel;
+            let a_start = a_place.of(image, head);
             let b_start = b_place.of(image, head);
-            let (line, column_of) = (pixel / width, pixel % width);
-            #[unroll]
-            for turn in 0..a_turns {
-                let row = first_row + my_line + (turn * rows_each) as u32;
-                let mut value = Vector::<f32, N>::new(0.0);
-                if row < rows && pixel < pixels {
-                    value = a[(a_start + row * a_place.row) as usize];
-                }
-                a_next[turn] = value;
-            }
-            #[unroll]
-            for turn in 0..b_turns {
-                let column = first_column + my_line + (turn * rows_each) as u32;
-                let mut value = Vector::<f32, N>::new(0.0);
-                if column < columns && pixel < pixels {
-                    if comptime!(around) {
-                        // Both are one more than the place that is read, which may be outside of the image.
-                        let y = line + column % 9 / 3;
-                        let x = column_of + column % 3;
-                        if y >= 1 && y <= pixels / width && x >= 1 && x <= width {
-                            let from = b_start + column / 9 * b_place.row;
-                            value = b[(from + (y - 1) * width + x - 1) as usize];
-                        }
-                    } else {
-                        value = b[(b_start + column * b_place.row + pixel) as usize];
-                    }
-                }
-                b_next[turn] = value;
-            }
+            let a_chunk = Chunk {
+                first: first_row,
+                rows,
+                pixel,
+                pixels,
+                width,
+            };
+            let b_chunk = Chunk {
+                first: first_column,
+                rows: columns,
+                pixel,
+                pixels,
+                width,
+            };
+            read_chunk(
+                a,
+                a_start,
+                a_place.row,
+                a_chunk,
+                my_line,
+                &mut a_next,
+                a_turns,
+                rows_each,
+                false,
+            );
+            read_chunk(
+                b,
+                b_start,
+                b_place.row,
+                b_chunk,
+                my_line,
+                &mut b_next,
+                b_turns,
+                rows_each,
+                around,
+            );
         }
         if at > begin {
             for k in 0..chunk as u32 {
@@ -248,6 +305,77 @@ fn row_sums_kernel<N: Size>(
             if row < rows && column < columns {
                 c[(start + row * columns + column) as usize] = total(sums[i * side + j]);
             }
+        }
+    }
+}
+
+/// Which rows of a matrix a tile has, and the pixels of a chunk.
+#[derive(CubeType, Clone, Copy)]
+pub(super) struct Chunk {
+    /// The tile's first row.
+    pub first: u32,
+    /// Rows of the matrix.
+    pub rows: u32,
+    /// This thread's pixel, in vectors.
+    pub pixel: u32,
+    /// Pixels of an image, and of its width if the rows are the pixels around.
+    pub pixels: u32,
+    pub width: u32,
+}
+
+/// Reads a thread's part of a chunk: one vector of every row that it has. What is past the last row or pixel is zero.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+pub(super) fn read_chunk<N: Size>(
+    matrix: &[Vector<f32, N>],
+    start: u32,
+    row_step: u32,
+    of: Chunk,
+    line: u32,
+    next: &mut Array<Vector<f32, N>>,
+    #[comptime] turns: usize,
+    #[comptime] rows_each: usize,
+    #[comptime] around: bool,
+) {
+    #[unroll]
+    for turn in 0..turns {
+        let row = of.first + line + (turn * rows_each) as u32;
+        let mut value = Vector::<f32, N>::new(0.0);
+        if row < of.rows && of.pixel < of.pixels {
+            if comptime!(around) {
+                // Both are one more than the place that is read, which may be outside of the image.
+                let y = of.pixel / of.width + row % 9 / 3;
+                let x = of.pixel % of.width + row % 3;
+                if y >= 1 && y <= of.pixels / of.width && x >= 1 && x <= of.width {
+                    let from = start + row / 9 * row_step;
+                    value = matrix[(from + (y - 1) * of.width + x - 1) as usize];
+                }
+            } else {
+                value = matrix[(start + row * row_step + of.pixel) as usize];
+            }
+        }
+        next[turn] = value;
+    }
+}
+
+/// Lays what was read into shared memory, rounded to its type.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+pub(super) fn lay_chunk<E: Float, N: Size>(
+    next: &Array<Vector<f32, N>>,
+    tile: &mut [Vector<E, N>],
+    line: u32,
+    at: u32,
+    #[comptime] rows: usize,
+    #[comptime] stride: usize,
+    #[comptime] turns: usize,
+    #[comptime] rows_each: usize,
+) {
+    #[unroll]
+    for turn in 0..turns {
+        let row = line + (turn * rows_each) as u32;
+        if row < rows as u32 {
+            tile[(row * stride as u32 + at) as usize] = Vector::cast_from(next[turn]);
         }
     }
 }

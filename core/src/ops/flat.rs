@@ -1,0 +1,75 @@
+//! Many tensors in one buffer: looking at a part of it, and filling it, in few launches on a GPU.
+
+use burn::tensor::Tensor;
+
+/// The part of `buffer` that begins at `start` and has `length` values. On a GPU it is where it lies, if `start` is
+/// a multiple of 128 values.
+///
+/// # Shapes
+/// - buffer: `[values]`
+/// - output: `[length]`
+pub fn view(buffer: Tensor<1>, start: usize, length: usize) -> Tensor<1> {
+    let [values] = buffer.dims();
+    assert!(
+        start + length <= values,
+        "{length} of {values} values from {start}"
+    );
+    #[cfg(feature = "gpu")]
+    if super::gpu::is_supported(&buffer) && length > 0 {
+        return super::gpu::view(buffer, start, length);
+    }
+    buffer.slice([start..start + length])
+}
+
+/// `buffer` with `parts` written over it, each from its first place on: eight with each launch.
+///
+/// # Shapes
+/// - buffer, output: `[values]`
+/// - each part: `[length]`
+pub fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
+    let [values] = buffer.dims();
+    for (start, part) in parts {
+        let [length] = part.dims();
+        assert!(
+            start + length <= values,
+            "{length} of {values} values from {start}"
+        );
+    }
+    #[cfg(feature = "gpu")]
+    if super::gpu::is_supported(&buffer)
+        && parts.iter().all(|(_, part)| super::gpu::is_supported(part))
+    {
+        return parts.chunks(8).fold(buffer, super::gpu::gather);
+    }
+    parts.iter().fold(buffer, |buffer, (start, part)| {
+        let [length] = part.dims();
+        buffer.slice_assign([*start..start + length], part.clone())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn what_is_written_is_seen() {
+        let device = Device::flex();
+        let part = |values: &[f32]| Tensor::<1>::from_floats(values, &device);
+        let parts = [(0, part(&[1.0, 2.0, 3.0])), (4, part(&[5.0]))];
+        let buffer = gather(Tensor::zeros([6], &device), &parts);
+        let all = buffer.clone().into_data().try_to_vec::<f32>().expect("f32");
+        assert_eq!(all, [1.0, 2.0, 3.0, 0.0, 5.0, 0.0]);
+        for (start, part) in parts {
+            let length = part.dims()[0];
+            let seen = view(buffer.clone(), start, length).into_data();
+            assert_eq!(seen, part.into_data());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "2 of 6 values from 5")]
+    fn a_view_ends_in_its_buffer() {
+        let _ = view(Tensor::zeros([6], &Device::flex()), 5, 2);
+    }
+}
