@@ -113,8 +113,8 @@ impl DinoIrConfig {
         Self {
             restormer: RestormerConfig {
                 dim: 16,
-                blocks: [1, 4, 4, 4],
-                refinement: 6,
+                blocks: [1, 6, 6, 5],
+                refinement: 8,
                 ..RestormerConfig::default()
             },
             guidance: Some(GuidanceConfig::new(Dinov2Config::nano(), 64, 64)),

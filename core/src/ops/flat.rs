@@ -18,7 +18,7 @@ pub fn view(buffer: Tensor<1>, start: usize, length: usize) -> Tensor<1> {
     if super::gpu::is_supported(&buffer) && length > 0 {
         return super::gpu::view(buffer, start, length);
     }
-    buffer.slice([start..start + length])
+    buffer.narrow(0, start, length)
 }
 
 /// `buffer` with `parts` written over it, each from its first place on: eight with each launch.
@@ -43,7 +43,8 @@ pub fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
     }
     parts.iter().fold(buffer, |buffer, (start, part)| {
         let [length] = part.dims();
-        buffer.slice_assign([*start..start + length], part.clone())
+        let place = *start..start + length;
+        buffer.slice_assign([place], part.clone())
     })
 }
 

@@ -136,11 +136,12 @@ fn depthwise_kernel<N: Size>(
     }
 }
 
-/// Whether a GPU's neighbouring threads can hand each other values.
+/// Whether a GPU's neighbouring threads can hand each other values. Browsers refuse that after threads have ended.
 fn shuffles(tensor: &CubeTensor) -> bool {
     let properties = tensor.client.properties();
     let hardware = &properties.hardware;
-    properties.features.plane.contains(Plane::Ops)
+    cfg!(not(target_family = "wasm"))
+        && properties.features.plane.contains(Plane::Ops)
         && hardware.plane_size_min == hardware.plane_size_max
         && hardware.plane_size_min >= 8
 }
