@@ -221,7 +221,7 @@ impl<N: Network> Restorer<N> {
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::InvalidImage`] and [`Error::OutOfMemory`] before anything is
     /// written; [`Error::Cancelled`] when `progress` breaks, [`Error::Device`] when the result cannot
-    /// be had, and the sink's own errors, after which nothing more is written.
+    /// be had, and the errors of the source and the sink as they gave them; after any, nothing more is written.
     pub fn restore(
         &self,
         source: &dyn Source,
@@ -238,7 +238,7 @@ impl<N: Network> Restorer<N> {
             1 => Survey::none(plan.clone()),
             _ => self.survey(&plan, options),
         };
-        let toning = Toning::of(source);
+        let toning = Toning::of(source)?;
         let restoration = Restoration::of_part(plan.area(), plan, survey, toning, options)?;
         self.finish(restoration, source, sink, progress)
     }
@@ -273,7 +273,7 @@ impl<N: Network> Restorer<N> {
     ) -> Result<()> {
         let _release = Release(&self.network);
         report(progress, restoration.progress())?;
-        while let Some(input) = restoration.next_tile(source) {
+        while let Some(input) = restoration.next_tile(source)? {
             let output = self.run(input)?;
             if let Some(rows) = restoration.accept(&output)? {
                 sink.write_rows(rows.y, rows.rgb)?;

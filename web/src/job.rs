@@ -1,11 +1,11 @@
 //! The restoration of one photo, apart from the network: tiles go out, results come in.
 
 use crate::error::PageError;
-use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, TileInput};
+use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, Source, TileInput};
 use js_sys::{Float32Array, Uint8ClampedArray};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::photo::{Photo, Window};
+use crate::photo::Photo;
 use crate::pixels;
 
 /// The restoration of one photo. Several tiles may be out at once; results are accepted in order.
@@ -17,20 +17,9 @@ pub struct Job {
 }
 
 impl Job {
-    /// Of a photo, by the restoration that `begin` makes when it has looked at it.
-    pub(crate) fn new(
-        photo: Photo,
-        begin: impl FnOnce(&Window<'_>) -> dino_ir::Result<Restoration>,
-    ) -> Result<Self, PageError> {
-        let restoration = Self::looking(&photo, begin)??;
-        Ok(Self { photo, restoration })
-    }
-
-    /// What `look` makes of the photo; an error if the page did not give the pixels.
-    fn looking<T>(photo: &Photo, look: impl FnOnce(&Window<'_>) -> T) -> Result<T, PageError> {
-        let window = Window::new(photo);
-        let seen = look(&window);
-        window.error.into_inner().map_or(Ok(seen), Err)
+    /// The restoration of `photo`.
+    pub(crate) fn new(photo: Photo, restoration: Restoration) -> Self {
+        Self { photo, restoration }
     }
 }
 
@@ -65,9 +54,7 @@ impl Job {
         if index >= self.surveys() && self.done() < self.surveys() {
             return Err(PageError::new("the photo is not surveyed yet"));
         }
-        Self::looking(&self.photo, |window| {
-            Tile(self.restoration.read_ahead(index, window))
-        })
+        Ok(Tile(self.restoration.read_ahead(index, &self.photo)?))
     }
 
     /// Takes the network's result for the first tile that has none yet. Gives the
@@ -76,7 +63,7 @@ impl Job {
     /// # Errors
     /// A message, if the result is of another size or not finite, or the photo cannot be read.
     pub fn accept(&mut self, output: &[f32]) -> Result<Option<Rows>, PageError> {
-        Self::looking(&self.photo, |window| self.restoration.next_tile(window))?;
+        self.restoration.next_tile(&self.photo)?;
         if !output.iter().all(|value| value.is_finite()) {
             return Err(PageError::new("the device's result is not finite"));
         }

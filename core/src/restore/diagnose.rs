@@ -22,7 +22,7 @@ impl<N: Network> Restorer<N> {
     ///
     /// # Errors
     /// [`Error::Weights`] if the network cannot diagnose, [`Error::InvalidImage`] on an empty image,
-    /// [`Error::Device`] when the result cannot be had.
+    /// [`Error::Device`] when the result cannot be had; the source's own errors.
     pub fn diagnose(&self, source: &dyn Source) -> Result<Diagnosis> {
         self.head()?.judge(&self.observe(source)?)
     }
@@ -37,7 +37,7 @@ impl<N: Network> Restorer<N> {
         let _release = Release(self.network());
         let mut observed = Vec::new();
         for window in windows(source.width(), source.height()) {
-            let (x, statistics) = self.look(source, window);
+            let (x, statistics) = self.look(source, window)?;
             let described = self.network().describe(x).into_data_async().await;
             let unreadable = |error: &dyn std::fmt::Debug| {
                 Error::Device(format!("the result cannot be read: {error:?}"))
@@ -76,21 +76,21 @@ impl<N: Network> Restorer<N> {
     }
 
     fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
-        let (x, statistics) = self.look(source, window);
+        let (x, statistics) = self.look(source, window)?;
         let mut values = host(self.network().describe(x))?;
         values.extend(statistics);
         Ok(values)
     }
 
     /// A window for the network, and its [`statistics`].
-    fn look(&self, source: &dyn Source, window: Area) -> (Tensor<4>, Vec<f32>) {
-        let mut rgb = read_reflected(source, window);
+    fn look(&self, source: &dyn Source, window: Area) -> Result<(Tensor<4>, Vec<f32>)> {
+        let mut rgb = read_reflected(source, window)?;
         rgb.iter_mut()
             .for_each(|sample| *sample = sanitize(*sample));
         let statistics = statistics::of(&rgb);
         let shape = [1, 3, SIDE, SIDE];
         let x = Tensor::from_data(TensorData::new(rgb, shape), &self.device);
-        (x, statistics)
+        Ok((x, statistics))
     }
 }
 

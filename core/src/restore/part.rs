@@ -38,7 +38,7 @@ impl<N: Network> Restorer<N> {
         }
         let plan = self.plan(part.width, part.height, options)?;
         let survey = self.survey(&whole, options);
-        let toning = Toning::of(source);
+        let toning = Toning::of(source)?;
         let restoration = Restoration::of_part(part, plan, survey, toning, options)?;
         self.finish(restoration, source, &mut sink, progress)
     }
@@ -69,7 +69,7 @@ impl<N: Network> Restorer<N> {
         let plan = self.plan(part.width, part.height, options)?;
         let (survey, toning) = match statistics {
             Some(statistics) => statistics.of(whole, options)?,
-            None => (Survey::none(whole), Toning::of(&Part::new(source, part))),
+            None => (Survey::none(whole), Toning::of(&Part::new(source, part))?),
         };
         let restoration = Restoration::of_part(part, plan, survey, toning, options)?;
         self.finish(
@@ -168,13 +168,13 @@ impl Source for Part<'_> {
         self.area.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
         let area = Area {
             x: area.x + self.area.x,
             y: area.y + self.area.y,
             ..area
         };
-        self.source.read(area, rgb);
+        self.source.read(area, rgb)
     }
 }
 
@@ -310,7 +310,7 @@ mod tests {
             ..Options::default()
         };
         let mut expected = vec![0.0; 7 * 2 * 3];
-        photo().read(area, &mut expected);
+        photo().read(area, &mut expected).expect("read");
         assert_eq!(restore(area, &options), expected);
     }
 

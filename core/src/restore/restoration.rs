@@ -93,7 +93,7 @@ impl Restoration {
     /// it is in colour. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the network.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] as [`Options::validate`].
+    /// [`Error::InvalidOption`] as [`Options::validate`]; the source's own errors.
     pub fn new(
         plan: TilePlan,
         options: &Options,
@@ -105,7 +105,7 @@ impl Restoration {
         } else {
             Survey::none(plan.clone())
         };
-        Self::of_part(plan.area(), plan, survey, Toning::of(source), options)
+        Self::of_part(plan.area(), plan, survey, Toning::of(source)?, options)
     }
 
     /// Of a part of an image, for which there is a plan of its own, by a survey of the image in other tiles. Rows and
@@ -159,43 +159,52 @@ impl Restoration {
     /// What to run the network on next, `None` at the end. Until the result is accepted, another call
     /// gives the same again. `source` must have the plan's size, and be the same each time.
     ///
+    /// # Errors
+    /// The source's own. Another call reads again.
+    ///
     /// # Panics
     /// If `source` has another size.
-    pub fn next_tile(&mut self, source: &dyn Source) -> Option<TileInput> {
+    pub fn next_tile(&mut self, source: &dyn Source) -> Result<Option<TileInput>> {
         self.check_size(source);
         if self.done == self.progress().total {
-            return None;
+            return Ok(None);
         }
         let Some(run) = self.done.checked_sub(self.survey.runs()) else {
-            return Some(self.read_ahead(self.done, source));
+            return self.read_ahead(self.done, source).map(Some);
         };
         let pass = run % self.passes;
-        let current = self.current.get_or_insert_with(|| {
-            let tile = self.plan.tile(run / self.passes);
-            if tile.column == 0 {
-                self.band.advance(self.finished);
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => {
+                let tile = self.plan.tile(run / self.passes);
+                let input = read_reflected(&Part::new(source, self.part), tile.input)?;
+                if tile.column == 0 {
+                    self.band.advance(self.finished);
+                }
+                let mean = vec![0.0; input.len()];
+                Current { tile, input, mean }
             }
-            let part = Part::new(source, self.part);
-            let input = read_reflected(&part, tile.input);
-            let mean = vec![0.0; input.len()];
-            Current { tile, input, mean }
-        });
+        };
+        let current = self.current.insert(current);
 
         let purpose = purpose(&self.survey, pass);
         let input = network_input(&current.input, current.tile.input, pass, purpose);
-        Some(TileInput {
+        Ok(Some(TileInput {
             removal: self.removal,
             ..input
-        })
+        }))
     }
 
     /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
     /// at once: `run` counts as [`Progress::done`] does. Results are still to be accepted in order.
     ///
+    /// # Errors
+    /// The source's own.
+    ///
     /// # Panics
     /// If there are not that many runs, or the [surveys](Progress::surveys) are not done, or `source` has
     /// another size.
-    pub fn read_ahead(&self, run: usize, source: &dyn Source) -> TileInput {
+    pub fn read_ahead(&self, run: usize, source: &dyn Source) -> Result<TileInput> {
         self.check_size(source);
         let surveys = self.survey.runs();
         let Some(run) = run.checked_sub(surveys) else {
@@ -203,12 +212,12 @@ impl Restoration {
         };
         assert!(self.done >= surveys, "the survey is done");
         let area = self.plan.tile(run / self.passes).input;
-        let input = read_reflected(&Part::new(source, self.part), area);
+        let input = read_reflected(&Part::new(source, self.part), area)?;
         let pass = run % self.passes;
-        TileInput {
+        Ok(TileInput {
             removal: self.removal,
             ..network_input(&input, area, pass, purpose(&self.survey, pass))
-        }
+        })
     }
 
     fn check_size(&self, source: &dyn Source) {
@@ -316,10 +325,11 @@ pub(super) fn survey_input(
     run: usize,
     passes: usize,
     source: &dyn Source,
-) -> TileInput {
+) -> Result<TileInput> {
     let area = survey.tile(run).input;
-    let input = read_reflected(source, area);
-    network_input(&input, area, run % passes, Purpose::Survey)
+    let input = read_reflected(source, area)?;
+    let pass = run % passes;
+    Ok(network_input(&input, area, pass, Purpose::Survey))
 }
 
 fn purpose(survey: &Survey, pass: usize) -> Purpose {
@@ -349,7 +359,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
 }
 
 /// `area` as `[3, height, width]`, hidden pixels filled, reflected at the right and bottom border.
-pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
+pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Result<Vec<f32>> {
     let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
         let at: Vec<_> = (start..start + count)
             .map(|index| reflect(index, length))
@@ -373,7 +383,7 @@ pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
             height,
         },
         &mut rgb,
-    );
+    )?;
     hidden::fill(&mut rgb, width);
 
     let mut planar = Vec::with_capacity(area.height * area.width * 3);
@@ -383,7 +393,7 @@ pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
             planar.extend(columns.iter().map(|column| row[column * 3 + channel]));
         }
     }
-    planar
+    Ok(planar)
 }
 
 /// A number that the network can compute with: samples of floating point files may be infinite or NaN.
@@ -434,14 +444,15 @@ mod tests {
             Restoration::new(plan, &options, false, &image).expect("good options");
         let total = restoration.progress().total;
         let ahead: Vec<_> = (0..total)
-            .map(|run| restoration.read_ahead(run, &image))
+            .map(|run| restoration.read_ahead(run, &image).expect("read"))
             .collect();
         for expected in ahead {
-            let next = restoration.next_tile(&image).expect("as many as counted");
+            let next = restoration.next_tile(&image).expect("read");
+            let next = next.expect("as many as counted");
             assert_eq!(next, expected);
             restoration.accept(&next.planar).expect("of its size");
         }
-        assert!(restoration.next_tile(&image).is_none());
+        assert_eq!(restoration.next_tile(&image).expect("read"), None);
     }
 
     #[test]
@@ -500,7 +511,7 @@ mod tests {
         ] {
             let pixels: Vec<_> = (0..width * height * 3).map(|at| at as f32).collect();
             let image = Image::new(width, height, pixels.clone()).expect("a good image");
-            let planar = read_reflected(&image, area);
+            let planar = read_reflected(&image, area).expect("read");
             for channel in 0..3 {
                 let plane: Vec<Vec<f32>> = (0..height)
                     .map(|y| {

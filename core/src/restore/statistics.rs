@@ -58,9 +58,9 @@ impl<N: Network> Restorer<N> {
         };
         let _release = Release(self.network());
         report(progress, at(0))?;
-        let toning = Toning::of(source);
+        let toning = Toning::of(source)?;
         for run in 0..runs {
-            let input = survey_input(&survey, run, options.passes(), source);
+            let input = survey_input(&survey, run, options.passes(), source)?;
             let sums = self.run(input)?;
             survey.accept(run, &sums)?;
             report(progress, at(run + 1))?;
@@ -155,7 +155,7 @@ mod tests {
     fn difference(image: &Image, found: &[f32], options: &Options) -> f32 {
         let whole = restorer().restore_image(image, options).expect("restored");
         let mut expected = vec![0.0; found.len()];
-        whole.read(AREA, &mut expected);
+        whole.read(AREA, &mut expected).expect("read");
         let pairs = found.iter().zip(expected);
         pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     }

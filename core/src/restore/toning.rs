@@ -10,6 +10,7 @@ mod tests;
 use self::curve::Curve;
 use self::look::Look;
 use super::{Area, Source};
+use crate::Result;
 
 /// Rows looked at at a time.
 const ROWS: usize = 32;
@@ -21,7 +22,10 @@ pub(super) struct Toning(Curve);
 impl Toning {
     /// Looks at all of a photo; `None` if it is in colour. It is grey if each visible pixel is, exactly, and toned if
     /// what a curve does not explain of its colours is as small as the noise in it explains.
-    pub(super) fn of(source: &dyn Source) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The source's own.
+    pub(super) fn of(source: &dyn Source) -> Result<Option<Self>> {
         let (width, height) = (source.width(), source.height());
         let mut look = Look::new(width, height);
         let mut rgb = vec![0.0; ROWS.min(height) * width * 3];
@@ -33,15 +37,15 @@ impl Toning {
                 height: ROWS.min(height - y),
             };
             let rows = &mut rgb[..area.height * width * 3];
-            source.read(area, rows);
+            source.read(area, rows)?;
             for (row, y) in rows.chunks_exact(width * 3).zip(y..) {
                 look.add(y, row);
             }
         }
         if look.is_grey() {
-            return Some(Self(Curve::GREY));
+            return Ok(Some(Self(Curve::GREY)));
         }
-        look.curve().map(Self)
+        Ok(look.curve().map(Self))
     }
 
     /// Gives each pixel of what was restored the colour that the photo has at the brightness which it had before, the mean
