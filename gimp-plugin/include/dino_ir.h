@@ -88,8 +88,8 @@ typedef struct {
   // 0 to 1: from the input, bit by bit, to the network's result.
   float strength;
   // Side of the tiles in pixels; 0: the largest that fits the memory. Below 256 it is taken as 256,
-  // if that fits `memory`, unless `overlap` is given. A photo in several tiles is surveyed first,
-  // which on the CPU may use larger tiles within `memory`, 1 GiB if that is 0.
+  // if that fits `memory`, unless `overlap` is given. For a photo in several tiles a calibration pass
+  // comes first; on the CPU it may use larger tiles within `memory`, 1 GiB if that is 0.
   uint32_t tile;
   // Least overlap of neighbouring tiles in pixels; 0: an eighth of the tile, within 16..64.
   uint32_t overlap;

@@ -226,7 +226,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             self.surveying = Some(Progress {
                 done: 0,
                 total: 1,
-                surveys: 1,
+                calibration: 1,
             });
             self.survey(restorer, options);
         }

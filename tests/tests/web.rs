@@ -75,7 +75,7 @@ fn restored(path: &Path) -> Vec<u8> {
     let network = weights::load(embedded::nano(), &device).expect("the embedded weights");
     let options = Options {
         tile: Some(TILE),
-        // The page surveys a photo in the tiles in which it restores it: here there is no memory for larger ones either.
+        // The calibration pass of the page uses the tiles in which it restores: here there is no memory for larger ones either.
         memory: Some(network.activation_bytes(TILE, TILE)),
         ..Options::default()
     };

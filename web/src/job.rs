@@ -37,22 +37,22 @@ impl Job {
         self.restoration.progress().total
     }
 
-    /// The tiles that come first: the photo is surveyed, and the others need the results of all of these.
+    /// The tiles of the calibration pass, which come first: the others need the results of all of these.
     #[wasm_bindgen(getter)]
-    pub fn surveys(&self) -> usize {
-        self.restoration.progress().surveys
+    pub fn has_global_statistics(&self) -> usize {
+        self.restoration.progress().calibration
     }
 
     /// A tile, counted from 0 to [`total`](Self::total).
     ///
     /// # Errors
-    /// A message, if there are not that many, the survey that it needs is not done, or the photo cannot be read.
+    /// A message, if there are not that many, the calibration pass that it needs is not done, or the photo cannot be read.
     pub fn tile(&self, index: usize) -> Result<Tile, PageError> {
         if index >= self.total() {
             return Err(PageError::new("there are not that many tiles"));
         }
-        if index >= self.surveys() && self.done() < self.surveys() {
-            return Err(PageError::new("the photo is not surveyed yet"));
+        if index >= self.has_global_statistics() && self.done() < self.has_global_statistics() {
+            return Err(PageError::new("the calibration pass is not done yet"));
         }
         Ok(Tile(self.restoration.read_ahead(index, &self.photo)?))
     }
@@ -98,18 +98,18 @@ impl Tile {
         Float32Array::from(self.0.planar.as_slice())
     }
 
-    /// Whether the tile is to be surveyed, not restored.
+    /// Whether the tile is of the calibration pass: it is not restored, its statistics are computed.
     #[wasm_bindgen(getter)]
     pub fn survey(&self) -> bool {
-        self.0.purpose == Purpose::Survey
+        self.0.purpose == Purpose::Calibrate
     }
 
-    /// The sums of the photo's survey, a copy; none if the tile is to go by its own.
+    /// The global statistics of the photo, a copy; none if the tile has its own.
     #[wasm_bindgen(getter)]
     pub fn sums(&self) -> Option<Float32Array> {
         match &self.0.purpose {
-            Purpose::RestoreBy(sums) => Some(Float32Array::from(sums.as_slice())),
-            Purpose::Restore | Purpose::Survey => None,
+            Purpose::RestoreWithStats(stats) => Some(Float32Array::from(stats.as_slice())),
+            Purpose::Restore | Purpose::Calibrate => None,
         }
     }
 }

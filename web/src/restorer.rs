@@ -104,8 +104,8 @@ impl Restorer {
         Ok(Finding::all(&restorer.diagnose_async(&photo).await?))
     }
 
-    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its sums for a survey;
-    /// `sums` are those of the photo's survey, if there is one.
+    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its global statistics for a
+    /// tile of the calibration pass (`survey`); `sums` are the photo's global statistics, if there are any.
     ///
     /// # Errors
     /// A message, if the device fails or the sizes do not fit.
@@ -123,8 +123,8 @@ impl Restorer {
             return Err(PageError::new("the sizes of the tile do not fit"));
         }
         let purpose = match sums {
-            _ if survey => Purpose::Survey,
-            Some(sums) => Purpose::RestoreBy(Arc::new(sums)),
+            _ if survey => Purpose::Calibrate,
+            Some(sums) => Purpose::RestoreWithStats(Arc::new(sums)),
             None => Purpose::Restore,
         };
         let input = TileInput {
@@ -158,7 +158,8 @@ impl Restorer {
         };
         let plan = plan(&self.network, width, height, &options)?;
         let photo = Photo::new(width, height, read);
-        let restoration = Restoration::new(plan, &options, self.network.surveys(), &photo)?;
+        let restoration =
+            Restoration::new(plan, &options, self.network.has_global_statistics(), &photo)?;
         Ok(Job::new(photo, restoration))
     }
 }

@@ -230,7 +230,7 @@ impl<'a> PixelViewMut<'a> {
         let at = |done| Progress {
             done,
             total: 1,
-            surveys: 0,
+            calibration: 0,
         };
         report(progress, at(0))?;
         for y in 0..self.layout.height {

@@ -13,8 +13,8 @@ pub struct Options {
     /// 0..=1: from the input, bit by bit (the network is not run), to the network's result.
     pub strength: f32,
     /// Side of a tile in pixels, rounded down to the network's multiple; `None`: the largest that
-    /// fits `memory`. Below [`Network::least_tile`](super::Network::least_tile) that is taken, if it fits `memory`;
-    /// with an `overlap` it is taken as it is.
+    /// fits `memory`. A side below [`Network::least_tile`](super::Network::least_tile) becomes that, if it fits
+    /// `memory`; if there is an `overlap`, the side stays as given.
     pub tile: Option<usize>,
     /// Least overlap of neighbouring tiles in pixels, below the tile; `None`: an eighth of the tile,
     /// 16..=64.

@@ -106,7 +106,7 @@ pub(super) fn copy(
     let progress_at = |done| Progress {
         done,
         total,
-        surveys: 0,
+        calibration: 0,
     };
     report(progress, progress_at(0))?;
     for done in 0..total {

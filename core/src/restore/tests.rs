@@ -203,7 +203,7 @@ fn every_row_once_in_order() {
                     Progress {
                         done: at,
                         total: seen.len() - 1,
-                        surveys: 0
+                        calibration: 0
                     }
                 );
             }

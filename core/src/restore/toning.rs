@@ -48,9 +48,9 @@ impl Toning {
         Ok(look.curve().map(Self))
     }
 
-    /// Gives each pixel of what was restored the colour that the photo has at the brightness which it had before, the mean
-    /// of its channels, as strong to the eye at the brightness that it has now. Where the photo is grey the three are equal,
-    /// bit by bit. Both are `[3, height, width]`.
+    /// Gives each restored pixel a colour of the photo: the one at the pixel's brightness before the restoration (the mean of
+    /// its channels), made as visible as it was at the brightness that the pixel has now. If the photo is grey, the three
+    /// channels are equal, bit by bit. Both are `[3, height, width]`.
     pub(super) fn apply(&self, restored: &mut [f32], input: &[f32]) {
         let pixels = input.len() / 3;
         for at in 0..pixels {

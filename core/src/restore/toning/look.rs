@@ -8,7 +8,7 @@
 
 use super::curve::{Curve, Fit, KNOTS, place};
 
-/// About as many cells, whatever the photo's size.
+/// About this many cells, for a photo of any size.
 const CELLS: usize = 1024;
 /// With fewer that are seen in full, a curve would explain anything.
 const LEAST_CELLS: usize = 256;
@@ -178,7 +178,7 @@ impl Things {
             if y % THING == THING - 1 {
                 let means = std::mem::take(sum).map(|sum| sum / (THING * THING) as f32);
                 for (at, mean) in means.into_iter().enumerate() {
-                    // A square with a hidden pixel has no mean: it is NaN, which neither of the two takes.
+                    // A square with a hidden pixel has no mean: it is NaN, which `min` and `max` ignore.
                     self.least[at] = self.least[at].min(mean);
                     self.most[at] = self.most[at].max(mean);
                 }
