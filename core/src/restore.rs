@@ -9,6 +9,7 @@ mod dihedral;
 mod hidden;
 mod options;
 mod part;
+mod peak_memory;
 mod removal;
 mod restoration;
 mod statistics;
@@ -67,6 +68,11 @@ pub trait Network {
     fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
         let [batch, ..] = x.dims();
         Tensor::zeros([batch, 0], &x.device())
+    }
+
+    /// The bytes of the [`global_statistics`](Self::global_statistics) of one image, at most.
+    fn statistics_bytes(&self) -> u64 {
+        0
     }
 
     /// As [`forward`](Self::forward), with the global statistics of a calibration pass in place of its own.
@@ -145,6 +151,10 @@ impl<N: Network + ?Sized> Network for &N {
 
     fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
         (**self).global_statistics(x)
+    }
+
+    fn statistics_bytes(&self) -> u64 {
+        (**self).statistics_bytes()
     }
 
     fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
@@ -365,29 +375,15 @@ pub fn plan<N: Network + ?Sized>(
         overlap: options.overlap,
         memory,
     };
-    let steered = options.removal != Removal::ALL;
-    if steered && !network.steers() {
+    if options.removal != Removal::ALL && !network.steers() {
         return Err(Error::InvalidOption(
             "these weights cannot remove one fault and keep another: remove all, or take weights with a steering head \
              (trainer steering)"
                 .to_owned(),
         ));
     }
-    let of_tile = |height, width| {
-        let steering = match steered {
-            true => network.steering_bytes(height, width),
-            false => 0,
-        };
-        network.activation_bytes(height, width) + steering
-    };
-    let bytes = |height, width| {
-        let bytes = of_tile(height, width);
-        // The self-ensemble also runs transposed tiles.
-        if options.self_ensemble {
-            bytes.max(of_tile(width, height))
-        } else {
-            bytes
-        }
+    let bytes = |tile_height, tile_width| {
+        peak_memory::peak_bytes(network, [tile_height, tile_width], [height, width], options)
     };
     let plan = TilePlan::new(width, height, &rules, &bytes)?;
     let least = network.least_tile();

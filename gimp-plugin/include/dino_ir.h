@@ -82,8 +82,8 @@ typedef struct {
 typedef struct {
   // sizeof(dino_ir_options).
   size_t struct_size;
-  // Bytes that the network may take at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
-  // Both images, the weights (a few MiB), and one band of rows come on top.
+  // Bytes that a restoration may allocate at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
+  // Both images and the weights (a few MiB) come on top.
   uint64_t memory;
   // 0 to 1: from the input, bit by bit, to the network's result.
   float strength;

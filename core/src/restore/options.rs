@@ -19,8 +19,9 @@ pub struct Options {
     /// Least overlap of neighbouring tiles in pixels, below the tile; `None`: an eighth of the tile,
     /// 16..=64.
     pub overlap: Option<usize>,
-    /// Peak bytes of the network's own buffers; `None`: [`DEFAULT_MEMORY`] unless `tile` is given. The image,
-    /// its weights, and one band of result rows as high as a tile come on top.
+    /// Peak bytes of all that a call allocates: the network's buffers, a tile, rows of the result as high as a tile;
+    /// `None`: [`DEFAULT_MEMORY`] unless `tile` is given. The images in and out and the weights, which are there already,
+    /// are no part of it.
     pub memory: Option<u64>,
     /// Average the results of the 8 flips and rotations of each tile: better, and 8 times slower.
     pub self_ensemble: bool,

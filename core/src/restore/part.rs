@@ -1,5 +1,6 @@
 //! A part of an image, restored as it would be with the whole.
 
+use super::peak_memory::ROWS;
 use super::{
     Area, Calibration, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source,
     Statistics, TilePlan, Toning, stream,
@@ -145,9 +146,6 @@ fn surroundings(area: Area, image: Area, network: &impl Network) -> Area {
         height,
     }
 }
-
-/// Rows cropped at a time.
-const ROWS: usize = 32;
 
 /// A part of a source.
 pub(super) struct Part<'a> {

@@ -751,8 +751,9 @@ fn a_tile_that_shows_the_network_too_little_is_taken_larger() {
     assert_eq!(of(64, small.clone()).expect("a plan"), (64, 64));
     // But if it is said how they overlap, or there is no memory for more, they are as asked for.
     assert_eq!(of(300, tiled(40, 8)).expect("a plan"), (40, 40));
+    let least = peak_memory::peak_bytes(restorer.network(), [40, 40], [300, 300], &small);
     let scarce = Options {
-        memory: Some(40 * 40 * 100),
+        memory: Some(least),
         ..small
     };
     assert_eq!(of(300, scarce).expect("a plan"), (40, 40));

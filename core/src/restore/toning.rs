@@ -19,6 +19,12 @@ const ROWS: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Toning(Curve);
 
+/// The peak bytes of [`Toning::of`] for an image of `[height, width]`: some of its rows, and their statistics.
+pub(super) fn peak_bytes([height, width]: [usize; 2]) -> u64 {
+    let row = (size_of::<[f32; 3]>() * width) as u64;
+    ROWS.min(height) as u64 * row + look::bytes(width, height)
+}
+
 impl Toning {
     /// Looks at all of a photo; `None` if it is in colour. It is grey if each visible pixel is, exactly, and toned if
     /// what a curve does not explain of its colours is as small as the noise in it explains.

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::Weights;
 use super::golden::features;
 use crate::Result;
-use crate::infer::{Packed, peak_bytes};
+use crate::infer::{Packed, peak_bytes, statistics_bytes};
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
 use crate::model::global_statistics::GlobalStatistics;
@@ -147,6 +147,10 @@ impl Network for Loaded {
         let stats = each_image(x, |_, image, size| packed.global_statistics(image, size));
         let shape = [batch, stats.len() / batch];
         Tensor::from_data(TensorData::new(stats, shape), &device)
+    }
+
+    fn statistics_bytes(&self) -> u64 {
+        statistics_bytes(&self.config)
     }
 
     fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {

@@ -8,8 +8,8 @@ use super::failure::{Failure, Status};
 pub struct Options {
     /// sizeof(dino_ir_options).
     pub struct_size: usize,
-    /// Bytes that the network may take at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
-    /// Both images, the weights (a few MiB), and one band of rows come on top.
+    /// Bytes that a restoration may allocate at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
+    /// Both images and the weights (a few MiB) come on top.
     pub memory: u64,
     /// 0 to 1: from the input, bit by bit, to the network's result.
     pub strength: f32,

@@ -42,6 +42,18 @@ pub(super) struct Look {
     grey: bool,
 }
 
+/// The bytes of a [`Look`] at a photo of that size.
+pub(super) fn bytes(width: usize, height: usize) -> u64 {
+    let side = cell_side(width, height);
+    let cells = width.div_ceil(side) * height.div_ceil(side) * size_of::<Cell>();
+    (cells + width / THING * size_of::<[f32; 2]>()) as u64
+}
+
+/// Pixels along each side of a cell.
+fn cell_side(width: usize, height: usize) -> usize {
+    (width as f64 * height as f64 / CELLS as f64).sqrt().ceil() as usize
+}
+
 /// How far the colours of small squares go.
 struct Things {
     /// Sums of the present row of squares: what red and blue have more than the mean of the channels.
@@ -64,7 +76,7 @@ struct Cell {
 
 impl Look {
     pub(super) fn new(width: usize, height: usize) -> Self {
-        let side = (width as f64 * height as f64 / CELLS as f64).sqrt().ceil() as usize;
+        let side = cell_side(width, height);
         let columns = width.div_ceil(side);
         Self {
             side,
