@@ -36,11 +36,15 @@ pub enum Error {
     /// The progress callback asked to stop.
     #[error("cancelled")]
     Cancelled,
+    /// The caller's own error: its [`Source`](crate::Source) could not be read, or its [`Sink`](crate::Sink) could not be
+    /// written. It comes back as it was given, and its message is the whole message.
+    #[error(transparent)]
+    Caller(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// What is at fault, in a word that does not change: `image`, `option`, `memory`, `weights`, `device` or `cancelled`. For callers
-    /// that hand errors on to other languages; messages are for people and may change.
+    /// What is at fault, in a word that does not change: `image`, `option`, `memory`, `weights`, `device`, `cancelled` or
+    /// `caller`. For callers that hand errors on to other languages; messages are for people and may change.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::InvalidImage(_) => "image",
@@ -49,6 +53,7 @@ impl Error {
             Self::Weights(_) | Self::File { .. } => "weights",
             Self::Device(_) | Self::Golden(_) => "device",
             Self::Cancelled => "cancelled",
+            Self::Caller(_) => "caller",
         }
     }
 }

@@ -35,7 +35,7 @@ mod weights;
 
 pub use backbone::Backbone;
 pub use peak::peak_flops;
-pub(crate) use peak_memory::peak_bytes;
+pub(crate) use peak_memory::{peak_bytes, statistics_bytes};
 pub use run::Stage;
 
 use crate::cpu::pool::{Map, Planes};

@@ -1,18 +1,19 @@
 //! Restoring an image: tiles, the network, blending; progress, cancelling, strength.
 //!
-//! [`Restorer`] does it all while the caller waits. Under it, [`Restoration`] is a state machine that
-//! hands out tiles and takes results, for callers that run the network in their own way.
+//! [`Restorer`] does all of it while the caller waits. It drives [`Restoration`], a state machine that hands out tiles and
+//! accepts results. A caller that runs the network in its own way drives it directly.
 
+mod calibration;
 mod diagnose;
 mod dihedral;
 mod hidden;
 mod options;
 mod part;
+mod peak_memory;
 mod removal;
 mod restoration;
 mod statistics;
 mod stream;
-mod survey;
 mod toning;
 
 use std::ops::ControlFlow;
@@ -20,12 +21,12 @@ use std::ops::ControlFlow;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 
+use self::calibration::Calibration;
 pub use self::options::{DEFAULT_MEMORY, Options};
 pub use self::removal::Removal;
 pub use self::restoration::{FinishedRows, Progress, Purpose, Restoration, TileInput};
 pub use self::statistics::Statistics;
 pub use self::stream::{ImageSink, Sink, Source};
-use self::survey::Survey;
 use self::toning::Toning;
 pub use crate::tile::{Area, TilePlan};
 
@@ -37,10 +38,10 @@ use crate::{Error, Result};
 
 /// What restoring needs of a network.
 pub trait Network {
-    /// Both sides of what [`forward`](Self::forward) takes are multiples of this; at least 1.
+    /// The height and the width of the input of [`forward`](Self::forward) are multiples of this; at least 1.
     fn multiple(&self) -> usize;
 
-    /// Side in pixels below which a tile shows it too little to be restored as a part of its image.
+    /// The least side of a tile in pixels: a smaller tile does not show enough of the image to be restored as a part of it.
     fn least_tile(&self) -> usize {
         1
     }
@@ -54,26 +55,31 @@ pub trait Network {
     /// `[batch, 3, height, width]` to the same.
     fn forward(&self, x: Tensor<4>) -> Tensor<4>;
 
-    /// Whether it sums over all pixels that it is given, so that an image in tiles is to be surveyed first
+    /// Whether it computes sums over all pixels of its input. If so, a calibration pass comes before the tiles of an image
     /// ([`crate::model::global_statistics`]).
-    fn surveys(&self) -> bool {
+    fn has_global_statistics(&self) -> bool {
         false
     }
 
-    /// The sums that [`forward`](Self::forward) takes on its way.
+    /// The sums over all pixels that [`forward`](Self::forward) computes on its way.
     ///
     /// # Shapes
-    /// `[batch, 3, height, width]` to `[batch, sums]`
-    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+    /// `[batch, 3, height, width]` to `[batch, statistics]`
+    fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
         let [batch, ..] = x.dims();
         Tensor::zeros([batch, 0], &x.device())
     }
 
-    /// As [`forward`](Self::forward), by the sums of a survey.
+    /// The bytes of the [`global_statistics`](Self::global_statistics) of one image, at most.
+    fn statistics_bytes(&self) -> u64 {
+        0
+    }
+
+    /// As [`forward`](Self::forward), with the global statistics of a calibration pass in place of its own.
     ///
     /// # Shapes
-    /// `[batch, 3, height, width]` and `[batch, sums]` to the first
-    fn forward_surveyed(&self, x: Tensor<4>, _survey: Tensor<2>) -> Tensor<4> {
+    /// `[batch, 3, height, width]` and `[batch, statistics]` to the first
+    fn forward_with_stats(&self, x: Tensor<4>, _stats: Tensor<2>) -> Tensor<4> {
         self.forward(x)
     }
 
@@ -82,28 +88,29 @@ pub trait Network {
         false
     }
 
-    /// As [`forward`](Self::forward), or by the sums of a survey, with as much of each fault removed as is said.
+    /// As [`forward`](Self::forward), or as [`forward_with_stats`](Self::forward_with_stats) if there are statistics, with
+    /// as much of each fault removed as `removal` says.
     ///
     /// # Shapes
-    /// `[batch, 3, height, width]` and `[batch, sums]` to the first
+    /// `[batch, 3, height, width]` and `[batch, statistics]` to the first
     fn forward_steered(
         &self,
         x: Tensor<4>,
-        survey: Option<Tensor<2>>,
+        stats: Option<Tensor<2>>,
         _removal: &Removal,
     ) -> Tensor<4> {
-        match survey {
-            Some(survey) => self.forward_surveyed(x, survey),
+        match stats {
+            Some(stats) => self.forward_with_stats(x, stats),
             None => self.forward(x),
         }
     }
 
-    /// The bytes that steering takes besides [`activation_bytes`](Self::activation_bytes).
+    /// The bytes of steering, in addition to [`activation_bytes`](Self::activation_bytes).
     fn steering_bytes(&self, _height: usize, _width: usize) -> u64 {
         0
     }
 
-    /// What a diagnosis goes by; only asked of networks that have a [`diagnosis`](Self::diagnosis).
+    /// The input of the diagnosis head. It is only called for networks that have a [`diagnosis`](Self::diagnosis).
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` to `[batch, values]`
@@ -112,12 +119,12 @@ pub trait Network {
         Tensor::zeros([batch, 0], &x.device())
     }
 
-    /// What judges photos, if the network has it: it is on the CPU.
+    /// The diagnosis head, if the network has one. It is on the CPU.
     fn diagnosis(&self) -> Option<&DiagnosisHead> {
         None
     }
 
-    /// Called after an image: gives back what was kept for the next tile.
+    /// Called after an image: frees the buffers that were kept for the next tile.
     fn release(&self) {}
 }
 
@@ -138,16 +145,20 @@ impl<N: Network + ?Sized> Network for &N {
         (**self).forward(x)
     }
 
-    fn surveys(&self) -> bool {
-        (**self).surveys()
+    fn has_global_statistics(&self) -> bool {
+        (**self).has_global_statistics()
     }
 
-    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
-        (**self).survey(x)
+    fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
+        (**self).global_statistics(x)
     }
 
-    fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
-        (**self).forward_surveyed(x, survey)
+    fn statistics_bytes(&self) -> u64 {
+        (**self).statistics_bytes()
+    }
+
+    fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+        (**self).forward_with_stats(x, stats)
     }
 
     fn steers(&self) -> bool {
@@ -157,10 +168,10 @@ impl<N: Network + ?Sized> Network for &N {
     fn forward_steered(
         &self,
         x: Tensor<4>,
-        survey: Option<Tensor<2>>,
+        stats: Option<Tensor<2>>,
         removal: &Removal,
     ) -> Tensor<4> {
-        (**self).forward_steered(x, survey, removal)
+        (**self).forward_steered(x, stats, removal)
     }
 
     fn steering_bytes(&self, height: usize, width: usize) -> u64 {
@@ -215,13 +226,13 @@ impl<N: Network> Restorer<N> {
     /// Restores `source` into `sink`, rows from top to bottom, each once. The result is not clamped:
     /// that is for the caller when it quantises. With strength 0, or if nothing is to be removed, the pixels
     /// are copied as they are.
-    /// A photo that is not in colour stays as it is toned: where red, green and blue are equal in every visible pixel,
-    /// they are in the result, bit by bit.
+    /// A photo of one tone keeps its tone. If red, green and blue are equal in every visible pixel, they are equal in the
+    /// result, bit by bit.
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::InvalidImage`] and [`Error::OutOfMemory`] before anything is
     /// written; [`Error::Cancelled`] when `progress` breaks, [`Error::Device`] when the result cannot
-    /// be had, and the sink's own errors, after which nothing more is written.
+    /// be had, and the errors of the source and the sink as they gave them; after any, nothing more is written.
     pub fn restore(
         &self,
         source: &dyn Source,
@@ -234,21 +245,21 @@ impl<N: Network> Restorer<N> {
             return stream::copy(source, sink, progress);
         }
         let plan = self.plan(source.width(), source.height(), options)?;
-        let survey = match plan.len() {
-            1 => Survey::none(plan.clone()),
-            _ => self.survey(&plan, options),
+        let calibration = match plan.len() {
+            1 => Calibration::none(plan.clone()),
+            _ => self.calibration(&plan, options),
         };
-        let toning = Toning::of(source);
-        let restoration = Restoration::of_part(plan.area(), plan, survey, toning, options)?;
+        let toning = Toning::of(source)?;
+        let restoration = Restoration::of_part(plan.area(), plan, calibration, toning, options)?;
         self.finish(restoration, source, sink, progress)
     }
 
-    /// The survey of an image that is restored in the tiles of `plan`. On the CPU it is surveyed in the largest tiles that
-    /// the memory allows: the larger, the less the result differs from that of the whole. How much a GPU has is not known;
-    /// there they are those of the plan.
-    fn survey(&self, plan: &TilePlan, options: &Options) -> Survey {
-        if !self.network.surveys() {
-            return Survey::none(plan.clone());
+    /// The calibration pass of an image that is restored in the tiles of `plan`. On the CPU it uses the largest tiles that
+    /// the memory allows: the larger they are, the closer the result is to that of the whole image. The memory of a GPU is
+    /// not known; there it uses the tiles of the plan.
+    fn calibration(&self, plan: &TilePlan, options: &Options) -> Calibration {
+        if !self.network.has_global_statistics() {
+            return Calibration::none(plan.clone());
         }
         let largest = Options {
             tile: None,
@@ -260,7 +271,7 @@ impl<N: Network> Restorer<N> {
             .then(|| self.plan(plan.width(), plan.height(), &largest).ok())
             .flatten()
             .filter(|larger| pixels(larger) > pixels(plan));
-        Survey::new(larger.unwrap_or_else(|| plan.clone()), options.passes())
+        Calibration::new(larger.unwrap_or_else(|| plan.clone()), options.passes())
     }
 
     /// Runs the network until there is nothing left to restore.
@@ -273,7 +284,7 @@ impl<N: Network> Restorer<N> {
     ) -> Result<()> {
         let _release = Release(&self.network);
         report(progress, restoration.progress())?;
-        while let Some(input) = restoration.next_tile(source) {
+        while let Some(input) = restoration.next_tile(source)? {
             let output = self.run(input)?;
             if let Some(rows) = restoration.accept(&output)? {
                 sink.write_rows(rows.y, rows.rgb)?;
@@ -307,18 +318,16 @@ impl<N: Network> Restorer<N> {
 pub fn run<N: Network + ?Sized>(network: &N, input: TileInput, device: &Device) -> Tensor<1> {
     let shape = [1, 3, input.height, input.width];
     let x = Tensor::<4>::from_data(TensorData::new(input.planar, shape), device);
-    let survey = match input.purpose {
-        Purpose::Survey => return network.survey(x).flatten(0, 1),
+    let stats = match input.purpose {
+        Purpose::Calibrate => return network.global_statistics(x).flatten(0, 1),
         Purpose::Restore => None,
-        Purpose::RestoreBy(survey) => {
-            Some(Tensor::<1>::from_floats(survey.as_slice(), device).unsqueeze())
+        Purpose::RestoreWithStats(stats) => {
+            Some(Tensor::<1>::from_floats(stats.as_slice(), device).unsqueeze())
         }
     };
-    let restored = match survey {
-        survey if input.removal != Removal::ALL => {
-            network.forward_steered(x, survey, &input.removal)
-        }
-        Some(survey) => network.forward_surveyed(x, survey),
+    let restored = match stats {
+        stats if input.removal != Removal::ALL => network.forward_steered(x, stats, &input.removal),
+        Some(stats) => network.forward_with_stats(x, stats),
         None => network.forward(x),
     };
     restored.flatten(0, 3)
@@ -347,7 +356,7 @@ impl<N: Network> Drop for Release<'_, N> {
 /// The tiles for an image of that size.
 ///
 /// # Errors
-/// [`Error::InvalidOption`] on options out of range or such that the network cannot, [`Error::InvalidImage`] on an empty or impossible
+/// [`Error::InvalidOption`] on options out of range or beyond what the network can do, [`Error::InvalidImage`] on an empty or impossible
 /// size, [`Error::OutOfMemory`] with the least memory that would do.
 pub fn plan<N: Network + ?Sized>(
     network: &N,
@@ -366,29 +375,15 @@ pub fn plan<N: Network + ?Sized>(
         overlap: options.overlap,
         memory,
     };
-    let steered = options.removal != Removal::ALL;
-    if steered && !network.steers() {
+    if options.removal != Removal::ALL && !network.steers() {
         return Err(Error::InvalidOption(
             "these weights cannot remove one fault and keep another: remove all, or take weights with a steering head \
              (trainer steering)"
                 .to_owned(),
         ));
     }
-    let of_tile = |height, width| {
-        let steering = match steered {
-            true => network.steering_bytes(height, width),
-            false => 0,
-        };
-        network.activation_bytes(height, width) + steering
-    };
-    let bytes = |height, width| {
-        let bytes = of_tile(height, width);
-        // The self-ensemble also runs transposed tiles.
-        if options.self_ensemble {
-            bytes.max(of_tile(width, height))
-        } else {
-            bytes
-        }
+    let bytes = |tile_height, tile_width| {
+        peak_memory::peak_bytes(network, [tile_height, tile_width], [height, width], options)
     };
     let plan = TilePlan::new(width, height, &rules, &bytes)?;
     let least = network.least_tile();

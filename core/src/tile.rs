@@ -41,7 +41,7 @@ pub struct TileRules {
     pub tile: Option<usize>,
     /// Least overlap of neighbours in pixels, rounded up to the multiple; `None`: from the tile.
     pub overlap: Option<usize>,
-    /// What one run of the network may take, in bytes; `None`: no limit.
+    /// What a restoration in such tiles may take, in bytes; `None`: no limit.
     pub memory: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ pub struct TilePlan {
 }
 
 impl TilePlan {
-    /// Plans an image. `bytes` is the memory of one run on a tile of that height and width, and must
+    /// Plans an image. `bytes` is the memory that a restoration in tiles of that height and width takes, and must
     /// not fall with either.
     ///
     /// # Errors

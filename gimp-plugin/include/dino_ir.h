@@ -82,14 +82,14 @@ typedef struct {
 typedef struct {
   // sizeof(dino_ir_options).
   size_t struct_size;
-  // Bytes that the network may take at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
-  // Both images, the weights (a few MiB), and one band of rows come on top.
+  // Bytes that a restoration may allocate at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
+  // Both images and the weights (a few MiB) come on top.
   uint64_t memory;
   // 0 to 1: from the input, bit by bit, to the network's result.
   float strength;
   // Side of the tiles in pixels; 0: the largest that fits the memory. Below 256 it is taken as 256,
-  // if that fits `memory`, unless `overlap` is given. A photo in several tiles is surveyed first,
-  // which on the CPU may use larger tiles within `memory`, 1 GiB if that is 0.
+  // if that fits `memory`, unless `overlap` is given. For a photo in several tiles a calibration pass
+  // comes first; on the CPU it may use larger tiles within `memory`, 1 GiB if that is 0.
   uint32_t tile;
   // Least overlap of neighbouring tiles in pixels; 0: an eighth of the tile, within 16..64.
   uint32_t overlap;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dino_ir::device::DeviceChoice;
-use dino_ir::restore::{Area, DEFAULT_MEMORY, Network, Options, Progress, Restorer, Statistics};
+use dino_ir::restore::{Area, Network, Options, Progress, Restorer, Statistics};
 
 use self::clock::Clock;
 pub use self::streams::to_rgb;
@@ -20,10 +20,6 @@ use crate::language::{fill, tr, tr_n};
 use crate::preview::Preview;
 use crate::settings::{self, Settings};
 use crate::weights;
-
-/// Bytes for the network and the band of rows being summed. With the program, its weights and GIMP's
-/// own caches a photo of 24 megapixels then stays under 1.5 GiB.
-const MEMORY: u64 = DEFAULT_MEMORY;
 
 /// Why nothing was restored; one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -376,37 +372,27 @@ fn check_drawable(drawable: &Drawable, output: settings::Output) -> Result<Area,
     drawable.selection.ok_or(Error::Outside)
 }
 
-/// Shares the memory between the network and the band of rows, which is as wide as what is restored: the wider, the
-/// smaller the tiles.
+/// The core's options: with its own bound of memory, 1 GiB, unless the tiles are given. With the program, its weights and
+/// GIMP's own caches a photo of 24 megapixels then stays under 1.5 GiB.
+///
+/// # Errors
+/// [`Error::TooWide`] if not even the rows of the smallest tile fit.
 pub fn options<N: Network>(
     restorer: &Restorer<N>,
     drawable: &Drawable,
     selection: Area,
     settings: &Settings,
 ) -> Result<Options, Error> {
-    let mut options = Options {
+    let tile = (settings.tile_size > 0).then_some(settings.tile_size as usize);
+    let options = Options {
         strength: settings.strength as f32,
+        tile,
         ..Options::default()
     };
-    if settings.tile_size > 0 {
-        options.tile = Some(settings.tile_size as usize);
-        return Ok(options);
-    }
-    let mut memory = MEMORY;
-    loop {
-        options.memory = Some(memory);
-        let plan = restorer.plan_area(drawable.width, drawable.height, selection, &options);
-        let plan = plan.map_err(|error| match error {
-            dino_ir::Error::OutOfMemory(_) if memory < MEMORY => Error::TooWide,
-            error => error.into(),
-        })?;
-        // Three floats of result for each pixel, and what is written of them.
-        let band = plan.tile_height() as u64 * plan.width() as u64 * 16;
-        let left = MEMORY.saturating_sub(band);
-        if memory <= left {
-            return Ok(options);
-        }
-        memory = left.max(memory - memory.div_ceil(8));
+    let plan = restorer.plan_area(drawable.width, drawable.height, selection, &options);
+    match plan {
+        Err(dino_ir::Error::OutOfMemory(_)) => Err(Error::TooWide),
+        plan => plan.map(|_| options).map_err(Error::from),
     }
 }
 

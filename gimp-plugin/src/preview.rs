@@ -226,7 +226,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             self.surveying = Some(Progress {
                 done: 0,
                 total: 1,
-                surveys: 1,
+                calibration: 1,
             });
             self.survey(restorer, options);
         }
@@ -268,7 +268,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
                 link.tell(Message::Diagnosed(restorer.diagnose(link)?));
             }
             let start = Instant::now();
-            let fingerprint = fingerprint(&drawable, |area, samples| link.samples(area, samples));
+            let fingerprint = fingerprint(&drawable, |area, samples| link.samples(area, samples))?;
             let statistics = restorer.statistics(link, &options, &mut |progress| {
                 link.tell(Message::Surveying(progress));
                 link.go_on()
@@ -419,7 +419,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         };
         let current = fingerprint(&self.drawable, |area, samples| {
             host.borrow().read(area, samples);
-        });
+            Ok(())
+        })?;
         let survey = self.survey.take();
         let statistics = survey.filter(|survey| survey.fingerprint == current);
         trace(|| format!("handed over, surveyed {}", statistics.is_some()));

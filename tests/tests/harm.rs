@@ -11,6 +11,7 @@ use dino_ir_trainer::data::degrade::haze::{self, Frame};
 use dino_ir_trainer::data::degrade::lens::Kernel;
 use dino_ir_trainer::data::degrade::{blur, jpeg, noise, rain};
 use dino_ir_trainer::data::rgb::Rgb;
+use dino_ir_trainer::eval::metrics::Protocol;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -58,10 +59,9 @@ const GAINS: [(&str, [f32; 2], Degrade); 8] = [
     }),
 ];
 
-fn psnr(one: &Rgb, other: &Rgb) -> f32 {
-    let squares = one.pixels.iter().zip(&other.pixels);
-    let sum: f64 = squares.map(|(a, b)| f64::from(a - b).powi(2)).sum();
-    (-10.0 * (sum / one.pixels.len() as f64).log10()) as f32
+fn psnr(photo: &Rgb, truth: &Rgb) -> f32 {
+    let score = Protocol::Restormer.score(photo, truth);
+    score.expect("photos of one size").psnr as f32
 }
 
 fn restored(restorer: &Restorer<Loaded>, photo: &Rgb) -> Rgb {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use burn::tensor::Device;
 use dino_ir::image::Image;
-use dino_ir::restore::{Network, Options, Restorer};
+use dino_ir::restore::{self, Network, Options, Restoration};
 use dino_ir::{embedded, weights};
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use rand::rngs::StdRng;
@@ -75,15 +75,24 @@ fn restored(path: &Path) -> Vec<u8> {
     let network = weights::load(embedded::nano(), &device).expect("the embedded weights");
     let options = Options {
         tile: Some(TILE),
-        // The page surveys a photo in the tiles in which it restores it: here there is no memory for larger ones either.
-        memory: Some(network.activation_bytes(TILE, TILE)),
+        overlap: Some(TILE / 8),
         ..Options::default()
     };
-    let restored = Restorer::new(network, &device)
-        .restore_image(&photo, &options)
-        .expect("restored");
-    let bytes = restored.pixels().iter().map(|v| (v * 255.0).round() as u8);
-    bytes.collect()
+    // As the page does it: the calibration pass uses the tiles in which the photo is restored, not larger ones.
+    let plan = restore::plan(&network, width, height, &options).expect("a plan");
+    let mut restoration =
+        Restoration::new(plan, &options, network.has_global_statistics(), &photo).expect("begun");
+    let mut bytes = Vec::new();
+    while let Some(tile) = restoration.next_tile(&photo).expect("a photo in memory") {
+        let output: Vec<f32> = restore::run(&network, tile, &device)
+            .into_data()
+            .iter()
+            .collect();
+        if let Some(rows) = restoration.accept(&output).expect("restored") {
+            bytes.extend(rows.rgb.iter().map(|v| (v * 255.0).round() as u8));
+        }
+    }
+    bytes
 }
 
 fn psnr(a: &[u8], b: &[u8]) -> f64 {

@@ -1,11 +1,11 @@
 //! The restoration of one photo, apart from the network: tiles go out, results come in.
 
 use crate::error::PageError;
-use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, TileInput};
+use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, Source, TileInput};
 use js_sys::{Float32Array, Uint8ClampedArray};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::photo::{Photo, Window};
+use crate::photo::Photo;
 use crate::pixels;
 
 /// The restoration of one photo. Several tiles may be out at once; results are accepted in order.
@@ -17,20 +17,9 @@ pub struct Job {
 }
 
 impl Job {
-    /// Of a photo, by the restoration that `begin` makes when it has looked at it.
-    pub(crate) fn new(
-        photo: Photo,
-        begin: impl FnOnce(&Window<'_>) -> dino_ir::Result<Restoration>,
-    ) -> Result<Self, PageError> {
-        let restoration = Self::looking(&photo, begin)??;
-        Ok(Self { photo, restoration })
-    }
-
-    /// What `look` makes of the photo; an error if the page did not give the pixels.
-    fn looking<T>(photo: &Photo, look: impl FnOnce(&Window<'_>) -> T) -> Result<T, PageError> {
-        let window = Window::new(photo);
-        let seen = look(&window);
-        window.error.into_inner().map_or(Ok(seen), Err)
+    /// The restoration of `photo`.
+    pub(crate) fn new(photo: Photo, restoration: Restoration) -> Self {
+        Self { photo, restoration }
     }
 }
 
@@ -48,26 +37,24 @@ impl Job {
         self.restoration.progress().total
     }
 
-    /// The tiles that come first: the photo is surveyed, and the others need the results of all of these.
+    /// The tiles of the calibration pass, which come first: the others need the results of all of these.
     #[wasm_bindgen(getter)]
-    pub fn surveys(&self) -> usize {
-        self.restoration.progress().surveys
+    pub fn has_global_statistics(&self) -> usize {
+        self.restoration.progress().calibration
     }
 
     /// A tile, counted from 0 to [`total`](Self::total).
     ///
     /// # Errors
-    /// A message, if there are not that many, the survey that it needs is not done, or the photo cannot be read.
+    /// A message, if there are not that many, the calibration pass that it needs is not done, or the photo cannot be read.
     pub fn tile(&self, index: usize) -> Result<Tile, PageError> {
         if index >= self.total() {
             return Err(PageError::new("there are not that many tiles"));
         }
-        if index >= self.surveys() && self.done() < self.surveys() {
-            return Err(PageError::new("the photo is not surveyed yet"));
+        if index >= self.has_global_statistics() && self.done() < self.has_global_statistics() {
+            return Err(PageError::new("the calibration pass is not done yet"));
         }
-        Self::looking(&self.photo, |window| {
-            Tile(self.restoration.read_ahead(index, window))
-        })
+        Ok(Tile(self.restoration.read_ahead(index, &self.photo)?))
     }
 
     /// Takes the network's result for the first tile that has none yet. Gives the
@@ -76,7 +63,7 @@ impl Job {
     /// # Errors
     /// A message, if the result is of another size or not finite, or the photo cannot be read.
     pub fn accept(&mut self, output: &[f32]) -> Result<Option<Rows>, PageError> {
-        Self::looking(&self.photo, |window| self.restoration.next_tile(window))?;
+        self.restoration.next_tile(&self.photo)?;
         if !output.iter().all(|value| value.is_finite()) {
             return Err(PageError::new("the device's result is not finite"));
         }
@@ -111,18 +98,18 @@ impl Tile {
         Float32Array::from(self.0.planar.as_slice())
     }
 
-    /// Whether the tile is to be surveyed, not restored.
+    /// Whether the tile is of the calibration pass: it is not restored, its statistics are computed.
     #[wasm_bindgen(getter)]
     pub fn survey(&self) -> bool {
-        self.0.purpose == Purpose::Survey
+        self.0.purpose == Purpose::Calibrate
     }
 
-    /// The sums of the photo's survey, a copy; none if the tile is to go by its own.
+    /// The global statistics of the photo, a copy; none if the tile has its own.
     #[wasm_bindgen(getter)]
     pub fn sums(&self) -> Option<Float32Array> {
         match &self.0.purpose {
-            Purpose::RestoreBy(sums) => Some(Float32Array::from(sums.as_slice())),
-            Purpose::Restore | Purpose::Survey => None,
+            Purpose::RestoreWithStats(stats) => Some(Float32Array::from(stats.as_slice())),
+            Purpose::Restore | Purpose::Calibrate => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::device;
 use crate::diagnosis::Finding;
 use crate::job::Job;
-use crate::photo::{Photo, Window};
+use crate::photo::Photo;
 
 /// A network on this module's device.
 #[wasm_bindgen]
@@ -100,15 +100,12 @@ impl Restorer {
         read: Function,
     ) -> Result<Vec<Finding>, PageError> {
         let photo = Photo::new(width, height, read);
-        let window = Window::new(&photo);
         let restorer = restore::Restorer::new(&self.network, &self.device);
-        let diagnosis = restorer.diagnose_async(&window).await;
-        window.error.into_inner().map_or(Ok(()), Err)?;
-        Ok(Finding::all(&diagnosis?))
+        Ok(Finding::all(&restorer.diagnose_async(&photo).await?))
     }
 
-    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its sums for a survey;
-    /// `sums` are those of the photo's survey, if there is one.
+    /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its global statistics for a
+    /// tile of the calibration pass (`survey`); `sums` are the photo's global statistics, if there are any.
     ///
     /// # Errors
     /// A message, if the device fails or the sizes do not fit.
@@ -126,8 +123,8 @@ impl Restorer {
             return Err(PageError::new("the sizes of the tile do not fit"));
         }
         let purpose = match sums {
-            _ if survey => Purpose::Survey,
-            Some(sums) => Purpose::RestoreBy(Arc::new(sums)),
+            _ if survey => Purpose::Calibrate,
+            Some(sums) => Purpose::RestoreWithStats(Arc::new(sums)),
             None => Purpose::Restore,
         };
         let input = TileInput {
@@ -161,9 +158,9 @@ impl Restorer {
         };
         let plan = plan(&self.network, width, height, &options)?;
         let photo = Photo::new(width, height, read);
-        Job::new(photo, |window| {
-            Restoration::new(plan, &options, self.network.surveys(), window)
-        })
+        let restoration =
+            Restoration::new(plan, &options, self.network.has_global_statistics(), &photo)?;
+        Ok(Job::new(photo, restoration))
     }
 }
 

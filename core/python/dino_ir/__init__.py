@@ -48,7 +48,7 @@ class Restorer:
             sRGB-encoded, alpha last and not multiplied in.
         strength: 0 (as it was) to 1.
         progress: called with (done, total) as the work goes on; False cancels.
-        tile: side of the tiles in pixels. memory: bytes that the network may take, 1 GiB unless given.
+        tile: side of the tiles in pixels. memory: bytes that a restoration may take, 1 GiB unless given.
         self_ensemble: the mean over 8 flips and rotations; better, and 8 times slower.
         only: the faults to remove, such as ["haze"]; all others stay. All are removed unless given.
         removal: how much of a fault to remove, 0 (it stays) to 1, such as {"noise": 0.6}; all of those not named.

@@ -173,7 +173,7 @@ fn exception(error: Error) -> PyErr {
     match error {
         Error::OutOfMemory(_) => PyMemoryError::new_err(text),
         Error::Cancelled => Cancelled::new_err(text),
-        Error::Device(_) | Error::Golden(_) => PyRuntimeError::new_err(text),
+        Error::Device(_) | Error::Golden(_) | Error::Caller(_) => PyRuntimeError::new_err(text),
         _ => PyValueError::new_err(text),
     }
 }

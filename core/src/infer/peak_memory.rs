@@ -9,7 +9,7 @@ pub fn peak_bytes(config: &DinoIrConfig, height: usize, width: usize) -> u64 {
     // Full resolution at 2 dim channels (decoder and refinement) dominates: a block's input,
     // values and output. Copies of the image in and out, and pixel-unshuffled.
     let full = 3.0 * 2.0 * restormer.dim as f64 / (restormer.unshuffle.pow(2)) as f64;
-    let per_pixel = full + 12.0 * 3.0;
+    let per_pixel = full + 9.0 * 3.0;
     let tokens = config.guidance.as_ref().map_or(0.0, |guidance| {
         // Tokens, queries, keys and values, keys and values packed; the experts' maps; each
         // thread's attention.
@@ -20,6 +20,34 @@ pub fn peak_bytes(config: &DinoIrConfig, height: usize, width: usize) -> u64 {
     let scratch = (1..=LEVELS).map(|level| scratch(config, level, height, width));
     let scratch = scratch.fold(0.0, f64::max);
     (4.0 * ((height * width) as f64 * per_pixel + tokens + scratch)) as u64
+}
+
+/// The bytes of the global statistics of one image, at most: those of MDTA in each block and of D-R fusion in each stage.
+pub fn statistics_bytes(config: &DinoIrConfig) -> u64 {
+    let restormer = &config.restormer;
+    let of_block = |channels: usize, heads: usize| channels * (channels / heads + 2);
+    let full = of_block(2 * restormer.dim, restormer.heads[0]);
+    let of_level = |level: usize| {
+        let (blocks, heads) = (restormer.blocks[level - 1], restormer.heads[level - 1]);
+        let own = of_block(restormer.channels(level), heads);
+        // Level 1 of the decoder has twice the channels; level 4 has no decoder.
+        let decoder = match level {
+            1 => full,
+            LEVELS => 0,
+            _ => own,
+        };
+        blocks * (own + decoder)
+    };
+    let mdta = (1..=LEVELS).map(of_level).sum::<usize>() + restormer.refinement * full;
+    let dr_fusion = config.guidance.as_ref().map_or(0, |guidance| {
+        let of_stage = |&stage: &usize| {
+            let channels = restormer.channels(stage);
+            // The packed form folds the keys into the fused features and their bias.
+            channels * channels.max(guidance.fused + 1)
+        };
+        guidance.stages.iter().map(of_stage).sum()
+    });
+    (size_of::<f32>() * (mdta + dr_fusion)) as u64
 }
 
 /// Floats of scratch of all tasks that run side by side at a level: rings of rows in its feed-forward networks,
@@ -63,6 +91,16 @@ mod tests {
                 );
             });
         }
+    }
+
+    #[test]
+    fn statistics_are_as_many_as_said() {
+        let config = DinoIrConfig::nano();
+        let model = config.init(&Device::flex());
+        let packed = Packed::new(&model).expect("a net of the method");
+        let stats = packed.global_statistics(&[0.5; 3 * 32 * 32], [32, 32]);
+        let (taken, said) = (size_of_val(&*stats) as u64, statistics_bytes(&config));
+        assert!(taken <= said && said < 2 * taken, "{taken}, not {said}");
     }
 
     /// Buffers stay in their pools after a run, so that they show what it needed; the image in and out comes to that.

@@ -111,7 +111,7 @@ fn hidden_pixels_stay() {
         width: 2,
         height: 1,
     };
-    from.read(area, &mut read);
+    from.read(area, &mut read).expect("read");
     assert!(read[..3].iter().all(|v| v.is_nan()) && read[3..].iter().all(|v| v.is_finite()));
 }
 

@@ -230,7 +230,7 @@ impl<'a> PixelViewMut<'a> {
         let at = |done| Progress {
             done,
             total: 1,
-            surveys: 0,
+            calibration: 0,
         };
         report(progress, at(0))?;
         for y in 0..self.layout.height {
@@ -267,12 +267,13 @@ impl Source for PixelView<'_> {
         self.layout.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
         let pixel = self.layout.format.bytes();
         for (rgb, y) in rgb.chunks_exact_mut(area.width * 3).zip(area.y..) {
             let pixels = &self.row(y)[area.x * pixel..][..area.width * pixel];
             self.layout.format.read(pixels, rgb);
         }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Telling what is wrong with an image, without restoring it.
+//! The diagnosis of an image: what is wrong with it, without restoring it.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -8,11 +8,11 @@ use crate::image::samples;
 use crate::model::diagnosis::{Diagnosis, DiagnosisHead, SIDE, statistics};
 use crate::{Error, Result};
 
-/// Windows along each side of an image at most: what a large photo costs is bounded.
+/// The most windows along each side of an image, so that a large photo does not cost more.
 const ALONG: usize = 2;
 
 impl<N: Network> Restorer<N> {
-    /// Whether it can [diagnose](Self::diagnose): the network's weights file has what it takes.
+    /// Whether it can [diagnose](Self::diagnose): whether the weights file holds a diagnosis head.
     pub fn diagnoses(&self) -> bool {
         self.network().diagnosis().is_some()
     }
@@ -22,7 +22,7 @@ impl<N: Network> Restorer<N> {
     ///
     /// # Errors
     /// [`Error::Weights`] if the network cannot diagnose, [`Error::InvalidImage`] on an empty image,
-    /// [`Error::Device`] when the result cannot be had.
+    /// [`Error::Device`] if the result cannot be read; the source's own errors.
     pub fn diagnose(&self, source: &dyn Source) -> Result<Diagnosis> {
         self.head()?.judge(&self.observe(source)?)
     }
@@ -37,7 +37,7 @@ impl<N: Network> Restorer<N> {
         let _release = Release(self.network());
         let mut observed = Vec::new();
         for window in windows(source.width(), source.height()) {
-            let (x, statistics) = self.look(source, window);
+            let (x, statistics) = self.look(source, window)?;
             let described = self.network().describe(x).into_data_async().await;
             let unreadable = |error: &dyn std::fmt::Debug| {
                 Error::Device(format!("the result cannot be read: {error:?}"))
@@ -62,7 +62,7 @@ impl<N: Network> Restorer<N> {
         })
     }
 
-    /// What a diagnosis goes by: for each window what the network makes of it, and [`statistics`].
+    /// The input of the diagnosis head: for each window the network's description and the [`statistics`].
     ///
     /// # Errors
     /// As [`diagnose`](Self::diagnose).
@@ -76,25 +76,25 @@ impl<N: Network> Restorer<N> {
     }
 
     fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
-        let (x, statistics) = self.look(source, window);
+        let (x, statistics) = self.look(source, window)?;
         let mut values = host(self.network().describe(x))?;
         values.extend(statistics);
         Ok(values)
     }
 
     /// A window for the network, and its [`statistics`].
-    fn look(&self, source: &dyn Source, window: Area) -> (Tensor<4>, Vec<f32>) {
-        let mut rgb = read_reflected(source, window);
+    fn look(&self, source: &dyn Source, window: Area) -> Result<(Tensor<4>, Vec<f32>)> {
+        let mut rgb = read_reflected(source, window)?;
         rgb.iter_mut()
             .for_each(|sample| *sample = sanitize(*sample));
         let statistics = statistics::of(&rgb);
         let shape = [1, 3, SIDE, SIDE];
         let x = Tensor::from_data(TensorData::new(rgb, shape), &self.device);
-        (x, statistics)
+        Ok((x, statistics))
     }
 }
 
-/// Evenly spread; an image that is smaller than a window is mirrored around it.
+/// Windows spread evenly over an image. A smaller image is mirrored to fill a window.
 fn windows(width: usize, height: usize) -> Vec<Area> {
     let starts = |length: usize| -> Vec<usize> {
         let count = length.div_ceil(SIDE).min(ALONG);

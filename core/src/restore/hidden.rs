@@ -4,7 +4,7 @@
 /// Red, green and blue times how much of it is known, and how much that is, 0..=1.
 type Known = [f32; 4];
 
-/// What is taken where nothing is visible.
+/// The grey for images in which nothing is visible.
 const NOTHING_VISIBLE: f32 = 0.5;
 
 /// A level of a pyramid of means.
@@ -58,7 +58,7 @@ impl Level {
         }
     }
 
-    /// The means of squares of two by two; what is at least as much as a pixel is known in full.
+    /// The means of squares of two by two pixels. A square with at least one whole pixel counts as known in full.
     fn halved(&self) -> Self {
         let (width, height) = (self.width.div_ceil(2), self.height.div_ceil(2));
         let mut pixels = vec![[0.0; 4]; width * height];
@@ -94,7 +94,7 @@ impl Level {
         self
     }
 
-    /// Takes from a level of half the size what is not known.
+    /// Fills the unknown part of each pixel from a level of half the size.
     fn complete(&mut self, coarse: &Level) {
         let rows = self.pixels.chunks_exact_mut(self.width);
         for (row, y) in rows.zip(0..) {

@@ -13,14 +13,15 @@ pub struct Options {
     /// 0..=1: from the input, bit by bit (the network is not run), to the network's result.
     pub strength: f32,
     /// Side of a tile in pixels, rounded down to the network's multiple; `None`: the largest that
-    /// fits `memory`. Below [`Network::least_tile`](super::Network::least_tile) that is taken, if it fits `memory`;
-    /// with an `overlap` it is taken as it is.
+    /// fits `memory`. A side below [`Network::least_tile`](super::Network::least_tile) becomes that, if it fits
+    /// `memory`; if there is an `overlap`, the side stays as given.
     pub tile: Option<usize>,
     /// Least overlap of neighbouring tiles in pixels, below the tile; `None`: an eighth of the tile,
     /// 16..=64.
     pub overlap: Option<usize>,
-    /// Peak bytes of the network's own buffers; `None`: [`DEFAULT_MEMORY`] unless `tile` is given. The image,
-    /// its weights, and one band of result rows as high as a tile come on top.
+    /// Peak bytes of all that a call allocates: the network's buffers, a tile, rows of the result as high as a tile;
+    /// `None`: [`DEFAULT_MEMORY`] unless `tile` is given. The images in and out and the weights, which are there already,
+    /// are no part of it.
     pub memory: Option<u64>,
     /// Average the results of the 8 flips and rotations of each tile: better, and 8 times slower.
     pub self_ensemble: bool,

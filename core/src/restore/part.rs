@@ -1,18 +1,19 @@
 //! A part of an image, restored as it would be with the whole.
 
+use super::peak_memory::ROWS;
 use super::{
-    Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, Statistics,
-    Survey, TilePlan, Toning, stream,
+    Area, Calibration, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source,
+    Statistics, TilePlan, Toning, stream,
 };
 use crate::{Error, Result};
 
-/// Pixels around an area that the network sees as well, so that its border is restored as it would be with the
-/// whole image; around a small area more, up to [`Network::least_tile`].
+/// Pixels around an area that the network also sees, so that the border of the area is restored as in the whole image.
+/// Around a small area there are more, up to [`Network::least_tile`].
 const CONTEXT: usize = 64;
 
 impl<N: Network> Restorer<N> {
-    /// Restores an area of `source` as [`restore`](Self::restore) does with all of it: the network sees what is around
-    /// the area, and goes by a survey of the image. `sink` takes an image of the area's size.
+    /// Restores an area of `source` as [`restore`](Self::restore) does with all of it: the network also sees the pixels
+    /// around the area, and a calibration pass runs over the image. `sink` gets an image of the area's size.
     ///
     /// # Errors
     /// As [`restore`](Self::restore); [`Error::InvalidImage`] if the area is empty or not inside the image.
@@ -37,19 +38,19 @@ impl<N: Network> Restorer<N> {
             return self.restore(source, &mut sink, options, progress);
         }
         let plan = self.plan(part.width, part.height, options)?;
-        let survey = self.survey(&whole, options);
-        let toning = Toning::of(source);
-        let restoration = Restoration::of_part(part, plan, survey, toning, options)?;
+        let calibration = self.calibration(&whole, options);
+        let toning = Toning::of(source)?;
+        let restoration = Restoration::of_part(part, plan, calibration, toning, options)?;
         self.finish(restoration, source, &mut sink, progress)
     }
 
-    /// As [`restore_area`](Self::restore_area), by statistics of the image that are there already: the rest of it is
-    /// neither read nor computed. Without any the area goes by what the network sees around it, which is soon had and
-    /// near to the final result, but not it.
+    /// As [`restore_area`](Self::restore_area), with statistics of the image that were computed before: the rest of the
+    /// image is neither read nor computed. Without statistics the network uses what it sees around the area. This is
+    /// fast, and close to the final result, but not equal to it.
     ///
     /// # Errors
-    /// As [`restore_area`](Self::restore_area); [`Error::InvalidOption`] if the statistics are of other passes or of an
-    /// image of another size.
+    /// As [`restore_area`](Self::restore_area); [`Error::InvalidOption`] if the statistics belong to other passes or to
+    /// an image of another size.
     pub fn restore_part(
         &self,
         source: &dyn Source,
@@ -67,11 +68,14 @@ impl<N: Network> Restorer<N> {
         let whole = self.plan(source.width(), source.height(), options)?;
         let part = surroundings(area, whole.area(), self.network());
         let plan = self.plan(part.width, part.height, options)?;
-        let (survey, toning) = match statistics {
+        let (calibration, toning) = match statistics {
             Some(statistics) => statistics.of(whole, options)?,
-            None => (Survey::none(whole), Toning::of(&Part::new(source, part))),
+            None => (
+                Calibration::none(whole),
+                Toning::of(&Part::new(source, part))?,
+            ),
         };
-        let restoration = Restoration::of_part(part, plan, survey, toning, options)?;
+        let restoration = Restoration::of_part(part, plan, calibration, toning, options)?;
         self.finish(
             restoration,
             source,
@@ -80,8 +84,8 @@ impl<N: Network> Restorer<N> {
         )
     }
 
-    /// The tiles that [`restore_area`](Self::restore_area) would use, for an image of that size: they are those of the
-    /// area with what is around it.
+    /// The tiles that [`restore_area`](Self::restore_area) would use for an image of that size. They cover the area and
+    /// what the network sees around it.
     ///
     /// # Errors
     /// As [`plan`](Self::plan); [`Error::InvalidImage`] if the area is empty or not inside the image.
@@ -126,7 +130,7 @@ fn surroundings(area: Area, image: Area, network: &impl Network) -> Area {
     let (multiple, least) = (network.multiple(), network.least_tile());
     let extend = |start: usize, count: usize, length: usize| {
         let context = CONTEXT.max(least.saturating_sub(count).div_ceil(2));
-        // What the image lacks on one side is taken from the other.
+        // If the image ends on one side, the other side is extended.
         let end = (start + count + context).max(least);
         let end = end.next_multiple_of(multiple).min(length);
         let first = start.saturating_sub(context).min(end.saturating_sub(least));
@@ -142,9 +146,6 @@ fn surroundings(area: Area, image: Area, network: &impl Network) -> Area {
         height,
     }
 }
-
-/// Rows cropped at a time.
-const ROWS: usize = 32;
 
 /// A part of a source.
 pub(super) struct Part<'a> {
@@ -168,13 +169,13 @@ impl Source for Part<'_> {
         self.area.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
         let area = Area {
             x: area.x + self.area.x,
             y: area.y + self.area.y,
             ..area
         };
-        self.source.read(area, rgb);
+        self.source.read(area, rgb)
     }
 }
 
@@ -214,7 +215,7 @@ mod tests {
     use crate::image::Image;
     use crate::restore::ImageSink;
 
-    /// Takes half of the mean of all that it sees away, and adds what is eight pixels to the right.
+    /// Subtracts half of the mean of all pixels, and adds the pixel eight columns to the right.
     struct Wide;
 
     impl Network for Wide {
@@ -227,25 +228,25 @@ mod tests {
         }
 
         fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-            let survey = self.survey(x.clone());
-            self.forward_surveyed(x, survey)
+            let stats = self.global_statistics(x.clone());
+            self.forward_with_stats(x, stats)
         }
 
-        fn surveys(&self) -> bool {
+        fn has_global_statistics(&self) -> bool {
             true
         }
 
-        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
             x.mean().reshape([1, 1])
         }
 
-        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
             let [_, _, _, width] = x.dims();
             let right = Tensor::cat(
                 vec![x.clone().narrow(3, 8, width - 8), x.clone().narrow(3, 0, 8)],
                 3,
             );
-            x + right - survey.reshape([1, 1, 1, 1]) * 0.5
+            x + right - stats.reshape([1, 1, 1, 1]) * 0.5
         }
     }
 
@@ -281,7 +282,7 @@ mod tests {
     fn is_what_the_whole_image_gives_there() {
         let image = photo();
         let area = area(301, 17, 50, 41);
-        // In one tile, and in tiles of 128 that all go by one survey.
+        // In one tile, and in tiles of 128 that share one calibration pass.
         for tile in [None, Some(128)] {
             // No weight where a tile's end is felt.
             let overlap = tile.map(|_| 48);
@@ -310,7 +311,7 @@ mod tests {
             ..Options::default()
         };
         let mut expected = vec![0.0; 7 * 2 * 3];
-        photo().read(area, &mut expected);
+        photo().read(area, &mut expected).expect("read");
         assert_eq!(restore(area, &options), expected);
     }
 

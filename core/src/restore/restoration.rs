@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::calibration::Calibration;
 use super::dihedral::Dihedral;
 use super::part::Part;
-use super::survey::Survey;
 use super::toning::Toning;
 use super::{Area, Options, Removal, Source, TilePlan, broken, hidden};
 use crate::blend::Band;
@@ -16,10 +16,10 @@ use crate::{Error, Result};
 pub struct Progress {
     /// Runs done.
     pub done: usize,
-    /// Runs in all: one for each tile and each tile that is surveyed, 8 with the self-ensemble.
+    /// Runs in all: one for each tile and each tile of the calibration pass, 8 with the self-ensemble.
     pub total: usize,
-    /// Those that come first and survey an image of several tiles.
-    pub surveys: usize,
+    /// Runs of the calibration pass, which come first; 0 if the image is one tile.
+    pub calibration: usize,
 }
 
 /// What the network is to be run on.
@@ -33,7 +33,7 @@ pub struct TileInput {
     pub planar: Vec<f32>,
     /// What is wanted of the network.
     pub purpose: Purpose,
-    /// How much of each fault is to be removed; of no account for a survey.
+    /// How much of each fault is to be removed; ignored by the calibration pass.
     pub removal: Removal,
 }
 
@@ -42,10 +42,10 @@ pub struct TileInput {
 pub enum Purpose {
     /// [`Network::forward`](super::Network::forward).
     Restore,
-    /// [`Network::survey`](super::Network::survey).
-    Survey,
-    /// [`Network::forward_surveyed`](super::Network::forward_surveyed) by these sums.
-    RestoreBy(Arc<Vec<f32>>),
+    /// [`Network::global_statistics`](super::Network::global_statistics), for the calibration pass.
+    Calibrate,
+    /// [`Network::forward_with_stats`](super::Network::forward_with_stats) with these statistics.
+    RestoreWithStats(Arc<Vec<f32>>),
 }
 
 /// Rows that no later tile changes.
@@ -68,7 +68,7 @@ pub struct Restoration {
     strength: f32,
     removal: Removal,
     passes: usize,
-    survey: Survey,
+    calibration: Calibration,
     /// The colour of a photo that is grey or toned.
     toning: Option<Toning>,
     done: usize,
@@ -89,31 +89,32 @@ struct Current {
 }
 
 impl Restoration {
-    /// Begins; `surveys` as [`Network::surveys`](super::Network::surveys). All of `source` is read once, to tell whether
-    /// it is in colour. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the network.
+    /// Begins. `calibrates`: whether a calibration pass comes first, as
+    /// [`Network::has_global_statistics`](super::Network::has_global_statistics) says. All of `source` is read once, to
+    /// tell whether it is in colour. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the network.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] as [`Options::validate`].
+    /// [`Error::InvalidOption`] as [`Options::validate`]; the source's own errors.
     pub fn new(
         plan: TilePlan,
         options: &Options,
-        surveys: bool,
+        calibrates: bool,
         source: &dyn Source,
     ) -> Result<Self> {
-        let survey = if surveys && plan.len() > 1 {
-            Survey::new(plan.clone(), options.passes())
+        let calibration = if calibrates && plan.len() > 1 {
+            Calibration::new(plan.clone(), options.passes())
         } else {
-            Survey::none(plan.clone())
+            Calibration::none(plan.clone())
         };
-        Self::of_part(plan.area(), plan, survey, Toning::of(source), options)
+        Self::of_part(plan.area(), plan, calibration, Toning::of(source)?, options)
     }
 
-    /// Of a part of an image, for which there is a plan of its own, by a survey of the image in other tiles. Rows and
-    /// tiles are the part's, the source is the image.
+    /// Of a part of an image. The part has its own plan, and the calibration pass has the plan of the image. Rows and tiles
+    /// are those of the part; the source is the image.
     pub(super) fn of_part(
         part: Area,
         plan: TilePlan,
-        survey: Survey,
+        calibration: Calibration,
         toning: Option<Toning>,
         options: &Options,
     ) -> Result<Self> {
@@ -126,7 +127,7 @@ impl Restoration {
             strength,
             removal: options.removal,
             passes: options.passes(),
-            survey,
+            calibration,
             toning,
             done: 0,
             replaced: 0,
@@ -145,8 +146,8 @@ impl Restoration {
     pub fn progress(&self) -> Progress {
         Progress {
             done: self.done,
-            total: self.survey.runs() + self.plan.len() * self.passes,
-            surveys: self.survey.runs(),
+            total: self.calibration.runs() + self.plan.len() * self.passes,
+            calibration: self.calibration.runs(),
         }
     }
 
@@ -159,60 +160,69 @@ impl Restoration {
     /// What to run the network on next, `None` at the end. Until the result is accepted, another call
     /// gives the same again. `source` must have the plan's size, and be the same each time.
     ///
+    /// # Errors
+    /// The source's own. Another call reads again.
+    ///
     /// # Panics
     /// If `source` has another size.
-    pub fn next_tile(&mut self, source: &dyn Source) -> Option<TileInput> {
+    pub fn next_tile(&mut self, source: &dyn Source) -> Result<Option<TileInput>> {
         self.check_size(source);
         if self.done == self.progress().total {
-            return None;
+            return Ok(None);
         }
-        let Some(run) = self.done.checked_sub(self.survey.runs()) else {
-            return Some(self.read_ahead(self.done, source));
+        let Some(run) = self.done.checked_sub(self.calibration.runs()) else {
+            return self.read_ahead(self.done, source).map(Some);
         };
         let pass = run % self.passes;
-        let current = self.current.get_or_insert_with(|| {
-            let tile = self.plan.tile(run / self.passes);
-            if tile.column == 0 {
-                self.band.advance(self.finished);
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => {
+                let tile = self.plan.tile(run / self.passes);
+                let input = read_reflected(&Part::new(source, self.part), tile.input)?;
+                if tile.column == 0 {
+                    self.band.advance(self.finished);
+                }
+                let mean = vec![0.0; input.len()];
+                Current { tile, input, mean }
             }
-            let part = Part::new(source, self.part);
-            let input = read_reflected(&part, tile.input);
-            let mean = vec![0.0; input.len()];
-            Current { tile, input, mean }
-        });
+        };
+        let current = self.current.insert(current);
 
-        let purpose = purpose(&self.survey, pass);
+        let purpose = purpose(&self.calibration, pass);
         let input = network_input(&current.input, current.tile.input, pass, purpose);
-        Some(TileInput {
+        Ok(Some(TileInput {
             removal: self.removal,
             ..input
-        })
+        }))
     }
 
     /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
     /// at once: `run` counts as [`Progress::done`] does. Results are still to be accepted in order.
     ///
+    /// # Errors
+    /// The source's own.
+    ///
     /// # Panics
-    /// If there are not that many runs, or the [surveys](Progress::surveys) are not done, or `source` has
+    /// If there are not that many runs, or the [calibration pass](Progress::calibration) is not done, or `source` has
     /// another size.
-    pub fn read_ahead(&self, run: usize, source: &dyn Source) -> TileInput {
+    pub fn read_ahead(&self, run: usize, source: &dyn Source) -> Result<TileInput> {
         self.check_size(source);
-        let surveys = self.survey.runs();
-        let Some(run) = run.checked_sub(surveys) else {
-            return survey_input(&self.survey, run, self.passes, source);
+        let calibration = self.calibration.runs();
+        let Some(run) = run.checked_sub(calibration) else {
+            return calibration_input(&self.calibration, run, self.passes, source);
         };
-        assert!(self.done >= surveys, "the survey is done");
+        assert!(self.done >= calibration, "the calibration pass is done");
         let area = self.plan.tile(run / self.passes).input;
-        let input = read_reflected(&Part::new(source, self.part), area);
+        let input = read_reflected(&Part::new(source, self.part), area)?;
         let pass = run % self.passes;
-        TileInput {
+        Ok(TileInput {
             removal: self.removal,
-            ..network_input(&input, area, pass, purpose(&self.survey, pass))
-        }
+            ..network_input(&input, area, pass, purpose(&self.calibration, pass))
+        })
     }
 
     fn check_size(&self, source: &dyn Source) {
-        let image = self.survey.plan();
+        let image = self.calibration.plan();
         assert_eq!(
             (source.width(), source.height()),
             (image.width(), image.height()),
@@ -220,14 +230,14 @@ impl Restoration {
         );
     }
 
-    /// Takes the network's result for the tile handed out last, `[3, height, width]` or the sums, and gives the
+    /// Takes the network's result for the tile handed out last, `[3, height, width]` or the statistics, and gives the
     /// rows that are finished now, if any: they are to be written before the next call.
     ///
     /// # Errors
     /// [`Error::Device`] if no tile is out, the result has another size, or no pixel of it is finite.
     pub fn accept(&mut self, output: &[f32]) -> Result<Option<FinishedRows<'_>>> {
-        let Some(run) = self.done.checked_sub(self.survey.runs()) else {
-            self.survey.accept(self.done, output)?;
+        let Some(run) = self.done.checked_sub(self.calibration.runs()) else {
+            self.calibration.accept(self.done, output)?;
             self.done += 1;
             return Ok(None);
         };
@@ -310,22 +320,23 @@ impl Current {
     }
 }
 
-/// What the network is run on for a survey; its passes follow each other.
-pub(super) fn survey_input(
-    survey: &Survey,
+/// The input of a run of the calibration pass; the passes of a tile follow each other.
+pub(super) fn calibration_input(
+    calibration: &Calibration,
     run: usize,
     passes: usize,
     source: &dyn Source,
-) -> TileInput {
-    let area = survey.tile(run).input;
-    let input = read_reflected(source, area);
-    network_input(&input, area, run % passes, Purpose::Survey)
+) -> Result<TileInput> {
+    let area = calibration.tile(run).input;
+    let input = read_reflected(source, area)?;
+    let pass = run % passes;
+    Ok(network_input(&input, area, pass, Purpose::Calibrate))
 }
 
-fn purpose(survey: &Survey, pass: usize) -> Purpose {
-    survey
+fn purpose(calibration: &Calibration, pass: usize) -> Purpose {
+    calibration
         .mean(pass)
-        .map_or(Purpose::Restore, Purpose::RestoreBy)
+        .map_or(Purpose::Restore, Purpose::RestoreWithStats)
 }
 
 /// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite and of a size that layers can bear.
@@ -349,7 +360,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
 }
 
 /// `area` as `[3, height, width]`, hidden pixels filled, reflected at the right and bottom border.
-pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
+pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Result<Vec<f32>> {
     let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
         let at: Vec<_> = (start..start + count)
             .map(|index| reflect(index, length))
@@ -373,7 +384,7 @@ pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
             height,
         },
         &mut rgb,
-    );
+    )?;
     hidden::fill(&mut rgb, width);
 
     let mut planar = Vec::with_capacity(area.height * area.width * 3);
@@ -383,7 +394,7 @@ pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Vec<f32> {
             planar.extend(columns.iter().map(|column| row[column * 3 + channel]));
         }
     }
-    planar
+    Ok(planar)
 }
 
 /// A number that the network can compute with: samples of floating point files may be infinite or NaN.
@@ -434,14 +445,15 @@ mod tests {
             Restoration::new(plan, &options, false, &image).expect("good options");
         let total = restoration.progress().total;
         let ahead: Vec<_> = (0..total)
-            .map(|run| restoration.read_ahead(run, &image))
+            .map(|run| restoration.read_ahead(run, &image).expect("read"))
             .collect();
         for expected in ahead {
-            let next = restoration.next_tile(&image).expect("as many as counted");
+            let next = restoration.next_tile(&image).expect("read");
+            let next = next.expect("as many as counted");
             assert_eq!(next, expected);
             restoration.accept(&next.planar).expect("of its size");
         }
-        assert!(restoration.next_tile(&image).is_none());
+        assert_eq!(restoration.next_tile(&image).expect("read"), None);
     }
 
     #[test]
@@ -500,7 +512,7 @@ mod tests {
         ] {
             let pixels: Vec<_> = (0..width * height * 3).map(|at| at as f32).collect();
             let image = Image::new(width, height, pixels.clone()).expect("a good image");
-            let planar = read_reflected(&image, area);
+            let planar = read_reflected(&image, area).expect("read");
             for channel in 0..3 {
                 let plane: Vec<Vec<f32>> = (0..height)
                     .map(|y| {

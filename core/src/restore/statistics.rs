@@ -1,43 +1,50 @@
-//! What the restoration of a part has to know of the whole image, found once and used for many parts: by a preview, and
-//! by the restoration that follows it.
+//! What the restoration of a part has to know of the whole image. It is computed once and used for many parts: for the
+//! preview, and for the restoration that follows.
 
 use std::sync::Arc;
 
-use super::restoration::survey_input;
-use super::survey::Survey;
+use super::calibration::Calibration;
+use super::restoration::calibration_input;
 use super::toning::Toning;
 use super::{
     Network, Options, Progress, ProgressCallback, Release, Restorer, Source, TilePlan, report,
 };
 use crate::{Error, Result};
 
-/// What the parts of one image go by: the network's sums over it, and its colour where it is grey or toned.
+/// What the parts of one image share: the network's global statistics of the image, and its colour if it is grey or toned.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     width: usize,
     height: usize,
-    /// For each pass; none where the network takes no sums.
-    sums: Vec<Arc<Vec<f32>>>,
+    /// For each pass; empty if the network has no global statistics.
+    stats: Vec<Arc<Vec<f32>>>,
     toning: Option<Toning>,
 }
 
 impl Statistics {
-    /// A survey that is done, and the colour.
-    pub(super) fn of(&self, plan: TilePlan, options: &Options) -> Result<(Survey, Option<Toning>)> {
+    /// A finished calibration pass, and the colour.
+    pub(super) fn of(
+        &self,
+        plan: TilePlan,
+        options: &Options,
+    ) -> Result<(Calibration, Option<Toning>)> {
         let fits = (plan.width(), plan.height()) == (self.width, self.height)
-            && (self.sums.is_empty() || self.sums.len() == options.passes());
+            && (self.stats.is_empty() || self.stats.len() == options.passes());
         if !fits {
             return Err(Error::InvalidOption(
                 "statistics of another image or other passes: take those of this image".to_owned(),
             ));
         }
-        Ok((Survey::known(plan, self.sums.clone()), self.toning.clone()))
+        Ok((
+            Calibration::finished(plan, self.stats.clone()),
+            self.toning.clone(),
+        ))
     }
 }
 
 impl<N: Network> Restorer<N> {
-    /// Looks at all of an image, as [`restore`](Self::restore) with these options does before its first tile; an image of
-    /// a single tile, which there goes by its own sums, is surveyed too.
+    /// Computes the statistics of an image, as [`restore`](Self::restore) with these options does before its first tile.
+    /// A calibration pass runs over an image of a single tile, too, which `restore` does not need.
     ///
     /// # Errors
     /// As [`restore`](Self::restore).
@@ -49,26 +56,26 @@ impl<N: Network> Restorer<N> {
     ) -> Result<Statistics> {
         options.validate()?;
         let plan = self.plan(source.width(), source.height(), options)?;
-        let mut survey = self.survey(&plan, options);
-        let runs = survey.runs();
+        let mut calibration = self.calibration(&plan, options);
+        let runs = calibration.runs();
         let at = |done| Progress {
             done,
             total: runs,
-            surveys: runs,
+            calibration: runs,
         };
         let _release = Release(self.network());
         report(progress, at(0))?;
-        let toning = Toning::of(source);
+        let toning = Toning::of(source)?;
         for run in 0..runs {
-            let input = survey_input(&survey, run, options.passes(), source);
-            let sums = self.run(input)?;
-            survey.accept(run, &sums)?;
+            let input = calibration_input(&calibration, run, options.passes(), source)?;
+            let stats = self.run(input)?;
+            calibration.accept(run, &stats)?;
             report(progress, at(run + 1))?;
         }
         Ok(Statistics {
             width: plan.width(),
             height: plan.height(),
-            sums: survey.into_means(),
+            stats: calibration.into_means(),
             toning,
         })
     }
@@ -85,7 +92,7 @@ mod tests {
     use crate::image::Image;
     use crate::restore::{Area, ImageSink};
 
-    /// Takes the mean of all that it sees away.
+    /// Subtracts the mean of all pixels.
     struct Centred;
 
     impl Network for Centred {
@@ -98,20 +105,20 @@ mod tests {
         }
 
         fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-            let survey = self.survey(x.clone());
-            self.forward_surveyed(x, survey)
+            let stats = self.global_statistics(x.clone());
+            self.forward_with_stats(x, stats)
         }
 
-        fn surveys(&self) -> bool {
+        fn has_global_statistics(&self) -> bool {
             true
         }
 
-        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
             x.mean().reshape([1, 1])
         }
 
-        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
-            x - survey.reshape([1, 1, 1, 1])
+        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+            x - stats.reshape([1, 1, 1, 1])
         }
     }
 
@@ -155,7 +162,7 @@ mod tests {
     fn difference(image: &Image, found: &[f32], options: &Options) -> f32 {
         let whole = restorer().restore_image(image, options).expect("restored");
         let mut expected = vec![0.0; found.len()];
-        whole.read(AREA, &mut expected);
+        whole.read(AREA, &mut expected).expect("read");
         let pairs = found.iter().zip(expected);
         pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     }
@@ -177,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn without_statistics_it_goes_by_what_is_around() {
+    fn without_statistics_the_surroundings_are_used() {
         let (image, options) = (photo(), Options::default());
         let off = difference(&image, &part(&image, None, &options), &options);
         assert!(off > 0.05, "another mean: {off}");

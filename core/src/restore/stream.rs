@@ -18,7 +18,10 @@ pub trait Source {
     /// Fills `rgb`, `[area.height, area.width, 3]`, interleaved RGB, sRGB-encoded, nominally 0..=1.
     /// `area` is inside the image and not empty. A pixel that is hidden, with an alpha of 0, is given as three times NaN:
     /// the network sees the colours around it instead, and the sink, which has the photo's alpha, keeps what is there.
-    fn read(&self, area: Area, rgb: &mut [f32]);
+    ///
+    /// # Errors
+    /// Whatever goes wrong, best as [`Error::Caller`]; it ends the restoration.
+    fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()>;
 }
 
 /// Takes finished pixels.
@@ -27,7 +30,7 @@ pub trait Sink {
     /// each once.
     ///
     /// # Errors
-    /// Whatever goes wrong; it ends the restoration.
+    /// Whatever goes wrong, best as [`Error::Caller`]; it ends the restoration.
     fn write_rows(&mut self, y: usize, rows: &[f32]) -> Result<()>;
 }
 
@@ -40,11 +43,12 @@ impl Source for Image {
         Image::height(self)
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
         for (row, to) in rgb.chunks_exact_mut(area.width * 3).enumerate() {
             let from = ((area.y + row) * Image::width(self) + area.x) * 3;
             to.copy_from_slice(&self.pixels()[from..from + area.width * 3]);
         }
+        Ok(())
     }
 }
 
@@ -102,7 +106,7 @@ pub(super) fn copy(
     let progress_at = |done| Progress {
         done,
         total,
-        surveys: 0,
+        calibration: 0,
     };
     report(progress, progress_at(0))?;
     for done in 0..total {
@@ -117,7 +121,7 @@ pub(super) fn copy(
                 height: rows,
             },
             rgb,
-        );
+        )?;
         sink.write_rows(y, rgb)?;
         report(progress, progress_at(done + 1))?;
     }

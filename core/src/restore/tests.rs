@@ -203,7 +203,7 @@ fn every_row_once_in_order() {
                     Progress {
                         done: at,
                         total: seen.len() - 1,
-                        surveys: 0
+                        calibration: 0
                     }
                 );
             }
@@ -479,6 +479,145 @@ fn a_failing_sink_ends_it() {
     assert!(restorer.network().runs.get() < 16);
 }
 
+/// An image of which no more than so many reads succeed.
+struct Failing {
+    image: Image,
+    left: Cell<usize>,
+}
+
+/// A caller's own error.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("photo.raw: the card was pulled out; put it back")]
+struct CardGone {
+    line: usize,
+}
+
+impl Source for Failing {
+    fn width(&self) -> usize {
+        self.image.width()
+    }
+    fn height(&self) -> usize {
+        self.image.height()
+    }
+    fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
+        match self.left.get().checked_sub(1) {
+            Some(left) => self.left.set(left),
+            None => return Err(Error::Caller(Box::new(CardGone { line: area.y }))),
+        }
+        self.image.read(area, rgb)
+    }
+}
+
+/// Checks that an error is the caller's, as it was given.
+fn check_card_gone(error: Error) {
+    assert_eq!(error.kind(), "caller");
+    assert_eq!(error.to_string(), CardGone { line: 0 }.to_string());
+    assert!(std::error::Error::source(&error).is_none(), "said once");
+    let Error::Caller(error) = error else {
+        panic!("{error:?}");
+    };
+    assert!(error.downcast::<CardGone>().is_ok());
+}
+
+#[test]
+fn a_failing_source_ends_it_with_its_own_error() {
+    let (width, height) = (100, 100);
+    // Of the reads, four look for toning; the others are one for each of 16 tiles.
+    let options = tiled(32, 8);
+    let tiles = Planes::restorer(identity).plan(width, height, &options);
+    assert_eq!(tiles.expect("a plan").len(), 16);
+    for reads in 0..=20 {
+        let restorer = Planes::restorer(identity);
+        let source = Failing {
+            image: random_image(width, height),
+            left: Cell::new(reads),
+        };
+        let mut sink = StrictSink {
+            width,
+            next: 0,
+            writes: 0,
+        };
+        let result = restorer.restore(&source, &mut sink, &options, &mut |_| {
+            ControlFlow::Continue(())
+        });
+        match result {
+            Ok(()) => assert_eq!((reads, sink.next), (20, height)),
+            Err(error) => {
+                assert!(reads < 20);
+                check_card_gone(error);
+            }
+        }
+        assert_eq!(restorer.network().runs.get(), reads.saturating_sub(4));
+        // Only whole rows of tiles were written: nothing before the first one is there, and nothing after the failure.
+        assert_eq!(sink.writes, reads.saturating_sub(4) / 4);
+    }
+}
+
+#[test]
+fn every_way_to_read_hands_the_error_on() {
+    let restorer = Planes::restorer(identity);
+    let copied = Options {
+        strength: 0.0,
+        ..Options::default()
+    };
+    let mut sink = StrictSink {
+        width: 20,
+        next: 0,
+        writes: 0,
+    };
+    let failing = |reads| Failing {
+        image: random_image(40, 40),
+        left: Cell::new(reads),
+    };
+    let area = Area {
+        x: 10,
+        y: 10,
+        width: 20,
+        height: 20,
+    };
+    for (options, reads) in [(&copied, 0), (&tiled(24, 8), 0), (&tiled(24, 8), 2)] {
+        let go_on = &mut |_| ControlFlow::Continue(());
+        let result = restorer.restore_area(&failing(reads), area, &mut sink, options, go_on);
+        check_card_gone(result.expect_err("no pixels"));
+        let result = restorer.restore_part(&failing(0), area, None, &mut sink, options, go_on);
+        check_card_gone(result.expect_err("no pixels"));
+    }
+    assert_eq!(sink.writes, 0);
+    let statistics = restorer.statistics(&failing(1), &tiled(24, 8), &mut |_| {
+        ControlFlow::Continue(())
+    });
+    check_card_gone(statistics.expect_err("no pixels"));
+    check_card_gone(restorer.observe(&failing(0)).expect_err("no pixels"));
+}
+
+#[test]
+fn a_failed_read_can_be_tried_again() {
+    let restorer = Planes::restorer(identity);
+    let options = tiled(24, 8);
+    let source = Failing {
+        image: random_image(40, 40),
+        left: Cell::new(usize::MAX),
+    };
+    let plan = restorer.plan(40, 40, &options).expect("a plan");
+    let mut restoration = Restoration::new(plan, &options, false, &source).expect("begun");
+    let mut rows = Vec::new();
+    loop {
+        source.left.set(0);
+        if restoration.progress().done < restoration.progress().total {
+            check_card_gone(restoration.next_tile(&source).expect_err("no pixels"));
+        }
+        source.left.set(1);
+        let Some(input) = restoration.next_tile(&source).expect("read") else {
+            break;
+        };
+        if let Some(finished) = restoration.accept(&input.planar).expect("accepted") {
+            rows.extend_from_slice(finished.rgb);
+        }
+    }
+    let image = Image::new(40, 40, rows).expect("all rows");
+    assert!(difference(&image, &source.image) < 1e-6);
+}
+
 #[test]
 fn non_finite_results_give_way_to_the_input() {
     let broken = |_: usize, _: usize, plane: &[f32]| {
@@ -510,7 +649,7 @@ fn non_finite_input_stays_where_it_is() {
         fn height(&self) -> usize {
             8
         }
-        fn read(&self, area: Area, rgb: &mut [f32]) {
+        fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
             assert_eq!(
                 area,
                 Area {
@@ -522,6 +661,7 @@ fn non_finite_input_stays_where_it_is() {
             );
             rgb.fill(0.5);
             rgb[0] = f32::NAN;
+            Ok(())
         }
     }
     let options = Options::default();
@@ -533,9 +673,11 @@ fn non_finite_input_stays_where_it_is() {
         &Holes,
     )
     .expect("begun");
-    let input = restoration.next_tile(&Holes).expect("a tile");
+    let input = restoration.next_tile(&Holes).expect("read");
+    let input = input.expect("a tile");
     assert!(input.planar.iter().all(|sample| sample.is_finite()));
-    let again = restoration.next_tile(&Holes).expect("the same tile");
+    let again = restoration.next_tile(&Holes).expect("read");
+    let again = again.expect("the same tile");
     assert_eq!(input.planar, again.planar);
     assert!(matches!(
         restoration.accept(&input.planar[1..]),
@@ -551,7 +693,7 @@ fn non_finite_input_stays_where_it_is() {
         restoration.accept(&input.planar),
         Err(Error::Device(_))
     ));
-    assert!(restoration.next_tile(&Holes).is_none());
+    assert_eq!(restoration.next_tile(&Holes).expect("read"), None);
     assert_eq!(restoration.replaced(), 0);
 }
 
@@ -609,8 +751,9 @@ fn a_tile_that_shows_the_network_too_little_is_taken_larger() {
     assert_eq!(of(64, small.clone()).expect("a plan"), (64, 64));
     // But if it is said how they overlap, or there is no memory for more, they are as asked for.
     assert_eq!(of(300, tiled(40, 8)).expect("a plan"), (40, 40));
+    let least = peak_memory::peak_bytes(restorer.network(), [40, 40], [300, 300], &small);
     let scarce = Options {
-        memory: Some(40 * 40 * 100),
+        memory: Some(least),
         ..small
     };
     assert_eq!(of(300, scarce).expect("a plan"), (40, 40));

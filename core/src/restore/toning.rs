@@ -10,6 +10,7 @@ mod tests;
 use self::curve::Curve;
 use self::look::Look;
 use super::{Area, Source};
+use crate::Result;
 
 /// Rows looked at at a time.
 const ROWS: usize = 32;
@@ -18,10 +19,19 @@ const ROWS: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Toning(Curve);
 
+/// The peak bytes of [`Toning::of`] for an image of `[height, width]`: some of its rows, and their statistics.
+pub(super) fn peak_bytes([height, width]: [usize; 2]) -> u64 {
+    let row = (size_of::<[f32; 3]>() * width) as u64;
+    ROWS.min(height) as u64 * row + look::bytes(width, height)
+}
+
 impl Toning {
     /// Looks at all of a photo; `None` if it is in colour. It is grey if each visible pixel is, exactly, and toned if
     /// what a curve does not explain of its colours is as small as the noise in it explains.
-    pub(super) fn of(source: &dyn Source) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The source's own.
+    pub(super) fn of(source: &dyn Source) -> Result<Option<Self>> {
         let (width, height) = (source.width(), source.height());
         let mut look = Look::new(width, height);
         let mut rgb = vec![0.0; ROWS.min(height) * width * 3];
@@ -33,20 +43,20 @@ impl Toning {
                 height: ROWS.min(height - y),
             };
             let rows = &mut rgb[..area.height * width * 3];
-            source.read(area, rows);
+            source.read(area, rows)?;
             for (row, y) in rows.chunks_exact(width * 3).zip(y..) {
                 look.add(y, row);
             }
         }
         if look.is_grey() {
-            return Some(Self(Curve::GREY));
+            return Ok(Some(Self(Curve::GREY)));
         }
-        look.curve().map(Self)
+        Ok(look.curve().map(Self))
     }
 
-    /// Gives each pixel of what was restored the colour that the photo has at the brightness which it had before, the mean
-    /// of its channels, as strong to the eye at the brightness that it has now. Where the photo is grey the three are equal,
-    /// bit by bit. Both are `[3, height, width]`.
+    /// Gives each restored pixel a colour of the photo: the one at the pixel's brightness before the restoration (the mean of
+    /// its channels), made as visible as it was at the brightness that the pixel has now. If the photo is grey, the three
+    /// channels are equal, bit by bit. Both are `[3, height, width]`.
     pub(super) fn apply(&self, restored: &mut [f32], input: &[f32]) {
         let pixels = input.len() / 3;
         for at in 0..pixels {

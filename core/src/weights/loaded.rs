@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::Weights;
 use super::golden::features;
 use crate::Result;
-use crate::infer::{Packed, peak_bytes};
+use crate::infer::{Packed, peak_bytes, statistics_bytes};
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::Dinov2;
 use crate::model::global_statistics::GlobalStatistics;
@@ -56,25 +56,25 @@ impl Loaded {
         self.packed.as_ref()
     }
 
-    /// What the net makes of images, by its own sums or those of a survey, and the features that it comes from.
+    /// The restored images, with the net's own global statistics or with given ones, and the features that they come from.
     ///
     /// # Shapes
     /// - `x`: as [`Network::forward`] takes it
     /// - outputs: `[batch, 3, height, width]`, `[batch, last features, height, width]`
-    pub fn forward_with_features(&self, x: Tensor<4>, survey: Option<Tensor<2>>) -> [Tensor<4>; 2] {
+    pub fn forward_with_features(&self, x: Tensor<4>, stats: Option<Tensor<2>>) -> [Tensor<4>; 2] {
         let Some(packed) = self.packed_for(&x) else {
-            let mut stats = survey.map_or(GlobalStatistics::Own, GlobalStatistics::given);
+            let mut stats = stats.map_or(GlobalStatistics::Own, GlobalStatistics::given);
             return self.model.forward_with_features(x, &mut stats);
         };
         let ([batch, _, height, width], device) = (x.dims(), x.device());
-        let survey: Option<Vec<f32>> = survey.map(|survey| survey.into_data().iter().collect());
+        let stats: Option<Vec<f32>> = stats.map(|stats| stats.into_data().iter().collect());
         let mut features = Vec::new();
         let restored = each_image(x, |at, image, size| {
-            let survey = survey.as_ref().map(|survey| {
-                let sums = survey.len() / batch;
-                &survey[at * sums..][..sums]
+            let stats = stats.as_ref().map(|stats| {
+                let count = stats.len() / batch;
+                &stats[at * count..][..count]
             });
-            let [restored, found] = packed.forward_with_features(image, size, survey);
+            let [restored, found] = packed.forward_with_features(image, size, stats);
             features.extend(found);
             restored
         });
@@ -132,35 +132,39 @@ impl Network for Loaded {
         Tensor::from_data(TensorData::new(restored, shape), &device)
     }
 
-    fn surveys(&self) -> bool {
+    fn has_global_statistics(&self) -> bool {
         let net = &self.config.restormer;
         net.refinement + net.blocks.iter().sum::<usize>() > 0
     }
 
-    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+    fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
         let Some(packed) = self.packed_for(&x) else {
             let mut stats = GlobalStatistics::Recorded(Vec::new());
             self.model.forward_with_stats(x, &mut stats);
             return stats.into_recorded();
         };
         let ([batch, ..], device) = (x.dims(), x.device());
-        let sums = each_image(x, |_, image, size| packed.global_statistics(image, size));
-        let shape = [batch, sums.len() / batch];
-        Tensor::from_data(TensorData::new(sums, shape), &device)
+        let stats = each_image(x, |_, image, size| packed.global_statistics(image, size));
+        let shape = [batch, stats.len() / batch];
+        Tensor::from_data(TensorData::new(stats, shape), &device)
     }
 
-    fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
+    fn statistics_bytes(&self) -> u64 {
+        statistics_bytes(&self.config)
+    }
+
+    fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
         let Some(packed) = self.packed_for(&x) else {
             return self
                 .model
-                .forward_with_stats(x, &mut GlobalStatistics::given(survey));
+                .forward_with_stats(x, &mut GlobalStatistics::given(stats));
         };
         let (shape, device) = (x.dims(), x.device());
-        let [_, sums] = survey.dims();
-        let survey = survey.into_data();
-        let survey = survey.as_slice::<f32>().expect("f32 on the CPU");
+        let [_, count] = stats.dims();
+        let stats = stats.into_data();
+        let stats = stats.as_slice::<f32>().expect("f32 on the CPU");
         let restored = each_image(x, |at, image, size| {
-            packed.forward_with_stats(image, size, &survey[at * sums..][..sums])
+            packed.forward_with_stats(image, size, &stats[at * count..][..count])
         });
         Tensor::from_data(TensorData::new(restored, shape), &device)
     }
@@ -172,10 +176,10 @@ impl Network for Loaded {
     fn forward_steered(
         &self,
         x: Tensor<4>,
-        survey: Option<Tensor<2>>,
+        stats: Option<Tensor<2>>,
         removal: &Removal,
     ) -> Tensor<4> {
-        let [restored, features] = self.forward_with_features(x.clone(), survey);
+        let [restored, features] = self.forward_with_features(x.clone(), stats);
         match &self.steering {
             Some(head) => head.steer(features, x, restored, removal.kept()),
             None => restored,

@@ -274,24 +274,24 @@ fn steering_is_the_same_packed_and_plain() {
     let x = Tensor::<4>::random([2, 3, 32, 40], Distribution::Uniform(0.0, 1.0), &cpu);
     let removal = Removal::only(&[Fault::Haze]).with(Fault::Noise, 0.3);
     let off = |a: Tensor<4>, b: Tensor<4>| (a - b).abs().max().into_scalar::<f32>();
-    // By its own statistics, and by those of another image, which both have in their own way.
+    // With its own statistics, and with those of another image, computed by each of the two.
     let other = Tensor::<4>::random([2, 3, 24, 24], Distribution::Uniform(0.0, 1.0), &cpu);
     let mut recorded = GlobalStatistics::Recorded(Vec::new());
     net.model.forward_with_stats(other.clone(), &mut recorded);
-    let given = GlobalStatistics::given(recorded.into_recorded());
-    for (survey, mut stats) in [
+    let recorded = GlobalStatistics::given(recorded.into_recorded());
+    for (given, mut stats) in [
         (None, GlobalStatistics::Own),
-        (Some(net.survey(other)), given),
+        (Some(net.global_statistics(other)), recorded),
     ] {
         let [restored, features] = net.model.forward_with_features(x.clone(), &mut stats);
         let plain = head.steer(features, x.clone(), restored, removal.kept());
-        let packed = net.forward_steered(x.clone(), survey.clone(), &removal);
+        let packed = net.forward_steered(x.clone(), given.clone(), &removal);
         let error = off(packed.clone(), plain);
         // As whole networks are allowed to differ.
         assert!(error < 1e-3, "{error}");
-        let all = net.forward_steered(x.clone(), survey.clone(), &Removal::ALL);
-        let unsteered = match survey {
-            Some(survey) => net.forward_surveyed(x.clone(), survey),
+        let all = net.forward_steered(x.clone(), given.clone(), &Removal::ALL);
+        let unsteered = match given {
+            Some(given) => net.forward_with_stats(x.clone(), given),
             None => net.forward(x.clone()),
         };
         assert_eq!(off(all.clone(), unsteered), 0.0);

@@ -222,12 +222,13 @@ impl Source for Input {
         self.view.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> dino_ir::Result<()> {
         let pixel = self.view.format.bytes();
         for (rgb, y) in rgb.chunks_exact_mut(area.width * 3).zip(area.y..) {
             let pixels = &self.view.row(y)[area.x * pixel..][..area.width * pixel];
             self.view.format.read(pixels, rgb);
         }
+        Ok(())
     }
 }
 

@@ -8,14 +8,14 @@ use super::failure::{Failure, Status};
 pub struct Options {
     /// sizeof(dino_ir_options).
     pub struct_size: usize,
-    /// Bytes that the network may take at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
-    /// Both images, the weights (a few MiB), and one band of rows come on top.
+    /// Bytes that a restoration may allocate at its peak; 0: 1 GiB, but no limit for tiles of the side `tile`.
+    /// Both images and the weights (a few MiB) come on top.
     pub memory: u64,
     /// 0 to 1: from the input, bit by bit, to the network's result.
     pub strength: f32,
     /// Side of the tiles in pixels; 0: the largest that fits the memory. Below 256 it is taken as 256,
-    /// if that fits `memory`, unless `overlap` is given. A photo in several tiles is surveyed first,
-    /// which on the CPU may use larger tiles within `memory`, 1 GiB if that is 0.
+    /// if that fits `memory`, unless `overlap` is given. For a photo in several tiles a calibration pass
+    /// comes first; on the CPU it may use larger tiles within `memory`, 1 GiB if that is 0.
     pub tile: u32,
     /// Least overlap of neighbouring tiles in pixels; 0: an eighth of the tile, within 16..64.
     pub overlap: u32,

@@ -285,6 +285,14 @@ fn a_panic_becomes_a_code() {
 }
 
 #[test]
+fn what_a_source_says_is_the_message() {
+    let sentence = "the tape is torn at row 7; take another copy";
+    let result = guarded::<()>(|| Err(dino_ir::Error::Caller(sentence.into()).into()));
+    assert_eq!(result, Err(Status::Internal));
+    assert_eq!(message(), sentence);
+}
+
+#[test]
 fn messages_are_each_threads_own() {
     // SAFETY: no handle.
     let status =

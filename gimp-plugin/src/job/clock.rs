@@ -30,15 +30,15 @@ fn tell(progress: Progress, elapsed: Duration) -> (f64, String) {
     let Progress {
         done,
         total,
-        surveys,
+        calibration,
     } = progress;
     let fraction = done as f64 / total.max(1) as f64;
     if done >= total {
         return (fraction, tr("Restoring: writing the result").to_owned());
     }
-    let (what, done_before, of) = match done < surveys {
-        true => (tr("Looking at the whole image"), 0, surveys),
-        false => (tr("Restoring"), surveys, total - surveys),
+    let (what, done_before, of) = match done < calibration {
+        true => (tr("Looking at the whole image"), 0, calibration),
+        false => (tr("Restoring"), calibration, total - calibration),
     };
     let tile = done - done_before + 1;
     let text = if done == 0 {
@@ -78,11 +78,11 @@ mod tests {
     fn tells_tile_and_time() {
         let at = |done, seconds| {
             let elapsed = Duration::from_secs(seconds);
-            let (total, surveys) = (12, 0);
+            let (total, calibration) = (12, 0);
             let progress = Progress {
                 done,
                 total,
-                surveys,
+                calibration,
             };
             tell(progress, elapsed)
         };
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn counts_surveyed_tiles_by_themselves() {
+    fn counts_the_tiles_of_the_calibration_pass_by_themselves() {
         let at = |done| {
-            let (total, surveys) = (20, 8);
+            let (total, calibration) = (20, 8);
             let progress = Progress {
                 done,
                 total,
-                surveys,
+                calibration,
             };
             tell(progress, Duration::from_secs(10)).1
         };

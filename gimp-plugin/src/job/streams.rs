@@ -32,14 +32,16 @@ impl Source for Input<'_, '_> {
         self.drawable.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> dino_ir::Result<()> {
         let channels = self.drawable.channels();
         if channels == 3 {
-            return self.host.borrow().read(area, rgb);
+            self.host.borrow().read(area, rgb);
+            return Ok(());
         }
         let mut samples = vec![0.0; area.width * area.height * channels];
         self.host.borrow().read(area, &mut samples);
         to_rgb(self.drawable, &samples, rgb);
+        Ok(())
     }
 }
 

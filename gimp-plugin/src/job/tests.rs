@@ -362,27 +362,29 @@ fn a_refused_result_is_an_error() {
 }
 
 #[test]
-fn the_memory_holds_the_tile_and_the_band() {
+fn a_layer_of_too_wide_rows_is_refused_and_a_part_of_it_is_not() {
+    // A row of the result takes 12 bytes a pixel; 64 of them are the least.
     let restorer = invert(&Settings::default()).expect("a network").restorer;
-    let whole = drawable(300_000, 4000, Colour::Rgb, false);
-    let wide = whole.selection.expect("all of it");
-    let small = Area {
-        x: 5000,
-        y: 90,
-        width: 10,
-        height: 10,
+    let settings = Settings::default();
+    let outcome = |width: usize, selected: usize| {
+        let whole = drawable(width, 4000, Colour::Rgb, false);
+        let selection = Area {
+            x: 0,
+            y: 90,
+            width: selected,
+            height: 200,
+        };
+        options(&restorer, &whole, selection, &settings)
     };
-    for (selection, least) in [(wide, 64 << 20), (small, MEMORY - (1 << 20))] {
-        let options = options(&restorer, &whole, selection, &Settings::default());
-        let options = options.expect("it fits");
-        let plan = restorer
-            .plan_area(whole.width, whole.height, selection, &options)
-            .expect("a plan");
-        let memory = options.memory.expect("a budget");
-        let band = (plan.tile_height() * plan.width() * 16) as u64;
-        assert!(memory >= least, "{memory}");
-        assert!(memory + band <= MEMORY, "{memory} + {band}");
-    }
+    assert!(outcome(300_000, 300_000).is_ok());
+    assert!(matches!(outcome(3_000_000, 3_000_000), Err(Error::TooWide)));
+    let given = Settings {
+        tile_size: 512,
+        ..settings
+    };
+    let whole = drawable(3_000_000, 4000, Colour::Rgb, false);
+    let all = whole.selection.expect("all of it");
+    assert!(options(&restorer, &whole, all, &given).is_ok());
 }
 
 #[test]

@@ -25,20 +25,20 @@ impl Network for Centred {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let survey = self.survey(x.clone());
-        self.forward_surveyed(x, survey)
+        let stats = self.global_statistics(x.clone());
+        self.forward_with_stats(x, stats)
     }
 
-    fn surveys(&self) -> bool {
+    fn has_global_statistics(&self) -> bool {
         true
     }
 
-    fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+    fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
         x.mean().mul_scalar(0.5).reshape([1, 1])
     }
 
-    fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
-        x - survey.reshape([1, 1, 1, 1])
+    fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+        x - stats.reshape([1, 1, 1, 1])
     }
 }
 
@@ -160,7 +160,7 @@ fn it_shows_what_the_job_gives() {
 }
 
 #[test]
-fn a_first_picture_comes_before_the_survey() {
+fn a_first_picture_comes_before_the_calibration_pass() {
     let mut host = layer(Colour::Rgb, false);
     let mut preview = preview(&host);
     preview.view().press(20.0, 20.0);
@@ -233,10 +233,10 @@ fn another_tile_or_model_restores_anew() {
 }
 
 #[test]
-fn the_job_goes_on_with_the_survey() {
-    static SURVEYS: AtomicUsize = AtomicUsize::new(0);
+fn the_job_goes_on_with_the_statistics() {
+    static CALIBRATIONS: AtomicUsize = AtomicUsize::new(0);
 
-    /// Counts its surveys.
+    /// Counts the runs of its calibration passes.
     struct Counted;
 
     impl Network for Counted {
@@ -252,25 +252,25 @@ fn the_job_goes_on_with_the_survey() {
             Centred.forward(x)
         }
 
-        fn surveys(&self) -> bool {
+        fn has_global_statistics(&self) -> bool {
             true
         }
 
-        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
-            SURVEYS.fetch_add(1, Ordering::Relaxed);
-            Centred.survey(x)
+        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
+            CALIBRATIONS.fetch_add(1, Ordering::Relaxed);
+            Centred.global_statistics(x)
         }
 
-        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
-            Centred.forward_surveyed(x, survey)
+        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+            Centred.forward_with_stats(x, stats)
         }
     }
 
     let open: Open<Counted> = |_| Ok(on_cpu(Counted));
     let mut expected = layer(Colour::Rgb, false);
     run(&mut expected, &settings(), open).expect("restored");
-    let all_surveys = SURVEYS.swap(0, Ordering::Relaxed);
-    assert!(all_surveys > 0);
+    let all_runs = CALIBRATIONS.swap(0, Ordering::Relaxed);
+    assert!(all_runs > 0);
 
     // After the survey, in the middle of it, before it, and with a layer that was painted on meanwhile.
     let cases = [(true, false), (false, false), (true, true)];
@@ -288,16 +288,16 @@ fn the_job_goes_on_with_the_survey() {
             expected = layer(Colour::Rgb, false);
             expected.pixels[..WIDTH * 20 * 3].fill(0.5);
             run(&mut expected, &settings(), open).expect("restored");
-            SURVEYS.store(all_surveys, Ordering::Relaxed);
+            CALIBRATIONS.store(all_runs, Ordering::Relaxed);
         }
         run_previewed(&mut host, &settings(), preview, open).expect("restored");
         let pairs = host.pixels.iter().zip(&expected.pixels);
         let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(off < 1e-6, "waits {waits}, paints {paints}: off by {off}");
         assert_eq!(host.steps, 1);
-        let surveys = SURVEYS.swap(0, Ordering::Relaxed);
-        let expected = if paints { 2 * all_surveys } else { all_surveys };
-        assert_eq!(surveys, expected, "waits {waits}, paints {paints}");
+        let runs = CALIBRATIONS.swap(0, Ordering::Relaxed);
+        let expected = if paints { 2 * all_runs } else { all_runs };
+        assert_eq!(runs, expected, "waits {waits}, paints {paints}");
     }
 }
 

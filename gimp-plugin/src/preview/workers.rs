@@ -151,16 +151,19 @@ impl<N: dino_ir::restore::Network> Link<N> {
         }
     }
 
-    /// Samples as the host has them; zeros once nobody reads any more.
-    pub fn samples(&self, area: Area, samples: &mut [f32]) {
-        samples.fill(0.0);
+    /// Samples as the host has them.
+    ///
+    /// # Errors
+    /// [`dino_ir::Error::Cancelled`] once nobody reads any more.
+    pub fn samples(&self, area: Area, samples: &mut [f32]) -> dino_ir::Result<()> {
         let (sender, read) = mpsc::channel();
         self.tell(Message::Read(area, sender));
-        if self.go_on().is_continue()
-            && let Ok(read) = read.recv()
-        {
-            samples.copy_from_slice(&read);
+        if self.go_on().is_break() {
+            return Err(dino_ir::Error::Cancelled);
         }
+        let read = read.recv().map_err(|_| dino_ir::Error::Cancelled)?;
+        samples.copy_from_slice(&read);
+        Ok(())
     }
 }
 
@@ -173,16 +176,23 @@ impl<N: dino_ir::restore::Network> Source for Link<N> {
         self.drawable.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> dino_ir::Result<()> {
         let mut samples = vec![0.0; area.width * area.height * self.drawable.channels()];
-        self.samples(area, &mut samples);
+        self.samples(area, &mut samples)?;
         to_rgb(&self.drawable, &samples, rgb);
+        Ok(())
     }
 }
 
 /// Tells pixels from those that they were: a sum over every sixteenth row, which any brush of use crosses. Much larger
 /// than that is what it takes to change a layer's statistics.
-pub fn fingerprint(drawable: &Drawable, mut read: impl FnMut(Area, &mut [f32])) -> u64 {
+///
+/// # Errors
+/// Those of `read`.
+pub fn fingerprint(
+    drawable: &Drawable,
+    mut read: impl FnMut(Area, &mut [f32]) -> dino_ir::Result<()>,
+) -> dino_ir::Result<u64> {
     const STEP: usize = 16;
     let mut samples = vec![0.0; drawable.width * drawable.channels()];
     let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
@@ -193,11 +203,11 @@ pub fn fingerprint(drawable: &Drawable, mut read: impl FnMut(Area, &mut [f32])) 
             width: drawable.width,
             height: 1,
         };
-        read(row, &mut samples);
+        read(row, &mut samples)?;
         // FNV-1a, a sample at a time.
         for sample in &samples {
             sum = (sum ^ u64::from(sample.to_bits())).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    sum
+    Ok(sum)
 }

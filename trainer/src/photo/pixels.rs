@@ -33,7 +33,7 @@ impl Source for SrgbPixels<'_> {
         self.photo.height
     }
 
-    fn read(&self, area: Area, rgb: &mut [f32]) {
+    fn read(&self, area: Area, rgb: &mut [f32]) -> dino_ir::Result<()> {
         let photo = self.photo;
         let bytes = photo.depth.bytes();
         let pixel = photo.channels * bytes;
@@ -61,6 +61,7 @@ impl Source for SrgbPixels<'_> {
                 });
             }
         }
+        Ok(())
     }
 }
 

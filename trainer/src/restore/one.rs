@@ -197,32 +197,24 @@ fn options_within(
         Some(_) => left,
         None => left.min(dino_ir::restore::DEFAULT_MEMORY),
     };
-    let fits = |network: u64| -> Result<(Options, u64)> {
-        let options = Options {
-            memory: Some(network.max(1)),
-            ..settings.options.clone()
-        };
-        let plan = engine.plan(photo.width, photo.height, &options).map_err(|error| match error {
-            dino_ir::Error::OutOfMemory(_) => anyhow::anyhow!(
-                "{} of memory leave {} for the network, too little for this photo and tile size: \
-                 give --memory {} or a smaller --tile",
-                show_size(budget),
-                show_size(network),
-                suggest_size(budget * 2)
-            ),
-            other => other.into(),
-        })?;
-        // The band of result rows in floats, and its weights.
-        let band = plan.tile_height() as u64 * photo.width as u64 * 16;
-        Ok((options, band))
+    let options = Options {
+        memory: Some(network.max(1)),
+        ..settings.options.clone()
     };
-    let found = fits(network).and_then(|(_, band)| fits(network.saturating_sub(band)));
-    match found {
+    match engine.plan(photo.width, photo.height, &options) {
+        Ok(_) => Ok(options),
         // A tile that the user fixed is held against a bound only if the user set that too.
         Err(_) if settings.options.tile.is_some() && settings.memory.is_none() => {
             Ok(settings.options.clone())
         }
-        found => Ok(found?.0),
+        Err(dino_ir::Error::OutOfMemory(_)) => anyhow::bail!(
+            "{} of memory leave {} for the network, too little for this photo and tile size: \
+             give --memory {} or a smaller --tile",
+            show_size(budget),
+            show_size(network),
+            suggest_size(budget * 2)
+        ),
+        Err(other) => Err(other.into()),
     }
 }
 

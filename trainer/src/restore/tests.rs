@@ -19,6 +19,7 @@ use crate::photo::{Depth, Format, Metadata, Photo};
 mod choices;
 mod colour;
 mod explained;
+mod failing;
 mod losses;
 mod others;
 mod tiff;

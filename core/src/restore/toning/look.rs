@@ -8,7 +8,7 @@
 
 use super::curve::{Curve, Fit, KNOTS, place};
 
-/// About as many cells, whatever the photo's size.
+/// About this many cells, for a photo of any size.
 const CELLS: usize = 1024;
 /// With fewer that are seen in full, a curve would explain anything.
 const LEAST_CELLS: usize = 256;
@@ -42,6 +42,18 @@ pub(super) struct Look {
     grey: bool,
 }
 
+/// The bytes of a [`Look`] at a photo of that size.
+pub(super) fn bytes(width: usize, height: usize) -> u64 {
+    let side = cell_side(width, height);
+    let cells = width.div_ceil(side) * height.div_ceil(side) * size_of::<Cell>();
+    (cells + width / THING * size_of::<[f32; 2]>()) as u64
+}
+
+/// Pixels along each side of a cell.
+fn cell_side(width: usize, height: usize) -> usize {
+    (width as f64 * height as f64 / CELLS as f64).sqrt().ceil() as usize
+}
+
 /// How far the colours of small squares go.
 struct Things {
     /// Sums of the present row of squares: what red and blue have more than the mean of the channels.
@@ -64,7 +76,7 @@ struct Cell {
 
 impl Look {
     pub(super) fn new(width: usize, height: usize) -> Self {
-        let side = (width as f64 * height as f64 / CELLS as f64).sqrt().ceil() as usize;
+        let side = cell_side(width, height);
         let columns = width.div_ceil(side);
         Self {
             side,
@@ -178,7 +190,7 @@ impl Things {
             if y % THING == THING - 1 {
                 let means = std::mem::take(sum).map(|sum| sum / (THING * THING) as f32);
                 for (at, mean) in means.into_iter().enumerate() {
-                    // A square with a hidden pixel has no mean: it is NaN, which neither of the two takes.
+                    // A square with a hidden pixel has no mean: it is NaN, which `min` and `max` ignore.
                     self.least[at] = self.least[at].min(mean);
                     self.most[at] = self.most[at].max(mean);
                 }

@@ -1,5 +1,5 @@
-//! The survey of an image that is restored in tiles: which tiles stand for it, and the mean of their sums
-//! ([`crate::model::global_statistics`] says why).
+//! The calibration pass of an image that is restored in tiles: some tiles stand for the image, and the mean of their global
+//! statistics is given to all tiles ([`crate::model::global_statistics`] says why).
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use super::broken;
 use crate::tile::{Tile, TilePlan};
 use crate::{Error, Result};
 
-/// So many pixels are surveyed where there are as many; more would say little that is new.
+/// The pass covers this many pixels if the image has as many; more would add little.
 const PIXELS: usize = 2 << 20;
-/// And so many tiles.
+/// And at least this many tiles.
 const TILES: usize = 4;
 
-/// The sums of an image, for each pass of a tile.
+/// The calibration pass, with the mean of the global statistics for each pass of the self-ensemble.
 #[derive(Debug)]
-pub(super) struct Survey {
+pub(super) struct Calibration {
     plan: TilePlan,
     tiles: Vec<usize>,
     means: Vec<Arc<Vec<f32>>>,
 }
 
-impl Survey {
-    /// In the tiles of a plan.
+impl Calibration {
+    /// Over tiles of a plan.
     pub(super) fn new(plan: TilePlan, passes: usize) -> Self {
         Self {
             tiles: tiles(&plan),
@@ -30,8 +30,8 @@ impl Survey {
         }
     }
 
-    /// Done before, of the image with that plan.
-    pub(super) fn known(plan: TilePlan, means: Vec<Arc<Vec<f32>>>) -> Self {
+    /// A pass over the image with that plan that ran before.
+    pub(super) fn finished(plan: TilePlan, means: Vec<Arc<Vec<f32>>>) -> Self {
         Self {
             tiles: Vec::new(),
             means,
@@ -39,7 +39,7 @@ impl Survey {
         }
     }
 
-    /// Of no tile: each goes by its own sums.
+    /// No pass: each tile has its own statistics.
     pub(super) fn none(plan: TilePlan) -> Self {
         Self {
             tiles: Vec::new(),
@@ -53,51 +53,51 @@ impl Survey {
         &self.plan
     }
 
-    /// Runs of the network that it takes.
+    /// The number of runs of the network.
     pub(super) fn runs(&self) -> usize {
         self.tiles.len() * self.means.len()
     }
 
-    /// The tile of a run; its passes follow each other.
+    /// The tile of a run; the passes of a tile follow each other.
     pub(super) fn tile(&self, run: usize) -> Tile {
         self.plan.tile(self.tiles[run / self.means.len()])
     }
 
-    /// Takes the sums of a run.
-    pub(super) fn accept(&mut self, run: usize, sums: &[f32]) -> Result<()> {
+    /// Adds the statistics of a run to their mean.
+    pub(super) fn accept(&mut self, run: usize, stats: &[f32]) -> Result<()> {
         let passes = self.means.len();
         let mean = Arc::make_mut(&mut self.means[run % passes]);
         if run < passes {
-            *mean = vec![0.0; sums.len()];
+            *mean = vec![0.0; stats.len()];
         }
-        if mean.len() != sums.len() {
+        if mean.len() != stats.len() {
             return Err(Error::Device(format!(
-                "the network gave {} sums where {} are due",
-                sums.len(),
+                "the network gave {} statistics where {} are due",
+                stats.len(),
                 mean.len()
             )));
         }
-        if sums.iter().any(|sum| !sum.is_finite()) {
-            return Err(broken("the network's sums are not finite"));
+        if stats.iter().any(|value| !value.is_finite()) {
+            return Err(broken("the network's statistics are not finite"));
         }
-        for (mean, sum) in mean.iter_mut().zip(sums) {
-            *mean += sum / self.tiles.len() as f32;
+        for (mean, value) in mean.iter_mut().zip(stats) {
+            *mean += value / self.tiles.len() as f32;
         }
         Ok(())
     }
 
-    /// What a pass is to go by, after all runs; nothing where tiles go by their own sums.
+    /// The statistics for a pass, after all runs; nothing if each tile has its own.
     pub(super) fn mean(&self, pass: usize) -> Option<Arc<Vec<f32>>> {
         self.means.get(pass).cloned()
     }
 
-    /// What all passes are to go by, after all runs.
+    /// The statistics for all passes, after all runs.
     pub(super) fn into_means(self) -> Vec<Arc<Vec<f32>>> {
         self.means
     }
 }
 
-/// All tiles of a small image, some of a large one, spread evenly over it.
+/// All tiles of a small image; some tiles of a large image, spread evenly over it.
 fn tiles(plan: &TilePlan) -> Vec<usize> {
     let (columns, rows) = (plan.columns().count(), plan.rows().count());
     let count = PIXELS.div_ceil(plan.tile_width() * plan.tile_height());
@@ -105,7 +105,7 @@ fn tiles(plan: &TilePlan) -> Vec<usize> {
     if plan.len() <= count {
         return (0..plan.len()).collect();
     }
-    // Roberts' R2 sequence: points of a plane that stay far from each other however many are taken.
+    // Roberts' R2 sequence: its points are far from each other, for any number of points.
     let mut found = Vec::with_capacity(count);
     let (mut x, mut y) = (0.5, 0.5);
     while found.len() < count {
@@ -130,7 +130,7 @@ mod tests {
     use crate::restore::{Network, Options, Restorer};
     use crate::tile::TileRules;
 
-    /// Takes the mean of the red plane's first columns away from all: another one in each tile, and in each turn.
+    /// Subtracts the mean of the red plane's first columns: it differs between tiles, and between passes.
     struct Centred;
 
     impl Centred {
@@ -152,16 +152,16 @@ mod tests {
             x.clone() - Self::mean(&x).reshape([1, 1, 1, 1])
         }
 
-        fn surveys(&self) -> bool {
+        fn has_global_statistics(&self) -> bool {
             true
         }
 
-        fn survey(&self, x: Tensor<4>) -> Tensor<2> {
+        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
             Self::mean(&x).reshape([1, 1])
         }
 
-        fn forward_surveyed(&self, x: Tensor<4>, survey: Tensor<2>) -> Tensor<4> {
-            x - survey.reshape([1, 1, 1, 1])
+        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+            x - stats.reshape([1, 1, 1, 1])
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_image_is_surveyed_in_the_largest_tiles_that_the_memory_allows() {
+    fn the_pass_uses_the_largest_tiles_that_the_memory_allows() {
         let restorer = Restorer::new(Centred, &Device::flex());
         let restored = |tile| {
             let options = Options {
@@ -203,9 +203,9 @@ mod tests {
             let restored = restorer.restore_image(&image, &options).expect("restored");
             let shifts = restored.pixels().iter().zip(pixels).map(|(y, x)| x - y);
             let shifts: Vec<f32> = shifts.collect();
-            assert!(shifts[0] > 0.1, "a mean is taken away");
+            assert!(shifts[0] > 0.1, "a mean is subtracted");
             let alike = |shift: &f32| (shift - shifts[0]).abs() < 1e-5;
-            assert!(shifts.iter().all(alike), "each tile went by its own sums");
+            assert!(shifts.iter().all(alike), "each tile had its own statistics");
         }
     }
 
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn few_tiles_are_all_surveyed() {
+    fn the_pass_covers_all_of_few_tiles() {
         assert_eq!(tiles(&plan(300, 200, 304)), [0]);
         let few = plan(480, 320, 128);
         assert_eq!(tiles(&few), (0..few.len()).collect::<Vec<_>>());
@@ -250,18 +250,18 @@ mod tests {
     #[test]
     fn the_mean_is_that_of_each_pass() {
         let plan = plan(480, 320, 256);
-        let mut survey = Survey::new(plan.clone(), 2);
-        assert_eq!(survey.runs(), 2 * plan.len());
-        for run in 0..survey.runs() {
-            assert_eq!(survey.tile(run), plan.tile(run / 2));
-            let sums = [run as f32, 1.0];
-            survey.accept(run, &sums).expect("equal lengths");
+        let mut calibration = Calibration::new(plan.clone(), 2);
+        assert_eq!(calibration.runs(), 2 * plan.len());
+        for run in 0..calibration.runs() {
+            assert_eq!(calibration.tile(run), plan.tile(run / 2));
+            let stats = [run as f32, 1.0];
+            calibration.accept(run, &stats).expect("equal lengths");
         }
-        let last = survey.runs() as f32 - 2.0;
+        let last = calibration.runs() as f32 - 2.0;
         for (pass, mean) in [(0, last / 2.0), (1, last / 2.0 + 1.0)] {
-            assert_eq!(survey.mean(pass).expect("a survey")[..], [mean, 1.0]);
+            assert_eq!(calibration.mean(pass).expect("a mean")[..], [mean, 1.0]);
         }
-        assert!(survey.accept(1, &[1.0]).is_ok(), "begins anew");
-        assert!(survey.accept(3, &[1.0, 2.0]).is_err());
+        assert!(calibration.accept(1, &[1.0]).is_ok(), "begins anew");
+        assert!(calibration.accept(3, &[1.0, 2.0]).is_err());
     }
 }
