@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { drop, input, launch, open, pixels, result, saved, status } from './browser.mjs';
 import { serve } from './server.mjs';
+import { without } from './weights.mjs';
 
 const AXE = readFileSync(createRequire(join(process.env.PACKAGES, 'any')).resolve('axe-core/axe.min.js'), 'utf8');
 /** A photo without faults. */
 const CLEAN = fileURLToPath(new URL('../photos/path.jpg', import.meta.url));
-const WEIGHTS = new URL('../../core/weights/nano.safetensors', import.meta.url);
 const DESKTOP = { viewport: { width: 1280, height: 900 } };
 const PHONE = { viewport: { width: 375, height: 812 }, deviceScaleFactor: 2, hasTouch: true };
 
@@ -24,29 +24,6 @@ after(() => Promise.all([browser.close(), server.close()]));
 const cpu = () => `${server.origin}/?backend=cpu`;
 const compare = async (page) => Number(await page.locator('#compare').inputValue());
 const box = (page, selector) => page.locator(selector).boundingBox();
-
-/** The embedded weights, less what tells the faults of photos. */
-function withoutDiagnosis() {
-  const bytes = readFileSync(WEIGHTS);
-  const start = 8 + Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.subarray(8, start));
-  const ours = JSON.parse(header.__metadata__.dino_ir);
-  delete ours.diagnosis;
-  const fresh = { __metadata__: { dino_ir: JSON.stringify(ours) } };
-  const parts = [];
-  let end = 0;
-  for (const [name, tensor] of Object.entries(header)) {
-    if (name === '__metadata__' || name.startsWith('diagnosis.')) continue;
-    const [from, to] = tensor.data_offsets;
-    parts.push(bytes.subarray(start + from, start + to));
-    fresh[name] = { ...tensor, data_offsets: [end, end + to - from] };
-    end += to - from;
-  }
-  const json = Buffer.from(JSON.stringify(fresh));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length));
-  return Buffer.concat([length, json, ...parts]);
-}
 
 /** The page with one photo done. */
 async function done(photo, options = DESKTOP) {
@@ -194,7 +171,7 @@ test('where nothing is found the page claims no more than that, and without a di
   assert.match(await status(page, 'Done', 'Error'), /^Done.*No fault that this network knows was found\.$/);
   assert.equal(await page.locator('#faults tr').count(), 0);
   assert.match(await page.locator('#explain').innerText(), /It may miss/);
-  await page.locator('#weights').setInputFiles({ name: 'blind.safetensors', mimeType: '', buffer: withoutDiagnosis() });
+  await page.locator('#weights').setInputFiles({ name: 'blind.safetensors', mimeType: '', buffer: without('diagnosis') });
   await status(page, 'Weights of blind');
   await drop(page, input('small.png'));
   assert.match(await status(page, 'Done: small', 'Error'), /in [\d.]+ s\.$/);
@@ -250,6 +227,7 @@ test('it is named for screen readers and fits light, dark, phones and scripts fr
     const { page, context } = await open(browser, cpu(), { ...options, bypassCSP: true });
     await page.locator('#sample button').first().click();
     assert.match(await status(page, 'Done', 'Error'), /^Done/);
+    await page.locator('#remove summary').click();
     await page.screenshot({ path: result(`${name}.png`), fullPage: true });
     await page.addScriptTag({ content: AXE });
     const check = async (what) => {

@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::photo::Photo;
 use crate::pixels;
+use crate::removal;
 
 /// The restoration of one photo. Several tiles may be out at once; results are accepted in order.
 /// Dropping it cancels.
@@ -111,6 +112,12 @@ impl Tile {
             Purpose::RestoreWithStats(stats) => Some(Float32Array::from(stats.as_slice())),
             Purpose::Restore | Purpose::Calibrate => None,
         }
+    }
+
+    /// How much of each fault is to be removed, as the page said it.
+    #[wasm_bindgen(getter)]
+    pub fn removal(&self) -> Float32Array {
+        Float32Array::from(removal::to_shares(&self.0.removal).as_slice())
     }
 }
 

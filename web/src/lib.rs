@@ -14,4 +14,6 @@ mod job;
 #[cfg(target_arch = "wasm32")]
 mod photo;
 #[cfg(target_arch = "wasm32")]
+mod removal;
+#[cfg(target_arch = "wasm32")]
 mod restorer;

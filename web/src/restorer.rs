@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::PageError;
 use burn::tensor::{Device, TensorData};
-use dino_ir::restore::{self, Network, Options, Purpose, Removal, Restoration, TileInput, plan};
+use dino_ir::restore::{self, Network, Options, Purpose, Restoration, TileInput, plan};
 use dino_ir::weights::golden::Golden;
 use dino_ir::weights::{Loaded, Weights};
 use js_sys::Function;
@@ -14,6 +14,7 @@ use crate::device;
 use crate::diagnosis::Finding;
 use crate::job::Job;
 use crate::photo::Photo;
+use crate::removal;
 
 /// A network on this module's device.
 #[wasm_bindgen]
@@ -37,6 +38,7 @@ impl Restorer {
         let model = weights.model(&device)?;
         let mut network = Loaded::new(model, config);
         network.diagnosis = weights.diagnosis()?;
+        network.steering = weights.steering(&device)?;
         Ok(Self {
             network,
             golden: weights.header.golden,
@@ -89,6 +91,12 @@ impl Restorer {
         self.network.diagnosis.is_some()
     }
 
+    /// Whether with these weights one fault can be removed and another kept.
+    #[wasm_bindgen(getter)]
+    pub fn steers(&self) -> bool {
+        self.network.steers()
+    }
+
     /// What is wrong with a photo, judged by a few windows of it; `read` as in [`begin`](Self::begin).
     ///
     /// # Errors
@@ -105,7 +113,8 @@ impl Restorer {
     }
 
     /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its global statistics for a
-    /// tile of the calibration pass (`survey`); `sums` are the photo's global statistics, if there are any.
+    /// tile of the calibration pass (`survey`); `sums` are the photo's global statistics, if there are any; `removal` as
+    /// in [`begin`](Self::begin).
     ///
     /// # Errors
     /// A message, if the device fails or the sizes do not fit.
@@ -116,6 +125,7 @@ impl Restorer {
         planar: Vec<f32>,
         survey: bool,
         sums: Option<Vec<f32>>,
+        removal: Option<Vec<f32>>,
     ) -> Result<Vec<f32>, PageError> {
         let multiple = self.network.multiple();
         let fits = height.is_multiple_of(multiple) && width.is_multiple_of(multiple);
@@ -132,28 +142,32 @@ impl Restorer {
             width,
             planar,
             purpose,
-            removal: Removal::ALL,
+            removal: removal::from_shares(removal.as_deref())?,
         };
         let output = restore::run(&self.network, input, &self.device);
         floats(output.into_data_async().await)
     }
 
     /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
-    /// multiplied in; `tile` the side of a tile in pixels.
+    /// multiplied in; `tile` the side of a tile in pixels; `removal` how much of noise, blur, rain, haze and JPEG is removed,
+    /// 0 to 1 each, all of everything if it is not said.
     ///
     /// # Errors
-    /// A message, if the photo has no pixels or cannot be read, or the tile is too small.
+    /// A message, if the photo has no pixels or cannot be read, the tile is too small, or the weights cannot remove one
+    /// fault and keep another.
     pub fn begin(
         &self,
         width: usize,
         height: usize,
         tile: usize,
         read: Function,
+        removal: Option<Vec<f32>>,
     ) -> Result<Job, PageError> {
         let options = Options {
             tile: Some(tile),
             // As small as it is said: the page asks for less when the memory did not do.
             overlap: Some(tile / 8),
+            removal: removal::from_shares(removal.as_deref())?,
             ..Options::default()
         };
         let plan = plan(&self.network, width, height, &options)?;

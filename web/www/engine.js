@@ -89,8 +89,9 @@ export class Engine {
    * Restores a photo.
    * @param {Blob | ImageData} source
    * @param {AbortSignal} signal ends the work; it then fails with `Cancelled`
-   * @param {{restart: () => void, rows: Function, progress: Function, findings?: Function}} photo told of each step;
-   *   `restart` when the work begins again on smaller tiles or another device
+   * @param {{restart: () => void, rows: Function, progress: Function, findings?: Function, removal?: number[]}} photo told of
+   *   each step; `restart` when the work begins again on smaller tiles or another device. `removal`: how much of noise, blur,
+   *   rain, haze and JPEG goes, 0 to 1; all of everything if it is not said. If nothing of anything, there are no rows.
    */
   async restore(source, signal, photo) {
     let ended = false;
@@ -110,7 +111,8 @@ export class Engine {
         throwIfCancelled(signal);
         await this.open();
         throwIfCancelled(signal);
-        return await this.#ask({ type: 'restore', source, tile, diagnoses: this.#diagnoses }, photo);
+        const { removal } = photo;
+        return await this.#ask({ type: 'restore', source, tile, diagnoses: this.#diagnoses, removal }, photo);
       } catch (error) {
         if (isFinal(error)) throw error;
         this.#stop();

@@ -7,6 +7,7 @@ import { copy, download, Keep, share, zip } from './keep.js';
 import * as keys from './keys.js';
 import { decode } from './photo.js';
 import { Queue } from './queue.js';
+import { Removal } from './removal.js';
 import { Trouble } from './trouble.js';
 import { Viewer } from './viewer.js';
 import * as visit from './visit.js';
@@ -17,6 +18,7 @@ const wanted = new URLSearchParams(location.search).get('backend') === 'cpu' ? '
 const viewer = new Viewer();
 const keep = new Keep();
 const queue = new Queue(look);
+const removal = new Removal(renew);
 const trouble = new Trouble(() => ({
   device: `${element('backend').textContent} ${element('device').textContent}`,
   note: element('note').textContent || 'none',
@@ -45,6 +47,9 @@ let working = false;
 
 /** Cancels the photo that is being restored. */
 let stop = new AbortController();
+
+/** Whether that photo is to be restored once more from the beginning. */
+let renewing = false;
 
 /** What uses the view goes one after the other. */
 let turns = Promise.resolve();
@@ -92,6 +97,13 @@ function again() {
   begin();
 }
 
+/** Something else is to be removed of the photo in view, or of the one that is being restored. */
+function renew() {
+  if (!working) return again();
+  renewing = true;
+  stop.abort();
+}
+
 function begin() {
   if (!working) opening(queue.next());
   inTurn(work);
@@ -115,6 +127,7 @@ async function work() {
       return '';
     });
     doing = '';
+    if (renewing && item.state !== 'failed') item.state = 'waiting';
     queue.show();
   }
   working = false;
@@ -130,12 +143,16 @@ async function work() {
 async function restore(item) {
   item.state = 'working';
   stop = new AbortController();
+  renewing = false;
+  const shares = removal.shares;
   opening(item);
   await show(item);
   if (doing) status(doing);
   let findings;
   let began = performance.now();
+  let tiles = 0;
   await engine.restore(item.file, stop.signal, {
+    removal: shares,
     restart() {
       viewer.restart();
       progress(0, 1);
@@ -148,6 +165,7 @@ async function restore(item) {
     progress({ done, total }) {
       if (done === 0) began = performance.now();
       progress(done, total);
+      tiles = total;
       const left = ((performance.now() - began) / done) * (total - done);
       status(`Restoring ${item.file.name}: tile ${Math.min(done + 1, total)} of ${total}${done > 0 ? `, ${duration(left)} left` : ''}`);
     },
@@ -158,16 +176,18 @@ async function restore(item) {
     viewer.restart(earlier);
     earlier?.close();
     explain(item.findings);
+    if (earlier && !renewing) removal.show(item.shares);
     progress(0, 1);
     throw error;
   });
-  Object.assign(item, { state: 'done', finished: true, restored: undefined, findings });
+  Object.assign(item, { state: 'done', finished: true, restored: undefined, findings, shares });
   viewer.finish();
   explain(findings);
   const seconds = (performance.now() - began) / 1000;
   const { width, height } = viewer.result;
   const speed = (width * height) / 1e6 / seconds;
-  element('speed').textContent = `· ${speed.toPrecision(2)} megapixels a second`;
+  if (tiles === 0) progress(1, 1);
+  else element('speed').textContent = `· ${speed.toPrecision(2)} megapixels a second`;
   const found = findings ? ` ${sentence(findings)}` : '';
   return `Done: ${item.file.name}, ${width} x ${height}, in ${duration(seconds * 1000)}.${found}`;
 }
@@ -200,7 +220,10 @@ function look(item) {
   inTurn(async () => {
     if (item === queue.current) return;
     await show(item).then(
-      () => status(`${item.file.name}: ${item.state}.`),
+      () => {
+        if (item.finished) removal.show(item.shares);
+        status(`${item.file.name}: ${item.state}.`);
+      },
       (error) => complain(named(item, error)),
     );
     buttons();
@@ -209,6 +232,7 @@ function look(item) {
 
 function cancel() {
   if (!working) return;
+  renewing = false;
   status('Cancelling');
   for (const item of queue.in('waiting')) item.state = ended(item, 'cancelled');
   stop.abort();
@@ -295,8 +319,9 @@ function changeWeights(file) {
   });
 }
 
-function showDevice({ backend, device, software, prepared }) {
+function showDevice({ backend, device, software, prepared, steers }) {
   doing = '';
+  removal.offer(steers);
   element('backend').textContent = backend;
   // Not in the note: that says what went wrong on the way here.
   const slow = software ? ', emulated in software and very slow: add ?backend=cpu to the address to use the CPU' : '';

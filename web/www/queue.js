@@ -1,9 +1,9 @@
 // The list of photos and what has become of each.
 
 /**
- * `finished` if there is a result, in view or in `restored`, also while the photo is restored once more; `replaces` is
- * in the list until this one can be opened.
- * @typedef {{ file: File, state: 'waiting' | 'working' | 'done' | 'failed' | 'cancelled', finished?: boolean, restored?: Blob, findings?: object[], replaces?: Item }} Item
+ * `finished` if there is a result, in view or in `restored`, also while the photo is restored once more; `shares` of each
+ * fault were removed; `replaces` is in the list until this one can be opened.
+ * @typedef {{ file: File, state: 'waiting' | 'working' | 'done' | 'failed' | 'cancelled', finished?: boolean, restored?: Blob, findings?: object[], shares?: number[], replaces?: Item }} Item
  */
 
 const LABELS = { waiting: 'waiting', working: 'working', done: 'done', failed: 'failed', cancelled: 'cancelled' };

@@ -1,8 +1,9 @@
 // All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
-// In: { type: 'open', backend, keeps, weights?: ArrayBuffer }, { type: 'restore', source, tile, diagnoses }, { type: 'cancel' }.
-// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared }, { type: 'findings', findings? },
+// In: { type: 'open', backend, keeps, weights?: ArrayBuffer }, { type: 'restore', source, tile, diagnoses, removal? },
+// { type: 'cancel' }.
+// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared, steers }, { type: 'findings', findings? },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
@@ -43,10 +44,10 @@ const commands = {
     await restorer.check();
     const prepared = performance.now() - began;
     pool = new Pool(restorer, backend === 'cpu' && { name, module, weights: file });
-    tell('opened', { ...described, backend: restorer.backend, prepared });
+    tell('opened', { ...described, backend: restorer.backend, prepared, steers: restorer.steers });
   },
 
-  async restore({ source, tile, diagnoses }) {
+  async restore({ source, tile, diagnoses, removal }) {
     cancelled = false;
     const { width, height, read, close } = await open(source);
     try {
@@ -54,7 +55,9 @@ const commands = {
         status('Looking at the photo');
         tell('findings', { findings: await diagnose(width, height, read) });
       }
-      const job = restorer.begin(width, height, tile, read);
+      // The photo stays as it is.
+      if (removal?.every((share) => share === 0)) return tell('done');
+      const job = restorer.begin(width, height, tile, read, removal);
       try {
         await run(job, width);
       } finally {
@@ -75,9 +78,9 @@ async function run(job, width) {
   tell('progress', { done: 0, total });
   const tile = (index) => {
     const tile = job.tile(index);
-    const { height, width, planar, survey, sums } = tile;
+    const { height, width, planar, survey, sums, removal } = tile;
     tile.free();
-    return { height, width, planar, survey, sums };
+    return { height, width, planar, survey, sums, removal };
   };
   const accept = (output) => {
     if (cancelled) return false;
