@@ -75,6 +75,7 @@ macro_rules! kernels {
     ($($name:ident$(<const $d:ident: usize>)?($($x:ident: Tensor<$rank:tt>),+; $($option:ident: $type:ty),*)
        -> Tensor<$result:tt> = $kernel:path;)+) => {
         #[backend_extension(Cube)]
+        #[allow(clippy::too_many_arguments, reason = "eight tensors are gathered at once")]
         trait GpuOps: Backend {
             $(fn $name($($x: FloatTensor<Self>,)+ $($option: $type),*) -> FloatTensor<Self>;)+
         }
@@ -85,7 +86,8 @@ macro_rules! kernels {
             })+
         }
 
-        $(pub(super) fn $name$(<const $d: usize>)?($($x: Tensor<$rank>,)+ $($option: $type),*)
+        $(#[allow(clippy::too_many_arguments, reason = "eight tensors are gathered at once")]
+        pub(super) fn $name$(<const $d: usize>)?($($x: Tensor<$rank>,)+ $($option: $type),*)
             -> Tensor<$result>
         {
             Tensor::from_dispatch(<Dispatch as GpuOps>::$name($($x.into_dispatch(),)+ $($option),*))
