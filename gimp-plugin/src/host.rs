@@ -22,6 +22,8 @@ use crate::settings::Output;
 
 /// The procedure's name in every GIMP.
 const PROCEDURE: &CStr = c"plug-in-dino-ir-restore";
+/// The one that also takes how much of each fault is removed, where another one is needed for that.
+const PROCEDURE_ONLY: &CStr = c"plug-in-dino-ir-restore-only";
 /// The one for all open images.
 const PROCEDURE_ALL: &CStr = c"plug-in-dino-ir-restore-all";
 const MENU_LABEL: &str = msgid("Re_store (DINO-IR)...");

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dino_ir::Fault;
 use dino_ir::device::DeviceChoice;
 use dino_ir::restore::{Area, Network, Options, Progress, Restorer, Statistics};
 
@@ -190,7 +191,7 @@ impl Done {
 }
 
 /// Restores the host's drawable. `open` is called only once the drawable and the settings are found
-/// good, and not for a strength of 0, which changes no bit: then nothing is [`Done`].
+/// good, and not where no bit changes, for a strength of 0 or if nothing is to be removed: then nothing is [`Done`].
 ///
 /// # Errors
 /// Any [`Error`]; the image is then as it was. A panic becomes one too.
@@ -292,7 +293,7 @@ fn restore<N: Network>(
     check_settings(settings)?;
     let drawable = host.drawable();
     let selection = check_drawable(&drawable, settings.output)?;
-    if settings.strength == 0.0 {
+    if settings.changes_nothing() {
         if settings.output == settings::Output::NewLayer {
             host.duplicate()?;
         }
@@ -344,6 +345,15 @@ fn check_settings(settings: &Settings) -> Result<(), Error> {
             &[("strength", &settings.strength)],
         ));
     }
+    for (fault, named) in Fault::ALL.into_iter().zip(&settings::FAULTS) {
+        let (fault, share) = (named.name.to_string_lossy(), settings.removal.of(fault));
+        if !(0.0..=1.0).contains(&share) {
+            return invalid(fill(
+                tr("{fault} {share}: use 0 to 1"),
+                &[("fault", &fault), ("share", &share)],
+            ));
+        }
+    }
     if !(0..=settings::MAX_TILE).contains(&settings.tile_size) {
         return invalid(fill(
             tr("tile size {size}: use 0 (automatic) to {most}"),
@@ -387,6 +397,7 @@ pub fn options<N: Network>(
     let options = Options {
         strength: settings.strength as f32,
         tile,
+        removal: settings.removal,
         ..Options::default()
     };
     let plan = restorer.plan_area(drawable.width, drawable.height, selection, &options);

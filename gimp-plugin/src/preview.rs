@@ -16,7 +16,7 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use dino_ir::Diagnosis;
-use dino_ir::restore::{Area, ImageSink, Network, Options, Progress, Restorer};
+use dino_ir::restore::{Area, ImageSink, Network, Options, Progress, Removal, Restorer};
 
 use self::cells::{Cells, Pixels};
 pub use self::view::{Place, View};
@@ -101,14 +101,38 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         self.runs
     }
 
-    /// Takes other settings. Strength needs nothing new; another model, device or tile restores all anew.
+    /// Takes other settings. Strength needs nothing new; where something else is removed the network runs once more, by the
+    /// same survey; another model, device or tile restores all anew.
     pub fn set(&mut self, settings: Settings) {
         let before = std::mem::replace(&mut self.settings, settings);
         let after = &self.settings;
         let same = (&before.weights, before.device, before.tile_size)
             == (&after.weights, after.device, after.tile_size);
-        if !same {
+        let steers = before.removal != after.removal;
+        // Weights that cannot be steered may do again.
+        if !same || (steers && self.failed.is_some()) {
             self.begin_anew();
+        } else if steers {
+            self.cells.outdate();
+            if let Some((engine, _)) = self.model.take() {
+                self.use_model(engine);
+            }
+            self.go_on();
+        }
+    }
+
+    /// Goes on with a model, by the settings as they are now.
+    fn use_model(&mut self, engine: Engine<N>) {
+        let (drawable, selection) = (&self.drawable, self.selection);
+        match options(&engine.restorer, drawable, selection, &self.settings) {
+            Ok(options) => {
+                let options = Options {
+                    strength: 1.0,
+                    ..options
+                };
+                self.model = Some((engine, options));
+            }
+            Err(error) => self.failed = Some(error.message()),
         }
     }
 
@@ -143,20 +167,13 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
 
     /// Opens the model once `last`, the threads before, have ended: two models at work would take twice the memory.
     fn open(&mut self, last: Vec<std::thread::JoinHandle<()>>) {
-        let (drawable, selection) = (self.drawable, self.selection);
         let (open, settings) = (self.open, self.settings.clone());
         self.workers.start(move |_| {
             for thread in last {
                 // A worker tells of its panics by itself.
                 let _ = thread.join();
             }
-            let engine = Engine::from(open(&settings)?);
-            let options = options(&engine.restorer, &drawable, selection, &settings)?;
-            let options = Options {
-                strength: 1.0,
-                ..options
-            };
-            Ok(Message::Opened(Box::new((engine, options))))
+            Ok(Message::Opened(open(&settings)?.into()))
         });
     }
 
@@ -176,14 +193,19 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
     fn take(&mut self, message: Message<N>, host: &dyn Host) {
         match message {
             Message::Read(area, reply) => return self.answer(area, &reply, host),
-            Message::Opened(opened) => self.model = Some(*opened),
+            Message::Opened(engine) => self.use_model(engine),
             Message::Diagnosed(diagnosis) => self.diagnosis = Some(diagnosis),
             Message::Restored {
                 area,
                 rgb,
                 is_final,
+                removal,
             } => {
                 self.cells.set_restored(area, &rgb, is_final);
+                if removal != self.settings.removal {
+                    // A slider moved on meanwhile.
+                    self.cells.outdate();
+                }
                 self.is_restoring = false;
                 self.runs += 1;
             }
@@ -257,6 +279,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
                 area,
                 rgb,
                 is_final,
+                removal: options.removal,
             })
         });
     }
@@ -343,7 +366,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
                 )
             }
             (.., Some(_)) if is_seen => match self.change() {
-                Some(change) if change <= HARDLY => {
+                Some(change) if change <= HARDLY && self.settings.removal == Removal::ALL => {
                     tr("Hardly any change: this photo seems fine").to_owned()
                 }
                 _ => tr("This is what OK gives").to_owned(),
@@ -401,14 +424,17 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         if self.failed.is_some() || kind(&self.drawable) != kind(&host.borrow().drawable()) {
             return Ok(None);
         }
-        while self.survey.is_none() && (self.model.is_none() || self.surveying.is_some()) {
+        while self.survey.is_none()
+            && self.failed.is_none()
+            && (self.model.is_none() || self.surveying.is_some())
+        {
             let Some(message) = self.workers.wait() else {
                 return Ok(None);
             };
             match message {
                 Message::Failed(error) => return Err(error),
                 Message::Surveying(now) => progress(now),
-                Message::Opened(opened) => self.model = Some(*opened),
+                Message::Opened(engine) => self.use_model(engine),
                 Message::Surveyed(survey) => self.survey = Some(survey),
                 Message::Read(area, reply) => self.answer(area, &reply, &**host.borrow()),
                 Message::Restored { .. } | Message::Diagnosed(_) => {}

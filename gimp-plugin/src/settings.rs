@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 
 use dino_ir::device::DeviceChoice;
+use dino_ir::{Fault, Removal};
 
 use crate::language::msgid;
 
@@ -18,6 +19,28 @@ pub struct Choice {
 
 const fn choice(name: &'static CStr, label: &'static str) -> Choice {
     Choice { name, label }
+}
+
+/// How much is removed can be set for each of these, in the order of [`Fault::ALL`].
+pub const FAULTS: [Choice; Fault::ALL.len()] = [
+    choice(c"noise", msgid("_Noise")),
+    choice(c"blur", msgid("_Blur")),
+    choice(c"rain", msgid("R_ain")),
+    choice(c"haze", msgid("Ha_ze")),
+    choice(c"compression", msgid("Compress_ion")),
+];
+
+/// So much of each of [`FAULTS`].
+pub fn removal(shares: [f64; FAULTS.len()]) -> Removal {
+    let pairs = Fault::ALL.into_iter().zip(shares);
+    pairs.fold(Removal::ALL, |removal, (fault, share)| {
+        removal.with(fault, share as f32)
+    })
+}
+
+/// What [`removal`] was made of.
+pub fn shares(removal: &Removal) -> [f64; FAULTS.len()] {
+    Fault::ALL.map(|fault| f64::from(removal.of(fault)))
 }
 
 /// Where the result goes.
@@ -98,6 +121,15 @@ pub struct Settings {
     pub output: Output,
     /// What computes.
     pub device: Device,
+    /// How much of each fault is removed, 0..=1.
+    pub removal: Removal,
+}
+
+impl Settings {
+    /// Whether no bit of the photo changes.
+    pub fn changes_nothing(&self) -> bool {
+        self.strength == 0.0 || self.removal == Removal::NONE
+    }
 }
 
 impl Default for Settings {
@@ -108,6 +140,7 @@ impl Default for Settings {
             tile_size: 0,
             output: Output::default(),
             device: Device::default(),
+            removal: Removal::ALL,
         }
     }
 }
@@ -129,5 +162,7 @@ mod tests {
         );
         assert_eq!(Output::from_number(0), Some(Output::default()));
         assert_eq!(Device::from_number(0), Some(Device::default()));
+        let some = Removal::ALL.with(Fault::Rain, 0.3);
+        assert_eq!(removal(shares(&some)), some);
     }
 }

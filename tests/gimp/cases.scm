@@ -43,6 +43,8 @@
   (lambda (image layer) (restore-in RUN-NONINTERACTIVE image layer 1.0 (file "good.safetensors") 0 0)))
 (result "last-values" "rgb.png"
   (lambda (image layer) (restore-in RUN-WITH-LAST-VALS image layer 1.0 "" 0 0)))
+(result "half-the-noise" "rgb.png" (lambda (image layer) (restore-only RUN-NONINTERACTIVE image layer 0.5)))
+(result "no-noise" "rgb.png" (lambda (image layer) (restore-only RUN-NONINTERACTIVE image layer 0.0)))
 (result "strength-0" "rgba.png" (lambda (image layer) (restore image layer 0.0)))
 (result "strength-0-sixteen" "rgb16.png" (lambda (image layer) (restore image layer 0.0)))
 
@@ -161,6 +163,7 @@
 (bad-weights "weights-truncated" (file "truncated.safetensors"))
 (bad-weights "weights-other" (file "rgb.png"))
 (refused "strength-2" nothing (lambda (image layer) (restore image layer 2.0)))
+(refused "noise-2" nothing (lambda (image layer) (restore-only RUN-NONINTERACTIVE image layer 2.0)))
 (refused "tile-3" nothing
   (lambda (image layer) (restore-in RUN-NONINTERACTIVE image layer 1.0 "" 3 0)))
 (if (defined? 'restore-several) (refused "several"

@@ -13,5 +13,7 @@
 (define (get-mask layer) (car (gimp-layer-get-mask layer)))
 (define (restore-in mode image drawable strength weights tile output)
   (plug-in-dino-ir-restore mode image drawable strength weights tile output 1))
+(define (restore-only mode image drawable noise)
+  (plug-in-dino-ir-restore-only mode image drawable 1.0 "" 0 0 1 noise 1.0 1.0 1.0 noise))
 (define (restore-all strength) (plug-in-dino-ir-restore-all RUN-NONINTERACTIVE strength "" 0 0 1))
 (define (first-image) (vector-ref (cadr (gimp-image-list)) 0))

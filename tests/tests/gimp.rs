@@ -195,6 +195,7 @@ fn every_gimp_restores_as_the_trainer_does() {
 
     for results in &results {
         compare_layers(results, folder, &whole);
+        compare_removals(results, folder, &whole);
         compare_selections(results, &input("rgb.png"), &whole);
         compare_masks(results, folder);
         compare_refusals(results);
@@ -284,6 +285,31 @@ fn compare_layers(results: &Results, folder: &Path, whole: &DynamicImage) {
     results.expect(names_it, "all", || format!("says {said}"));
     let again = difference(&results.image("all-twice"), &alpha);
     results.expect(again > 0, "all-twice", || "restored once".to_owned());
+}
+
+/// How much of each fault is removed, the grain of the photo among them.
+fn compare_removals(results: &Results, folder: &Path, whole: &DynamicImage) {
+    for (case, share) in [("half-the-noise", "0.5"), ("no-noise", "0")] {
+        let arguments = ["--noise", share, "--jpeg", share];
+        results.check(case, &trainer(folder, "rgb.png", &arguments), STEP);
+    }
+    let input = image::open(folder.join("rgb.png")).expect("an input");
+    let [before, kept, left] = [&input, &results.image("no-noise"), whole].map(grain);
+    let holds = kept > 0.8 * before && left < 0.7 * before;
+    results.expect(holds, "no-noise", || {
+        format!("keeps {kept} of {before}, else {left}")
+    });
+}
+
+/// The deviation of the noise in red (Immerkaer, "Fast Noise Variance Estimation", 1996).
+fn grain(image: &DynamicImage) -> f64 {
+    let image = image.to_rgb8();
+    let red = |x: u32, y: u32| f64::from(image.get_pixel(x, y).0[0]);
+    let bend = |x, y| red(x - 1, y) - 2.0 * red(x, y) + red(x + 1, y);
+    let places = (1..HEIGHT - 1).flat_map(|y| (1..WIDTH - 1).map(move |x| (x, y)));
+    let bends = places.map(|(x, y)| (bend(x, y - 1) - 2.0 * bend(x, y) + bend(x, y + 1)).abs());
+    let mean = bends.sum::<f64>() / f64::from((WIDTH - 2) * (HEIGHT - 2));
+    (std::f64::consts::PI / 2.0).sqrt() / 6.0 * mean
 }
 
 fn compare_selections(results: &Results, input: &DynamicImage, whole: &DynamicImage) {
@@ -387,6 +413,14 @@ fn compare_refusals(results: &Results) {
                 "out of range"
             } else {
                 "strength 2: use 0 to 1"
+            },
+        ),
+        (
+            "noise-2",
+            if three {
+                "out of range"
+            } else {
+                "noise 2: use 0 to 1"
             },
         ),
         ("tile-3", "tile 3"),

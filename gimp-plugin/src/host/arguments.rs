@@ -26,6 +26,9 @@ pub const OUTPUT_LABEL: &str = msgid("Out_put");
 /// And [`DEVICE`].
 pub const DEVICE_LABEL: &str = msgid("_Device");
 
+/// And the group of [`crate::settings::FAULTS`].
+pub const REMOVE_LABEL: &str = msgid("R_emove");
+
 /// Of [`STRENGTH`].
 pub const STRENGTH_TIP: &str = msgid("0 keeps the original, 1 restores as much as the model can");
 /// Of [`WEIGHTS`].
@@ -38,3 +41,6 @@ pub const TILE_SIZE_TIP: &str =
 pub const OUTPUT_TIP: &str = msgid("Where the result goes");
 /// Of [`DEVICE`].
 pub const DEVICE_TIP: &str = msgid("What computes; Automatic takes a GPU if one works");
+/// Of each of [`crate::settings::FAULTS`].
+pub const REMOVE_TIP: &str =
+    msgid("How much of it is removed: 0 leaves it as it is, 1 takes away all that the model finds");

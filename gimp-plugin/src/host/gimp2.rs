@@ -13,11 +13,12 @@ use super::libgimp::{LibGimp, RunMode, Status};
 use super::library::{Library, functions};
 use super::{
     AUTHORS, BLURB, BLURB_ALL, DATE, HELP, HELP_DOMAIN, Host, IMAGE_TYPES, MENU_LABEL,
-    MENU_LABEL_ALL, MENU_PATH, PROCEDURE, PROCEDURE_ALL, TITLE, TITLE_ALL, arguments, help_folder,
+    MENU_LABEL_ALL, MENU_PATH, PROCEDURE, PROCEDURE_ALL, PROCEDURE_ONLY, TITLE, TITLE_ALL,
+    arguments, help_folder,
 };
 use crate::job::{Error, caught};
 use crate::language::{fill, tr, tr_c};
-use crate::settings::{Device, Output, Settings};
+use crate::settings::{self, Device, FAULTS, Output, Settings};
 use crate::system;
 
 /// GIMP_PLUGIN.
@@ -141,17 +142,44 @@ const SETTINGS: [ParameterDefinition; 5] = [
     ),
 ];
 
+const IMAGE: ParameterDefinition = define(Kind::Image, c"image", c"The image");
+const DRAWABLE: ParameterDefinition =
+    define(Kind::Drawable, c"drawable", c"The layer, mask or channel");
+
 static DEFINITIONS: [ParameterDefinition; 8] = {
     let [strength, weights, tile_size, output, device] = SETTINGS;
     [
+        RUN_MODE, IMAGE, DRAWABLE, strength, weights, tile_size, output, device,
+    ]
+};
+
+/// How much of a fault is removed.
+const fn define_fault(at: usize) -> ParameterDefinition {
+    define(
+        Kind::Float,
+        FAULTS[at].name,
+        c"How much of it is removed: 0 leaves it as it is, 1 takes away all that the model finds",
+    )
+}
+
+/// Of the procedure that also takes how much of each fault is removed. GIMP 2.10 refuses a call with an argument less than
+/// there are, so that the other one keeps its own for scripts that use it.
+static DEFINITIONS_ONLY: [ParameterDefinition; 13] = {
+    let [strength, weights, tile_size, output, device] = SETTINGS;
+    [
         RUN_MODE,
-        define(Kind::Image, c"image", c"The image"),
-        define(Kind::Drawable, c"drawable", c"The layer, mask or channel"),
+        IMAGE,
+        DRAWABLE,
         strength,
         weights,
         tile_size,
         output,
         device,
+        define_fault(0),
+        define_fault(1),
+        define_fault(2),
+        define_fault(3),
+        define_fault(4),
     ]
 };
 
@@ -199,32 +227,42 @@ unsafe extern "C" fn query() {
     };
     // GIMP 2.10 would translate them itself, by a catalogue of gettext's own. What they are now stays until GIMP asks again,
     // which it does when the program has changed.
-    let install = |name: &CStr, label: &str, blurb: &str, types: &CStr, parameters: &[_]| {
-        let (label, blurb, help) = (tr_c(label), tr_c(blurb), tr_c(HELP));
-        // SAFETY: strings and tables that GIMP copies.
-        unsafe {
-            (gimp2.gimp_install_procedure)(
-                name.as_ptr(),
-                blurb.as_ptr(),
-                help.as_ptr(),
-                AUTHORS.as_ptr(),
-                AUTHORS.as_ptr(),
-                DATE.as_ptr(),
-                label.as_ptr(),
-                types.as_ptr(),
-                PLUGIN,
-                parameters.len() as c_int,
-                0,
-                parameters.as_ptr(),
-                null(),
-            );
-            (gimp2.gimp_plugin_menu_register)(name.as_ptr(), MENU_PATH.as_ptr());
-        }
-    };
-    install(PROCEDURE, MENU_LABEL, BLURB, IMAGE_TYPES, &DEFINITIONS);
+    let install =
+        |name: &CStr, label: Option<&str>, blurb: &str, types: &CStr, parameters: &[_]| {
+            let (label, blurb, help) = (label.map(tr_c), tr_c(blurb), tr_c(HELP));
+            // SAFETY: strings and tables that GIMP copies.
+            unsafe {
+                (gimp2.gimp_install_procedure)(
+                    name.as_ptr(),
+                    blurb.as_ptr(),
+                    help.as_ptr(),
+                    AUTHORS.as_ptr(),
+                    AUTHORS.as_ptr(),
+                    DATE.as_ptr(),
+                    label.as_ref().map_or(null(), |label| label.as_ptr()),
+                    types.as_ptr(),
+                    PLUGIN,
+                    parameters.len() as c_int,
+                    0,
+                    parameters.as_ptr(),
+                    null(),
+                );
+                if label.is_some() {
+                    (gimp2.gimp_plugin_menu_register)(name.as_ptr(), MENU_PATH.as_ptr());
+                }
+            }
+        };
+    install(
+        PROCEDURE,
+        Some(MENU_LABEL),
+        BLURB,
+        IMAGE_TYPES,
+        &DEFINITIONS,
+    );
+    install(PROCEDURE_ONLY, None, BLURB, IMAGE_TYPES, &DEFINITIONS_ONLY);
     install(
         PROCEDURE_ALL,
-        MENU_LABEL_ALL,
+        Some(MENU_LABEL_ALL),
         BLURB_ALL,
         c"",
         &DEFINITIONS_ALL,
@@ -253,10 +291,13 @@ unsafe extern "C" fn run(
         // SAFETY: as many arguments as GIMP says, of the types that are registered.
         unsafe {
             let parameters = std::slice::from_raw_parts(parameters, count);
-            if CStr::from_ptr(name) == PROCEDURE_ALL {
+            let name = CStr::from_ptr(name);
+            if name == PROCEDURE_ALL {
                 run_all(api, parameters)
+            } else if name == PROCEDURE_ONLY {
+                run_one(api, parameters, &DEFINITIONS_ONLY)
             } else {
-                run_one(api, parameters)
+                run_one(api, parameters, &DEFINITIONS)
             }
         }
     });
@@ -285,14 +326,22 @@ unsafe extern "C" fn run(
 }
 
 /// # Safety
-/// The arguments of a GimpRunProc, by [`DEFINITIONS`].
-unsafe fn run_one(api: &Api, parameters: &[Parameter]) -> Result<Status, Error> {
+/// The arguments of a GimpRunProc, by [`DEFINITIONS`] or [`DEFINITIONS_ONLY`]: as `due`.
+unsafe fn run_one(
+    api: &Api,
+    parameters: &[Parameter],
+    due: &[ParameterDefinition],
+) -> Result<Status, Error> {
     let [mode, image, drawable, own @ ..] = parameters else {
-        return Err(too_few(parameters, &DEFINITIONS));
+        return Err(too_few(parameters, due));
     };
     // SAFETY: the first three are integers.
     let (mode, image, drawable) = unsafe { (mode.data.int, image.data.int, drawable.data.int) };
     let mode = RunMode::from_number(mode);
+    // From its menu GIMP hands over no more than these.
+    if mode == RunMode::NonInteractive && parameters.len() != due.len() {
+        return Err(too_few(parameters, due));
+    }
     let host = match mode {
         RunMode::Interactive => Some(api.lib.host(image, drawable)?),
         _ => None,
@@ -379,9 +428,9 @@ fn too_few(parameters: &[Parameter], due: &[ParameterDefinition]) -> Error {
 }
 
 /// # Safety
-/// GIMP checked the types against [`SETTINGS`].
+/// GIMP checked the types against [`SETTINGS`], of what comes after them that it is numbers.
 unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
-    let [strength, weights, tile_size, output, device] = arguments else {
+    let [strength, weights, tile_size, output, device, removal @ ..] = arguments else {
         return Err(too_few(arguments, &SETTINGS));
     };
     // SAFETY: as the caller promises; a string may be NULL.
@@ -400,6 +449,11 @@ unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
             device.data.int,
         )
     };
+    let mut shares = [1.0; FAULTS.len()];
+    for (share, given) in shares.iter_mut().zip(removal) {
+        // SAFETY: as the caller promises.
+        *share = unsafe { given.data.float };
+    }
     let unknown = |what: &str, number: i32| {
         Error::Setting(fill(
             tr("{what} {number} is unknown"),
@@ -412,5 +466,6 @@ unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
         tile_size,
         output: Output::from_number(output).ok_or_else(|| unknown("output", output))?,
         device: Device::from_number(device).ok_or_else(|| unknown("device", device))?,
+        removal: settings::removal(shares),
     })
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::job::{Error, caught};
 use crate::language::{tr, tr_c};
-use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
+use crate::settings::{self, Choice, Device, FAULTS, MAX_TILE, Output, Settings};
 use crate::system;
 
 /// G_PARAM_READWRITE.
@@ -327,6 +327,18 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
             Device::CHOICES[0].name.as_ptr(),
             READ_WRITE,
         );
+        for (fault, share) in FAULTS.iter().zip(settings::shares(&default.removal)) {
+            (gimp3.gimp_procedure_add_double_argument)(
+                procedure,
+                fault.name.as_ptr(),
+                tr_c(fault.label).as_ptr(),
+                tr_c(arguments::REMOVE_TIP).as_ptr(),
+                0.0,
+                1.0,
+                share,
+                READ_WRITE,
+            );
+        }
     }
 }
 
@@ -473,6 +485,12 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             &raw mut file,
             null::<c_char>(),
         );
+        let shares = FAULTS.map(|fault| {
+            let mut share: c_double = 1.0;
+            let (name, none) = (fault.name.as_ptr(), null::<c_char>());
+            (api.lib.gegl.g_object_get)(config, name, &raw mut share, none);
+            share
+        });
         let choice =
             |name: &CStr| (api.gimp3.gimp_procedure_config_get_choice_id)(config, name.as_ptr());
         let weights = if file.is_null() {
@@ -497,6 +515,7 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             tile_size,
             output: Output::from_number(choice(arguments::OUTPUT)).unwrap_or_default(),
             device: Device::from_number(choice(arguments::DEVICE)).unwrap_or_default(),
+            removal: settings::removal(shares),
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use burn::Tensor;
+use dino_ir::Removal;
 
 use super::*;
 use crate::host::memory::Memory;
@@ -232,13 +233,16 @@ fn a_new_layer_leaves_the_old_one() {
 }
 
 #[test]
-fn strength_0_touches_nothing_and_loads_nothing() {
-    for output in [Output::Replace, Output::NewLayer] {
+fn strength_0_touches_nothing_and_loads_nothing_nor_does_removing_nothing() {
+    let cases = [Output::Replace, Output::NewLayer]
+        .map(|output| [(output, 0.0, Removal::ALL), (output, 1.0, Removal::NONE)]);
+    for (output, strength, removal) in cases.into_iter().flatten() {
         let mut host = layer(40, 30, Colour::Grey, true);
         let before = host.pixels.clone();
         let settings = Settings {
             output,
-            strength: 0.0,
+            strength,
+            removal,
             ..Settings::default()
         };
         let open =
@@ -260,7 +264,7 @@ fn what_cannot_be_restored_says_what_to_do() {
         ..Settings::default()
     };
     let good = drawable(40, 30, Colour::Rgb, false);
-    let cases: [(Drawable, &Settings, &str); 8] = [
+    let cases: [(Drawable, &Settings, &str); 9] = [
         (
             Drawable {
                 colour: Colour::Indexed,
@@ -316,6 +320,14 @@ fn what_cannot_be_restored_says_what_to_do() {
                 ..Settings::default()
             },
             "strength 1.5",
+        ),
+        (
+            good,
+            &Settings {
+                removal: Removal::ALL.with(Fault::Jpeg, -1.0),
+                ..Settings::default()
+            },
+            "compression -1",
         ),
         (
             good,

@@ -23,6 +23,8 @@ pub struct Cell {
     pub restored: Vec<f32>,
     /// Whether the restored pixels go by the whole layer, not only by what is around them.
     pub is_final: bool,
+    /// Whether they are shown only until others come: something else is to be removed.
+    is_outdated: bool,
 }
 
 /// Pixels as the layer has them.
@@ -80,7 +82,9 @@ impl Cells {
     /// not final count too.
     pub fn unrestored(&self, seen: Area, finally: bool) -> Option<Area> {
         self.first(seen, |cell| {
-            cell.is_none_or(|cell| cell.restored.is_empty() || (finally && !cell.is_final))
+            cell.is_none_or(|cell| {
+                cell.restored.is_empty() || cell.is_outdated || (finally && !cell.is_final)
+            })
         })
     }
 
@@ -111,7 +115,16 @@ impl Cells {
             {
                 known.restored = cut(rgb, area, cell, 3);
                 known.is_final = is_final;
+                known.is_outdated = false;
             }
+        }
+    }
+
+    /// All that is restored is to be restored once more, and is shown until then.
+    pub fn outdate(&mut self) {
+        for cell in self.cells.values_mut() {
+            cell.is_final = false;
+            cell.is_outdated = true;
         }
     }
 
@@ -120,6 +133,7 @@ impl Cells {
         for cell in self.cells.values_mut() {
             cell.restored = Vec::new();
             cell.is_final = false;
+            cell.is_outdated = false;
         }
     }
 
@@ -300,6 +314,10 @@ mod tests {
                 .known(seen)
                 .all(|(_, cell)| cell.is_final && cell.restored[0] >= 0.0)
         );
+        cells.outdate();
+        assert_eq!(complete(&mut cells, seen, true), 100 * 100);
+        cells.outdate();
+        assert!(cells.known(seen).all(|(_, cell)| cell.restored[0] >= 0.0));
         cells.forget_restored();
         assert_eq!(cells.unrestored(seen, false), Some(seen));
         assert_eq!(cells.unread(seen), None);

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use burn::Tensor;
+use dino_ir::Fault;
 
 use super::*;
 use crate::host::Colour;
@@ -123,7 +124,7 @@ fn is_done<N: Network + Send + Sync + 'static>(preview: &Preview<N>) -> bool {
 }
 
 /// The largest difference, of 255, of what is known restored from what a host holds.
-fn difference(preview: &Preview<Centred>, restored: &Memory) -> f32 {
+fn difference<N: Network>(preview: &Preview<N>, restored: &Memory) -> f32 {
     let channels = restored.drawable.channels();
     let mut largest = 0f32;
     let mut compared = 0;
@@ -230,6 +231,90 @@ fn another_tile_or_model_restores_anew() {
     assert_eq!(preview.status(), "Loading the model...");
     serve(&mut preview, &host, is_done);
     assert!(preview.runs() > runs);
+}
+
+#[test]
+fn other_shares_take_the_network_but_no_other_survey() {
+    /// What it takes away is haze.
+    struct Steered;
+
+    impl Network for Steered {
+        fn multiple(&self) -> usize {
+            8
+        }
+
+        fn activation_bytes(&self, height: usize, width: usize) -> u64 {
+            Centred.activation_bytes(height, width)
+        }
+
+        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+            Centred.forward(x)
+        }
+
+        fn has_global_statistics(&self) -> bool {
+            true
+        }
+
+        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
+            Centred.global_statistics(x)
+        }
+
+        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+            Centred.forward_with_stats(x, stats)
+        }
+
+        fn steers(&self) -> bool {
+            true
+        }
+
+        fn forward_steered(
+            &self,
+            x: Tensor<4>,
+            stats: Option<Tensor<2>>,
+            removal: &Removal,
+        ) -> Tensor<4> {
+            let stats = stats.unwrap_or_else(|| self.global_statistics(x.clone()));
+            Centred.forward_with_stats(x, stats * removal.haze)
+        }
+    }
+
+    let mut host = layer(Colour::Rgb, false);
+    let open: Open<Steered> = |_| Ok(on_cpu(Steered));
+    let wake: Wake = Arc::new(|| {});
+    let mut preview = Preview::new(host.drawable, all(), (200, 150), settings(), open, wake);
+    serve(&mut preview, &host, is_done);
+    let survey = Arc::clone(preview.survey.as_ref().expect("a survey"));
+    let with = |haze| Settings {
+        removal: Removal::ALL.with(Fault::Haze, haze),
+        ..settings()
+    };
+    // The slider moves on while the network runs.
+    for haze in [0.9, 0.7, 0.5] {
+        preview.set(with(haze));
+        assert!(preview.is_busy());
+    }
+    serve(&mut preview, &host, is_done);
+    assert!(Arc::ptr_eq(&survey, preview.survey.as_ref().expect("one")));
+    run(&mut host, &with(0.5), open).expect("restored");
+    let off = difference(&preview, &host);
+    assert!(off <= 1.0, "off by {off}");
+}
+
+#[test]
+fn weights_that_cannot_be_steered_say_so_until_all_is_to_be_removed() {
+    let host = layer(Colour::Rgb, false);
+    let mut preview = preview(&host);
+    serve(&mut preview, &host, is_done);
+    preview.set(Settings {
+        removal: Removal::only(&[Fault::Haze]),
+        ..settings()
+    });
+    serve(&mut preview, &host, is_done);
+    let said = preview.status();
+    assert!(said.contains("cannot remove one fault"), "{said}");
+    preview.set(settings());
+    serve(&mut preview, &host, is_done);
+    assert_eq!(preview.status(), "This is what OK gives");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use dino_ir::Diagnosis;
-use dino_ir::restore::{Area, Options, Progress, Source, Statistics};
+use dino_ir::restore::{Area, Progress, Removal, Source, Statistics};
 
 use crate::host::Drawable;
 use crate::job::{Engine, Error, caught, to_rgb};
@@ -21,7 +21,7 @@ pub enum Message<N: dino_ir::restore::Network> {
     /// It needs samples of the drawable.
     Read(Area, Sender<Vec<f32>>),
     /// The model is there.
-    Opened(Box<(Engine<N>, Options)>),
+    Opened(Engine<N>),
     /// This is wrong with the whole.
     Diagnosed(Diagnosis),
     /// An area is restored.
@@ -32,6 +32,8 @@ pub enum Message<N: dino_ir::restore::Network> {
         rgb: Vec<f32>,
         /// Whether it goes by the statistics of the whole.
         is_final: bool,
+        /// How much of each fault was removed.
+        removal: Removal,
     },
     /// So much of the whole is surveyed.
     Surveying(Progress),

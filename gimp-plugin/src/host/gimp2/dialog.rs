@@ -12,7 +12,7 @@ use crate::host::{Host, PROCEDURE, arguments};
 use crate::job::Error;
 use crate::language::{msgid, tr, tr_c};
 use crate::preview::Preview;
-use crate::settings::{Choice, Device, MAX_TILE, Output, Settings};
+use crate::settings::{self, Choice, Device, FAULTS, MAX_TILE, Output, Settings};
 use crate::system;
 
 /// GTK_RESPONSE_OK.
@@ -25,8 +25,10 @@ const RESET: c_int = 1;
 const OPEN: c_int = 0;
 /// Pixels around and between the rows.
 const SPACING: c_int = 6;
-/// Rows of the table: one for each setting.
-const ROWS: c_int = 5;
+/// Rows of the table: one for each setting, and one for the faults.
+const ROWS: c_int = 6;
+/// Columns: label, slider, number.
+const COLUMNS: c_int = 3;
 
 functions! {
     /// libgimpui, which is opened for a dialog only.
@@ -53,6 +55,9 @@ functions! {
         fn gtk_table_set_row_spacings(Pointer, c_int);
         fn gtk_table_set_col_spacings(Pointer, c_int);
         fn gtk_container_set_border_width(Pointer, c_int);
+        fn gtk_container_add(Pointer, Pointer);
+        fn gtk_expander_new_with_mnemonic(Text) -> Pointer;
+        fn gtk_expander_set_expanded(Pointer, c_int);
         fn gtk_box_pack_start(Pointer, Pointer, c_int, c_int, c_int);
         fn gtk_adjustment_get_value(Pointer) -> c_double;
         fn gtk_adjustment_set_value(Pointer, c_double);
@@ -149,6 +154,10 @@ struct Fields<'a> {
     table: Pointer,
     /// GtkAdjustment.
     strength: Pointer,
+    /// GtkExpander.
+    remove: Pointer,
+    /// A GtkAdjustment for each fault.
+    shares: [Pointer; FAULTS.len()],
     /// GimpIntComboBox.
     output: Pointer,
     /// GtkFileChooserButton.
@@ -165,14 +174,18 @@ impl<'a> Fields<'a> {
     unsafe fn new(ui: &'a Ui, gegl: &'a Gegl) -> Self {
         // SAFETY: widgets made here.
         unsafe {
-            let table = (ui.gtk_table_new)(ROWS, 3, 0);
-            (ui.gtk_table_set_row_spacings)(table, SPACING);
-            (ui.gtk_table_set_col_spacings)(table, SPACING);
+            let grid = |rows| {
+                let table = (ui.gtk_table_new)(rows, COLUMNS, 0);
+                (ui.gtk_table_set_row_spacings)(table, SPACING);
+                (ui.gtk_table_set_col_spacings)(table, SPACING);
+                table
+            };
+            let table = grid(ROWS);
             (ui.gtk_container_set_border_width)(table, 2 * SPACING);
 
             // GTK copies what it is given.
             let label = |text: &str| CString::new(format!("{}:", tr(text))).unwrap_or_default();
-            let scale = |row, text: &str, most, step, page, digits, tip: &str| {
+            let scale = |table, row, text: &str, most, step, page, digits, tip: &str| {
                 let (label, tip) = (label(text), tr_c(tip));
                 (ui.gimp_scale_entry_new)(
                     table,
@@ -206,28 +219,36 @@ impl<'a> Fields<'a> {
                 let labels: Vec<Text> = labels.iter().map(|label| label.as_ptr()).collect();
                 (ui.gimp_int_combo_box_new_array)(labels.len() as c_int, labels.as_ptr())
             };
+            let share = |table, row, text, tip| scale(table, row, text, 1.0, 0.01, 0.1, 2, tip);
+            let remove =
+                (ui.gtk_expander_new_with_mnemonic)(tr_c(arguments::REMOVE_LABEL).as_ptr());
+            let sliders = grid(FAULTS.len() as c_int);
+            (ui.gtk_container_add)(remove, sliders);
+            (ui.gimp_table_attach_aligned)(table, 0, 1, null(), 0.0, 0.5, remove, COLUMNS, 0);
+            let shares = std::array::from_fn(|at| {
+                share(
+                    sliders,
+                    at as c_int,
+                    FAULTS[at].label,
+                    arguments::REMOVE_TIP,
+                )
+            });
             let chooser = (ui.gtk_file_chooser_button_new)(tr_c("Model file").as_ptr(), OPEN);
             Self {
                 ui,
                 gegl,
                 table,
-                strength: scale(
-                    0,
-                    arguments::STRENGTH_LABEL,
-                    1.0,
-                    0.01,
-                    0.1,
-                    2,
-                    arguments::STRENGTH_TIP,
-                ),
+                strength: share(table, 0, arguments::STRENGTH_LABEL, arguments::STRENGTH_TIP),
+                remove,
+                shares,
                 output: attach(
-                    1,
+                    2,
                     arguments::OUTPUT_LABEL,
                     combo(&Output::CHOICES),
                     arguments::OUTPUT_TIP,
                 ),
                 weights: attach(
-                    2,
+                    3,
                     arguments::WEIGHTS_LABEL,
                     chooser,
                     msgid(
@@ -235,7 +256,8 @@ impl<'a> Fields<'a> {
                     ),
                 ),
                 tile_size: scale(
-                    3,
+                    table,
+                    4,
                     arguments::TILE_SIZE_LABEL,
                     f64::from(MAX_TILE),
                     8.0,
@@ -244,7 +266,7 @@ impl<'a> Fields<'a> {
                     arguments::TILE_SIZE_TIP,
                 ),
                 device: attach(
-                    4,
+                    5,
                     arguments::DEVICE_LABEL,
                     combo(&Device::CHOICES),
                     arguments::DEVICE_TIP,
@@ -254,13 +276,15 @@ impl<'a> Fields<'a> {
     }
 
     /// What tells of each change that a preview shows.
-    fn signals(&self) -> [(Pointer, &'static CStr); 4] {
-        [
+    fn signals(&self) -> impl Iterator<Item = (Pointer, &'static CStr)> {
+        let others = [
             (self.strength, c"value-changed"),
             (self.weights, c"selection-changed"),
             (self.tile_size, c"value-changed"),
             (self.device, c"changed"),
-        ]
+        ];
+        let shares = self.shares.map(|share| (share, c"value-changed"));
+        others.into_iter().chain(shares)
     }
 
     fn show(&self, settings: &Settings) {
@@ -269,6 +293,11 @@ impl<'a> Fields<'a> {
         // SAFETY: live widgets of these types.
         unsafe {
             (self.ui.gtk_adjustment_set_value)(self.strength, settings.strength);
+            for (field, share) in self.shares.iter().zip(settings::shares(&settings.removal)) {
+                (self.ui.gtk_adjustment_set_value)(*field, share);
+            }
+            let is_set = settings.removal != Settings::default().removal;
+            (self.ui.gtk_expander_set_expanded)(self.remove, c_int::from(is_set));
             (self.ui.gtk_adjustment_set_value)(self.tile_size, f64::from(settings.tile_size));
             (self.ui.gimp_int_combo_box_set_active)(self.output, settings.output as c_int);
             (self.ui.gimp_int_combo_box_set_active)(self.device, settings.device as c_int);
@@ -298,6 +327,10 @@ impl<'a> Fields<'a> {
                 tile_size: (self.ui.gtk_adjustment_get_value)(self.tile_size) as i32,
                 output: Output::from_number(active(self.output)).unwrap_or_default(),
                 device: Device::from_number(active(self.device)).unwrap_or_default(),
+                removal: settings::removal(
+                    self.shares
+                        .map(|share| (self.ui.gtk_adjustment_get_value)(share)),
+                ),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use super::Functions;
 use crate::host::PROCEDURE;
-use crate::settings::{Device, Output, Settings};
+use crate::settings::{self, Device, FAULTS, Output, Settings};
 use crate::system;
 
 /// Longest path that is kept: the system's own limit.
@@ -15,6 +15,7 @@ const PATH: usize = 4096;
 #[derive(Clone)]
 struct Stored {
     strength: f64,
+    removal: [f64; FAULTS.len()],
     tile_size: i32,
     output: i32,
     device: i32,
@@ -26,6 +27,7 @@ impl Stored {
     fn empty() -> Self {
         Self {
             strength: 0.0,
+            removal: [0.0; FAULTS.len()],
             tile_size: 0,
             output: 0,
             device: 0,
@@ -39,6 +41,7 @@ impl From<&Settings> for Stored {
     fn from(settings: &Settings) -> Self {
         let mut stored = Self {
             strength: settings.strength,
+            removal: settings::shares(&settings.removal),
             tile_size: settings.tile_size,
             output: settings.output as i32,
             device: settings.device as i32,
@@ -66,6 +69,7 @@ impl From<&Stored> for Settings {
             tile_size: stored.tile_size,
             output: Output::from_number(stored.output).unwrap_or_default(),
             device: Device::from_number(stored.device).unwrap_or_default(),
+            removal: settings::removal(stored.removal),
         }
     }
 }
@@ -114,6 +118,7 @@ mod tests {
                 tile_size: 512,
                 output: Output::NewLayer,
                 device: Device::Gpu,
+                removal: settings::removal([0.0, 1.0, 0.5, 0.25, 0.1]),
             },
         ] {
             assert_eq!(Settings::from(&Stored::from(&settings)), settings);

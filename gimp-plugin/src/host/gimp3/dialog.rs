@@ -7,7 +7,7 @@ use dino_ir::weights::Loaded;
 
 use crate::host::Host;
 use crate::host::arguments::{
-    DEVICE, OUTPUT, STRENGTH, TILE_SIZE, WEIGHTS, WEIGHTS_LABEL, WEIGHTS_TIP,
+    DEVICE, OUTPUT, REMOVE_LABEL, STRENGTH, TILE_SIZE, WEIGHTS, WEIGHTS_LABEL, WEIGHTS_TIP,
 };
 use crate::host::gegl::{Pointer, Text};
 use crate::host::library::{Library, functions};
@@ -15,6 +15,7 @@ use crate::host::preview_area::{PreviewArea, ReadSettings, Toolkit};
 use crate::job::Error;
 use crate::language::tr_c;
 use crate::preview::Preview;
+use crate::settings::FAULTS;
 
 /// GIMP_FILE_CHOOSER_ACTION_OPEN.
 const OPEN: c_int = 0;
@@ -24,6 +25,10 @@ const BOTH_WAYS: c_int = 1 | 2;
 const TOP: &CStr = c"dino-ir-top";
 /// Pixels for the settings: room for the slider.
 const WIDTH: c_int = 320;
+/// How much of each fault is removed.
+const REMOVE: &CStr = c"dino-ir-remove";
+/// Where that is in the upper part: below the strength.
+const BELOW_STRENGTH: c_int = 1;
 /// All of the settings, beside the preview.
 const FIELDS: &CStr = c"dino-ir-fields";
 
@@ -40,6 +45,9 @@ functions! {
         fn gtk_widget_set_tooltip_text(Pointer, Text);
         fn gtk_widget_show(Pointer);
         fn gtk_box_pack_start(Pointer, Pointer, c_int, c_int, c_uint);
+        fn gtk_box_reorder_child(Pointer, Pointer, c_int);
+        fn gtk_expander_new_with_mnemonic(Text) -> Pointer;
+        fn gtk_container_add(Pointer, Pointer);
         fn gtk_widget_destroy(Pointer);
         fn gtk_widget_set_size_request(Pointer, c_int, c_int);
         fn gtk_hbox_new(c_int, c_int) -> Pointer;
@@ -82,6 +90,9 @@ pub unsafe fn run(
             OUTPUT.as_ptr(),
             null::<c_char>(),
         );
+        let remove = remover(&ui, dialog);
+        (ui.gtk_box_pack_start)(top, remove, 0, 0, 0);
+        (ui.gtk_box_reorder_child)(top, remove, BELOW_STRENGTH);
         let chooser = file_chooser(&ui, config);
         (ui.gtk_box_pack_start)(top, chooser, 0, 0, 0);
         let fields = (ui.gimp_procedure_dialog_fill_box)(
@@ -108,6 +119,35 @@ pub unsafe fn run(
         let preview = preview.and_then(PreviewArea::close);
         (ui.gtk_widget_destroy)(dialog);
         Ok(ok.then_some(Accepted { preview }))
+    }
+}
+
+/// A slider for each fault, behind a line that opens and closes.
+///
+/// # Safety
+/// A GimpProcedureDialog of our own, on the main thread.
+unsafe fn remover(ui: &Ui, dialog: Pointer) -> Pointer {
+    let [noise, blur, rain, haze, compression] = FAULTS.map(|fault| fault.name.as_ptr());
+    // SAFETY: as the caller promises; names of the procedure's own arguments.
+    unsafe {
+        for name in [noise, blur, rain, haze, compression] {
+            (ui.gimp_procedure_dialog_get_scale_entry)(dialog, name, 1.0);
+        }
+        let sliders = (ui.gimp_procedure_dialog_fill_box)(
+            dialog,
+            REMOVE.as_ptr(),
+            noise,
+            blur,
+            rain,
+            haze,
+            compression,
+            null::<c_char>(),
+        );
+        let expander = (ui.gtk_expander_new_with_mnemonic)(tr_c(REMOVE_LABEL).as_ptr());
+        (ui.gtk_container_add)(expander, sliders);
+        (ui.gtk_widget_show)(sliders);
+        (ui.gtk_widget_show)(expander);
+        expander
     }
 }
 
