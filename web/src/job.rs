@@ -40,7 +40,7 @@ impl Job {
 
     /// The tiles of the calibration pass, which come first: the others need the results of all of these.
     #[wasm_bindgen(getter)]
-    pub fn has_global_statistics(&self) -> usize {
+    pub fn surveys(&self) -> usize {
         self.restoration.progress().calibration
     }
 
@@ -52,7 +52,7 @@ impl Job {
         if index >= self.total() {
             return Err(PageError::new("there are not that many tiles"));
         }
-        if index >= self.has_global_statistics() && self.done() < self.has_global_statistics() {
+        if index >= self.surveys() && self.done() < self.surveys() {
             return Err(PageError::new("the calibration pass is not done yet"));
         }
         Ok(Tile(self.restoration.read_ahead(index, &self.photo)?))
