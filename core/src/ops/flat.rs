@@ -39,7 +39,7 @@ pub fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
     if super::gpu::is_supported(&buffer)
         && parts.iter().all(|(_, part)| super::gpu::is_supported(part))
     {
-        return parts.chunks(8).fold(buffer, super::gpu::gather);
+        return super::gpu::gather(buffer, parts);
     }
     parts.iter().fold(buffer, |buffer, (start, part)| {
         let [length] = part.dims();

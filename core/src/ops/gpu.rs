@@ -107,11 +107,13 @@ kernels! {
         g: Tensor<1>, h: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
 }
 
-/// `buffer` with at most eight parts written over it, each from its first place on.
+/// `buffer` with parts written over it, each from its first place on.
 pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
-    // One that is missing is the first again, which changes nothing.
-    let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
-    let starts = core::array::from_fn(|at| part(at).0);
-    let [a, b, c, d, e, f, g, h] = core::array::from_fn(|at| part(at).1.clone());
-    gather_eight(buffer, a, b, c, d, e, f, g, h, starts)
+    parts.chunks(flat::PARTS).fold(buffer, |buffer, parts| {
+        // One that is missing is the first again, which changes nothing.
+        let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
+        let starts = core::array::from_fn(|at| part(at).0);
+        let [a, b, c, d, e, f, g, h] = core::array::from_fn(|at| part(at).1.clone());
+        gather_eight(buffer, a, b, c, d, e, f, g, h, starts)
+    })
 }

@@ -1,12 +1,13 @@
 //! Buffers of many tensors.
 
 use burn::backend::ops::FloatTensorOps;
+use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{contiguous, cubes, dims, empty};
+use super::launch::{contiguous, cubes, dims};
 
 /// Tensors that one launch copies.
 pub(super) const PARTS: usize = 8;
@@ -25,7 +26,7 @@ pub(super) fn view(buffer: CubeTensor, start: usize, length: usize) -> CubeTenso
     }
     let handle = buffer.handle.clone().offset_start(bytes(start));
     let handle = handle.offset_end(bytes(values - start - length));
-    let shape = burn::tensor::Shape::new([length]);
+    let shape = Shape::new([length]);
     CubeTensor::new_contiguous(buffer.client, buffer.device, shape, handle, buffer.dtype)
 }
 
@@ -47,7 +48,7 @@ pub(super) fn gather(
     let buffer = contiguous(buffer);
     let result = match buffer.can_mut() {
         true => buffer,
-        false => copy(buffer),
+        false => buffer.copy(),
     };
     let mut ends = [0; PARTS];
     let mut total = 0;
@@ -85,12 +86,7 @@ pub(super) fn gather(
     result
 }
 
-fn copy(buffer: CubeTensor) -> CubeTensor {
-    let result = empty(&buffer, dims::<1>(&buffer));
-    CubeBackend::float_slice_assign(result, &[(0..dims::<1>(&buffer)[0]).into()], buffer)
-}
-
-/// Each thread copies one value: of the first part that has not ended before it.
+/// Each thread copies one value of the parts, which follow each other.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "eight tensors")]
 fn gather_kernel(
@@ -107,28 +103,20 @@ fn gather_kernel(
     ends: Sequence<u32>,
 ) {
     let at = ABSOLUTE_POS as u32;
-    if at < ends[0] {
-        result[(starts[0] + at) as usize] = a[at as usize];
-    } else if at < ends[1] {
-        let at = at - ends[0];
-        result[(starts[1] + at) as usize] = b[at as usize];
-    } else if at < ends[2] {
-        let at = at - ends[1];
-        result[(starts[2] + at) as usize] = c[at as usize];
-    } else if at < ends[3] {
-        let at = at - ends[2];
-        result[(starts[3] + at) as usize] = d[at as usize];
-    } else if at < ends[4] {
-        let at = at - ends[3];
-        result[(starts[4] + at) as usize] = e[at as usize];
-    } else if at < ends[5] {
-        let at = at - ends[4];
-        result[(starts[5] + at) as usize] = f[at as usize];
-    } else if at < ends[6] {
-        let at = at - ends[5];
-        result[(starts[6] + at) as usize] = g[at as usize];
-    } else if at < ends[7] {
-        let at = at - ends[6];
-        result[(starts[7] + at) as usize] = h[at as usize];
+    copy_part(a, result, at, 0, ends[0], starts[0]);
+    copy_part(b, result, at, ends[0], ends[1], starts[1]);
+    copy_part(c, result, at, ends[1], ends[2], starts[2]);
+    copy_part(d, result, at, ends[2], ends[3], starts[3]);
+    copy_part(e, result, at, ends[3], ends[4], starts[4]);
+    copy_part(f, result, at, ends[4], ends[5], starts[5]);
+    copy_part(g, result, at, ends[5], ends[6], starts[6]);
+    copy_part(h, result, at, ends[6], ends[7], starts[7]);
+}
+
+/// Copies the value of thread `at` if it is one of this part's, which the threads from `begin` to `end` copy.
+#[cube]
+fn copy_part(part: &[f32], result: &mut [f32], at: u32, begin: u32, end: u32, start: u32) {
+    if at >= begin && at < end {
+        result[(start + at - begin) as usize] = part[(at - begin) as usize];
     }
 }
