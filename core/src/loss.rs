@@ -1,4 +1,4 @@
-//! Training losses: `L = L1 + lambda L_DINO` (equation 7), and L1 of spectra, which is not the paper's.
+//! Training losses: `L = L1 + lambda L_DINO` (equation 7), and two that are not the paper's: L1 of spectra, and L1 of each image on a logarithmic scale.
 
 pub mod frequency;
 pub mod perception_contrastive;
@@ -6,4 +6,4 @@ pub mod reconstruction;
 
 pub use frequency::frequency_l1;
 pub use perception_contrastive::PerceptionContrastive;
-pub use reconstruction::l1;
+pub use reconstruction::{l1, log_l1};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dino_ir::loss::perception_contrastive::Triplet;
-use dino_ir::loss::{PerceptionContrastive, frequency_l1, l1};
+use dino_ir::loss::{PerceptionContrastive, frequency_l1, l1, log_l1};
 use dino_ir::model::dinov2::{Dinov2, Dinov2Config};
 use dino_ir::model::{DinoIr, DinoIrConfig};
 use dino_ir::weights::{Kind, Weights};
@@ -70,6 +70,8 @@ pub struct LossConfig {
     pub weights: Vec<f64>,
     /// Weight of the L1 of the images' spectra, which the paper does not have; 0 leaves it out, later nets take 0.1.
     pub frequency: f64,
+    /// Above this error the L1 of an image counts by its logarithm ([`log_l1`]), in 0..1 of the range of values; 0 is the paper's plain L1.
+    pub log_unit: f64,
 }
 
 impl Default for LossConfig {
@@ -79,6 +81,7 @@ impl Default for LossConfig {
             blocks: vec![1, 2, 3, 4],
             weights: Vec::new(),
             frequency: 0.0,
+            log_unit: 0.0,
         }
     }
 }
@@ -110,10 +113,14 @@ impl DinoIrTrainee {
             );
         }
         let loss: LossConfig = read_section("loss", &config.loss)?;
-        for (name, weight) in [("lambda", loss.lambda), ("frequency", loss.frequency)] {
+        for (name, value) in [
+            ("lambda", loss.lambda),
+            ("frequency", loss.frequency),
+            ("log_unit", loss.log_unit),
+        ] {
             ensure!(
-                weight.is_finite() && weight >= 0.0,
-                "loss.{name} {weight} must be a weight of 0 or more"
+                value.is_finite() && value >= 0.0,
+                "loss.{name} {value} must be a number of 0 or more"
             );
         }
         if loss.lambda > 0.0 {
@@ -183,7 +190,10 @@ impl Trainee for DinoIrTrainee {
     fn loss(&self, degraded: Tensor<4>, clean: Tensor<4>) -> StepOutput {
         let restored = self.net.forward(degraded.clone());
         let errors = squared_errors(restored.clone(), clean.clone());
-        let mut loss = l1(restored.clone(), clean.clone());
+        let mut loss = match self.loss.log_unit {
+            0.0 => l1(restored.clone(), clean.clone()),
+            unit => log_l1(restored.clone(), clean.clone(), unit),
+        };
         if self.loss.frequency > 0.0 {
             loss = loss + frequency_l1(restored.clone(), clean.clone()) * self.loss.frequency;
         }
