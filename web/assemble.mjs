@@ -24,7 +24,7 @@ if (checksOnly) process.exit();
 const here = fileURLToPath(new URL('.', import.meta.url));
 const WEIGHTS = join(here, '../core/weights/nano.safetensors');
 /** What a visitor may have to download, in bytes. */
-const LIMITS = { webgpu: 6e6, cpu: 4.5e6, relaxed: 4.5e6 };
+const LIMITS = { webgpu: 6e6, cpu: 4.5e6, relaxed: 4.5e6, threads: 4.5e6 };
 const SAMPLES = ['noisy', 'rainy', 'hazy', 'blurred'];
 
 rmSync(fresh, { recursive: true, force: true });
@@ -34,7 +34,10 @@ writeFileSync(join(fresh, 'assets.js'), MARK);
 cpSync(join(here, 'www'), fresh, { recursive: true });
 
 const modules = {};
-for (const name of ['cpu', 'relaxed', 'webgpu']) modules[name] = addModule(name);
+for (const name of ['cpu', 'relaxed', 'threads', 'webgpu']) {
+  // Not every compiler can make the one with threads.
+  if (name !== 'threads' || existsSync(join(modulesFolder, name))) modules[name] = addModule(name);
+}
 const weights = addHashed('nano.weights', await packedWeights());
 addClientZip();
 const plain = Object.fromEntries(files(fresh).map((file) => [file, statSync(join(fresh, file)).size]));
@@ -65,7 +68,7 @@ function optimised(name) {
   const level = name === 'webgpu' ? '-O1' : '-O2'; // higher ones take many minutes
   const output = join(modulesFolder, `${name}-${hash(readFileSync(input))}${level}.wasm`);
   if (existsSync(output)) return output;
-  const features = ['simd', 'relaxed-simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
+  const features = ['simd', 'relaxed-simd', 'bulk-memory', 'bulk-memory-opt', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue', 'threads'];
   const partial = `${output}.new`;
   execFileSync(process.execPath, [wasmOpt, level, ...features.map((feature) => `--enable-${feature}`), '--strip-debug', '--strip-producers', input, '-o', partial], { stdio: 'inherit' });
   renameSync(partial, output);

@@ -11,7 +11,7 @@ use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// The page's tile; both sides of `noisy.png` are larger.
+/// The tile of the page without threads; both sides of `noisy.png` are larger.
 const TILE: usize = 256;
 /// The page's weights are rounded to compress well, so the two are not equal to the last bit.
 const LEAST_PSNR: f64 = 50.0;
@@ -34,18 +34,20 @@ fn the_page_restores_as_the_program_does() {
         .expect("the browser tests can be started");
     assert!(status.success(), "the page fails in the browser");
 
-    for (name, input) in [
-        ("cpu", "noisy.png"),
-        ("npm", "noisy.png"),
-        ("firefox", "small.png"),
-        ("webgpu", "small.png"),
+    for (name, input, tile) in [
+        ("cpu", "noisy.png", Some(TILE)),
+        ("npm", "noisy.png", Some(TILE)),
+        ("threads", "noisy.png", None),
+        ("firefox", "small.png", Some(TILE)),
+        ("webgpu", "small.png", Some(TILE)),
     ] {
-        if name == "firefox" && !results.join("firefox.rgba").exists() {
-            println!("firefox: skipped, the browser's tests say why");
+        let may_lack = ["firefox", "threads"].contains(&name);
+        if may_lack && !results.join(format!("{name}.rgba")).exists() {
+            println!("{name}: skipped, the browser's tests say why");
             continue;
         }
         let found = read_result(&results, name);
-        let expected = restored(&inputs.join(input));
+        let expected = restored(&inputs.join(input), tile);
         let psnr = psnr(&found, &expected);
         println!("{name}: {psnr:.2} dB against the program");
         assert!(psnr >= LEAST_PSNR, "{name}: {psnr:.2} dB");
@@ -65,8 +67,8 @@ fn read_result(results: &Path, name: &str) -> Vec<u8> {
     pixels.flat_map(|pixel| &pixel[..3]).copied().collect()
 }
 
-/// The program's result with the embedded weights.
-fn restored(path: &Path) -> Vec<u8> {
+/// The program's result with the embedded weights, in tiles of that side or in one piece.
+fn restored(path: &Path, tile: Option<usize>) -> Vec<u8> {
     let photo = image::open(path).expect("made above").to_rgb8();
     let (width, height) = (photo.width() as usize, photo.height() as usize);
     let pixels = photo.as_raw().iter().map(|&v| f32::from(v) / 255.0);
@@ -74,8 +76,8 @@ fn restored(path: &Path) -> Vec<u8> {
     let device = Device::flex();
     let network = weights::load(embedded::nano(), &device).expect("the embedded weights");
     let options = Options {
-        tile: Some(TILE),
-        overlap: Some(TILE / 8),
+        tile,
+        overlap: tile.map(|tile| tile / 8),
         ..Options::default()
     };
     // As the page does it: the calibration pass uses the tiles in which the photo is restored, not larger ones.

@@ -1,5 +1,6 @@
 //! DINO-IR in the browser: what the page's worker calls. Built for `wasm32-unknown-unknown` by `web/build`,
-//! once for WebGPU (feature `webgpu`) and twice for the CPU (with `relaxed-simd` and without); elsewhere only what needs no browser is here.
+//! once for WebGPU (feature `webgpu`) and three times for the CPU (plain, with `relaxed-simd`, with `threads`); elsewhere only what needs no
+//! browser is here.
 
 pub mod pixels;
 
@@ -17,3 +18,5 @@ mod photo;
 mod removal;
 #[cfg(target_arch = "wasm32")]
 mod restorer;
+#[cfg(all(target_arch = "wasm32", feature = "threads"))]
+mod threads;

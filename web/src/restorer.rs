@@ -16,6 +16,16 @@ use crate::job::Job;
 use crate::photo::Photo;
 use crate::removal;
 
+/// What a restoration may take, in bytes, where the page does not say how large the tiles are: enough for a small photo in one
+/// piece, and less for a large one, of which the page's canvases hold hundreds of megabytes.
+fn memory(pixels: usize) -> u64 {
+    if pixels <= 3 << 19 {
+        640 << 20
+    } else {
+        320 << 20
+    }
+}
+
 /// A network on this module's device.
 #[wasm_bindgen]
 pub struct Restorer {
@@ -149,7 +159,7 @@ impl Restorer {
     }
 
     /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
-    /// multiplied in; `tile` the side of a tile in pixels; `removal` how much of noise, blur, rain, haze and JPEG is removed,
+    /// multiplied in; `tile` the side of a tile in pixels, if it is not to be as large as the memory allows; `removal` how much of noise, blur, rain, haze and JPEG is removed,
     /// 0 to 1 each, all of everything if it is not said.
     ///
     /// # Errors
@@ -159,14 +169,15 @@ impl Restorer {
         &self,
         width: usize,
         height: usize,
-        tile: usize,
+        tile: Option<usize>,
         read: Function,
         removal: Option<Vec<f32>>,
     ) -> Result<Job, PageError> {
         let options = Options {
-            tile: Some(tile),
+            tile,
             // As small as it is said: the page asks for less when the memory did not do.
-            overlap: Some(tile / 8),
+            overlap: tile.map(|tile| tile / 8),
+            memory: Some(memory(width * height)),
             removal: removal::from_shares(removal.as_deref())?,
             ..Options::default()
         };

@@ -1,8 +1,5 @@
 // The network, wherever it can run: on WebGPU, and on the CPU where that fails.
 
-/** Side of a tile in pixels. */
-const TILE = 256;
-
 /** The visitor cancelled. */
 export class Cancelled extends Error {}
 
@@ -30,6 +27,9 @@ export class Engine {
   #diagnoses;
   #wait;
   #events;
+  /** Whether the CPU's threads may share memory. */
+  #threads = true;
+  #faults;
 
   /**
    * `keeps`: whether the browser is to keep the network's files for visits without a network; `diagnoses`: whether each photo
@@ -104,7 +104,7 @@ export class Engine {
   }
 
   async #restore(source, signal, photo) {
-    let tile = TILE;
+    let small = false;
     for (;;) {
       photo.restart();
       try {
@@ -112,15 +112,17 @@ export class Engine {
         await this.open();
         throwIfCancelled(signal);
         const { removal } = photo;
-        return await this.#ask({ type: 'restore', source, tile, diagnoses: this.#diagnoses, removal }, photo);
+        return await this.#ask({ type: 'restore', source, small, diagnoses: this.#diagnoses, removal }, photo);
       } catch (error) {
         if (isFinal(error)) throw error;
         this.#stop();
-        if (tile === TILE) {
-          tile /= 2;
+        if (this.#doWithoutThreads(error)) {
+          small = false;
+        } else if (!small) {
+          small = true;
           this.#events.noted(`${error.message}. Trying again with smaller tiles.`);
         } else if (this.#backend === 'webgpu') {
-          tile = TILE;
+          small = false;
           this.#fallBack(error);
         } else {
           throw error;
@@ -146,15 +148,35 @@ export class Engine {
       try {
         this.#events.said(`Starting on ${this.#backend}`);
         this.#start();
-        const opened = await this.#ask({ type: 'open', backend: this.#backend, keeps: this.#keeps, weights: this.#weights });
+        const opened = await this.#ask({
+          type: 'open',
+          backend: this.#backend,
+          keeps: this.#keeps,
+          weights: this.#weights,
+          threads: this.#threads,
+          faults: this.#faults.name,
+        });
         this.#events.changed(opened);
         return;
       } catch (error) {
-        if (isFinal(error) || this.#backend === 'cpu') throw error;
-        this.#worker.terminate();
-        this.#fallBack(error);
+        if (this.#doWithoutThreads(error)) {
+          this.#end();
+        } else if (isFinal(error) || this.#backend === 'cpu') {
+          throw error;
+        } else {
+          this.#end();
+          this.#fallBack(error);
+        }
       }
     }
+  }
+
+  /** Whether one of the threads is at fault, so that there are to be none. */
+  #doWithoutThreads({ kind, message }) {
+    if (kind !== 'threads') return false;
+    this.#threads = false;
+    this.#events.noted(`${message}. Trying again without shared memory.`);
+    return true;
   }
 
   #fallBack(error) {
@@ -163,6 +185,9 @@ export class Engine {
   }
 
   #start() {
+    // Of the worker's threads: it waits for them, and hears nothing.
+    this.#faults = new BroadcastChannel(`dino-ir ${Math.random()}`);
+    this.#faults.addEventListener('message', ({ data }) => this.#settle('reject', new Failure(data, 'threads')));
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
     this.#worker.addEventListener('message', ({ data }) => this.#hear(data));
     this.#worker.addEventListener('error', (event) => {
@@ -172,9 +197,14 @@ export class Engine {
   }
 
   #stop() {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+    this.#end();
     this.#opening = undefined;
+  }
+
+  #end() {
+    this.#worker?.terminate();
+    this.#faults?.close();
+    this.#worker = undefined;
   }
 
   #ask(message, photo) {

@@ -164,10 +164,12 @@ async function restore(item) {
     rows: (rows) => viewer.rows(rows),
     progress({ done, total }) {
       if (done === 0) began = performance.now();
-      progress(done, total);
+      // How long a tile takes is known when there is one.
+      progress(done > 0 ? done : undefined, total);
       tiles = total;
       const left = ((performance.now() - began) / done) * (total - done);
-      status(`Restoring ${item.file.name}: tile ${Math.min(done + 1, total)} of ${total}${done > 0 ? `, ${duration(left)} left` : ''}`);
+      const tile = total > 1 ? `: tile ${Math.min(done + 1, total)} of ${total}${done > 0 ? `, ${duration(left)} left` : ''}` : '';
+      status(`Restoring ${item.file.name}${tile}`);
     },
   }).catch(async (error) => {
     // The result of an earlier time comes back.
@@ -359,7 +361,10 @@ function named(item, { message, kind, detail, stack }) {
 }
 
 function progress(done, total) {
-  Object.assign(element('progress'), { max: total, value: done });
+  const bar = element('progress');
+  bar.max = total;
+  if (done === undefined) bar.removeAttribute('value');
+  else bar.value = done;
 }
 
 function duration(milliseconds) {

@@ -1,5 +1,7 @@
 // Which of the program's modules a browser gets.
 
+import { modules } from './assets.js';
+
 /** A module that is one `f32x4.relaxed_madd`. */
 const RELAXED = Uint8Array.of(
   ...[0, 97, 115, 109, 1, 0, 0, 0], // the mark and version of WebAssembly
@@ -9,10 +11,12 @@ const RELAXED = Uint8Array.of(
 
 /**
  * The name of the module for a backend. On the CPU the one with relaxed SIMD, which multiplies and adds in one instruction,
- * where the browser has that.
+ * where the browser has that; and with threads, where the page may have memory that they share.
  * @param {'webgpu' | 'cpu'} backend
- * @returns {'webgpu' | 'relaxed' | 'cpu'}
+ * @param {boolean} threads whether they are wanted
+ * @returns {'webgpu' | 'threads' | 'relaxed' | 'cpu'}
  */
-export function nameFor(backend) {
-  return backend === 'cpu' && WebAssembly.validate(RELAXED) ? 'relaxed' : backend;
+export function nameFor(backend, threads = true) {
+  if (backend !== 'cpu' || !WebAssembly.validate(RELAXED)) return backend;
+  return threads && modules.threads && self.crossOriginIsolated && navigator.hardwareConcurrency > 1 ? 'threads' : 'relaxed';
 }

@@ -1,5 +1,5 @@
-// Several networks, each in a worker of its own, when the CPU computes: tiles do not depend on each other, so
-// that no shared memory is needed. A GPU has one network, in the worker that asks.
+// Several networks, each in a worker of its own, when the CPU computes without shared memory: tiles do not depend on each
+// other. A GPU has one network, in the worker that asks, and so have threads.
 
 /** More would only press on the memory: each has its own weights and buffers. */
 const MOST = 8;
@@ -12,7 +12,7 @@ export class Pool {
 
   /**
    * @param restorer the network of this worker
-   * @param seed what other workers need to have the same one; nothing on a GPU
+   * @param seed what other workers need to have the same one; nothing on a GPU or with threads
    */
   constructor(restorer, seed) {
     this.#restorer = restorer;

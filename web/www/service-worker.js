@@ -29,8 +29,18 @@ addEventListener('fetch', (event) => {
   if (LARGE.some((file) => pathname.endsWith(`/${file}`))) return;
   // One answer for both: where a server redirects index.html, what is kept of that is no answer to a visit.
   const key = HOME.includes(pathname) ? './' : event.request;
-  event.respondWith(caches.open(KEPT).then((cache) => cache.match(key, { ignoreSearch: true })).then((kept) => kept ?? fetch(event.request)));
+  event.respondWith(caches.open(KEPT).then((cache) => cache.match(key, { ignoreSearch: true })).then((kept) => kept ?? fetch(event.request)).then(isolated));
 });
+
+/** With the headers that let the page's threads share memory, for servers that do not send them. */
+function isolated(response) {
+  const { status, statusText, body } = response;
+  if (status === 0) return response;
+  const headers = new Headers(response.headers);
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+  return new Response(body, { status, statusText, headers });
+}
 
 async function keepPage() {
   const cache = await caches.open(KEPT);

@@ -1,7 +1,7 @@
 // All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
-// In: { type: 'open', backend, keeps, weights?: ArrayBuffer }, { type: 'restore', source, tile, diagnoses, removal? },
+// In: { type: 'open', backend, keeps, weights?: ArrayBuffer, threads, faults }, { type: 'restore', source, small, diagnoses, removal? },
 // { type: 'cancel' }.
 // Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared, steers }, { type: 'findings', findings? },
 // { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
@@ -14,40 +14,39 @@ import { Pool } from './pool.js';
 import { reason } from './reason.js';
 import { open } from './source.js';
 import { load, LoadError } from './store.js';
+import { startThreads } from './threads.js';
 import { unpack } from './weights.js';
 
 const tell = (type, message = {}, transfer = []) => postMessage({ type, ...message }, transfer);
 const status = (text) => tell('status', { text });
 
+/** Side of a tile in pixels, where each worker has one. Threads share tiles that are as large as the memory allows. */
+const TILE = 256;
+
 let restorer;
 let pool;
+/** Of the threads that compute together, or 1. */
+let threads;
 let cancelled = false;
 
 const commands = {
-  async open({ backend, keeps, weights }) {
-    const described = await describe(backend);
-    const name = nameFor(backend);
-    const { script, wasm } = modules[name];
-    const fetched = (part, asset) => {
-      const loaded = (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(asset.bytes)} MB)`);
-      return load(asset, { keeps, loaded });
-    };
-    const bindings = await script().catch(() => {
-      throw new LoadError(`the script for ${name}`);
-    });
-    const module = await WebAssembly.compile(await fetched('program', wasm));
-    await bindings.default({ module_or_path: module });
-    const file = weights ? new Uint8Array(weights) : unpack(await fetched('network', builtin));
+  async open({ backend, keeps, weights, threads: wanted, faults }) {
+    // Before anything is fetched for it.
+    const gpu = backend === 'webgpu' && (await describeGpu());
+    const program = await openProgram(nameFor(backend, wanted), keeps, faults);
+    const { name, bindings, module } = program;
+    threads = program.threads;
+    const file = weights ? new Uint8Array(weights) : unpack(await fetched('network', builtin, keeps));
     restorer = await bindings.Restorer.open(file);
     status(backend === 'webgpu' ? 'Preparing the GPU: compiling shaders, checking the result' : 'Checking the result of this machine');
     const began = performance.now();
     await restorer.check();
     const prepared = performance.now() - began;
-    pool = new Pool(restorer, backend === 'cpu' && { name, module, weights: file });
-    tell('opened', { ...described, backend: restorer.backend, prepared, steers: restorer.steers });
+    pool = new Pool(restorer, backend === 'cpu' && threads === 1 && { name, module, weights: file });
+    tell('opened', { ...(gpu || describeCpu(name)), backend: restorer.backend, prepared, steers: restorer.steers });
   },
 
-  async restore({ source, tile, diagnoses, removal }) {
+  async restore({ source, small, diagnoses, removal }) {
     cancelled = false;
     const { width, height, read, close } = await open(source);
     try {
@@ -57,7 +56,8 @@ const commands = {
       }
       // The photo stays as it is.
       if (removal?.every((share) => share === 0)) return tell('done');
-      const job = restorer.begin(width, height, tile, read, removal);
+      const tile = small ? TILE / 2 : TILE;
+      const job = restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal);
       try {
         await run(job, width);
       } finally {
@@ -72,6 +72,29 @@ const commands = {
     cancelled = true;
   },
 };
+
+/** The module, with threads where they can be had: on a page without a network it may be kept without them. */
+async function openProgram(name, keeps, faults) {
+  const { script, wasm } = modules[name];
+  try {
+    const bindings = await script().catch(() => {
+      throw new LoadError(`the script for ${name}`);
+    });
+    const module = await WebAssembly.compile(await fetched('program', wasm, keeps));
+    const { memory } = await bindings.default({ module_or_path: module });
+    const threads = name === 'threads' ? await startThreads(bindings, { module, memory, faults }) : 1;
+    return { name, bindings, module, threads };
+  } catch (error) {
+    if (name !== 'threads') throw error;
+    console.warn(`no threads: ${reason(error)}`);
+    return openProgram('relaxed', keeps, faults);
+  }
+}
+
+function fetched(part, asset, keeps) {
+  const loaded = (arrived) => status(`Loading the ${part} (${megabytes(arrived)} of ${megabytes(asset.bytes)} MB)`);
+  return load(asset, { keeps, loaded });
+}
 
 async function run(job, width) {
   const { surveys, total } = job;
@@ -109,8 +132,12 @@ async function diagnose(width, height, read) {
   });
 }
 
-async function describe(backend) {
-  if (backend === 'cpu') return { device: `WebAssembly with ${nameFor(backend) === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`, software: false };
+function describeCpu(name) {
+  const simd = name === 'cpu' ? 'SIMD' : 'relaxed SIMD';
+  return { device: `WebAssembly with ${simd}${threads > 1 ? ` and ${threads} threads` : ''}`, software: false };
+}
+
+async function describeGpu() {
   if (!navigator.gpu) throw new Error('this browser has no WebGPU');
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error('there is no GPU that WebGPU can use');
