@@ -12,8 +12,8 @@ use super::rows::{PANEL, Rows, Strided};
 use super::simd::{MAX_LANES, Simd, simd_fn};
 
 /// Rows of a tile of the product: with four vectors of AVX-512, or two of AVX2, their sums fill
-/// the registers.
-const TILE: usize = 6;
+/// the registers. A browser's compiler needs some of them for itself: six rows there cost a third more time.
+const TILE: usize = if cfg!(target_arch = "wasm32") { 4 } else { 6 };
 
 /// Inner length of one pass: so many rows of a panel stay in the first cache while all rows of
 /// the matrix pass.
@@ -35,7 +35,7 @@ const FEWEST_TILES: usize = 16;
 pub(crate) struct Matrix {
     rows: usize,
     inner: usize,
-    /// Six rows at a time, column by column; rows that do not exist are zero.
+    /// A tile's rows at a time, column by column; rows that do not exist are zero.
     tiles: Vec<f32>,
     /// As many as the tiles have rows, or none.
     bias: Vec<f32>,
@@ -311,13 +311,13 @@ unsafe fn multiply_panel<S: Simd, B: Right, const VECTORS: usize>(s: S, b: B, pa
     while row < pass.matrix.rows {
         // SAFETY: tiles of the matrix and of C; B has `VECTORS` vectors in each row.
         unsafe {
-            match pass.matrix.rows - row {
+            match (pass.matrix.rows - row).min(TILE) {
                 1 => multiply_tile::<S, B, 1, VECTORS>(s, b, pass, row),
                 2 => multiply_tile::<S, B, 2, VECTORS>(s, b, pass, row),
                 3 => multiply_tile::<S, B, 3, VECTORS>(s, b, pass, row),
                 4 => multiply_tile::<S, B, 4, VECTORS>(s, b, pass, row),
                 5 => multiply_tile::<S, B, 5, VECTORS>(s, b, pass, row),
-                _ => multiply_tile::<S, B, 6, VECTORS>(s, b, pass, row),
+                _ => multiply_tile::<S, B, TILE, VECTORS>(s, b, pass, row),
             }
         }
         row += TILE;
