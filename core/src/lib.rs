@@ -27,13 +27,13 @@
 //! - [`Restorer::restore`] reads from a [`Source`] and writes to a [`Sink`], a band of rows at a time, for photos that are
 //!   not to be in memory whole.
 //!
-//! **Colours.** The network knows sRGB-encoded values, 0..=1. Pixels in linear light are converted on the way in and out
-//! ([`Transfer`]); pixels with another ICC profile are to be converted by the caller.
+//! **Colours.** The network knows sRGB-encoded values, 0..=1. Pixels in linear light ([`Transfer`]) or of another profile
+//! ([`ColourProfile`]) are converted on the way in and out.
 //!
 //! **Memory.** [`Options::memory`] bounds what a restoration takes beside the pixels: larger photos are restored in tiles.
 //!
 //! **Features.** `embedded` (default): the `nano` weights, 7 MB. `wgpu`: GPUs through Vulkan, Metal or DirectX 12. `cuda`:
-//! NVIDIA GPUs. Without the two the CPU computes, on all cores.
+//! NVIDIA GPUs. Without the two the CPU computes, on all cores. `icc`: [`ColourProfile`] reads ICC profiles.
 //!
 //! The modules that the documentation does not list are for the programs of this project and may change at any time.
 
@@ -70,7 +70,7 @@ pub use device::{DeviceChoice, Opened, Refusal};
 pub use error::{Error, Result};
 pub use model::diagnosis::{Diagnosis, Fault, Faults};
 pub use open::WeightsFile;
-pub use pixels::{PixelView, PixelViewMut, Samples, SamplesMut, Transfer};
+pub use pixels::{ColourProfile, PixelView, PixelViewMut, Samples, SamplesMut, Transfer};
 pub use restore::{Network, Options, Progress, ProgressCallback, Removal, Restorer, Sink, Source};
 pub use tile::{Area, TilePlan};
 pub use weights::Loaded;

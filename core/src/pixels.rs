@@ -3,10 +3,12 @@
 //! Every front end converts between such pixels and the network's numbers here, by one rounding rule.
 
 mod format;
+mod profile;
 mod transfer;
 mod view;
 
 pub use format::{PixelFormat, SampleType};
+pub use profile::ColourProfile;
 pub use transfer::Transfer;
 pub use view::{PixelView, PixelViewMut, Samples, SamplesMut};
 
@@ -16,7 +18,7 @@ use crate::{Error, Result};
 impl<N: Network> Restorer<N> {
     /// Restores the pixels of `from` into `to`, which has the same width, height and channels; the types of their samples
     /// may differ. Alpha is copied; so is all of a pixel whose alpha is 0 (its colours say nothing, the network sees those
-    /// around it). Colours that do not fit the type of `to` are clamped. With strength 0, and samples and transfer alike,
+    /// around it). Colours that do not fit the type of `to` are clamped. With strength 0, and samples and colours stored alike,
     /// every bit is copied.
     ///
     /// ```

@@ -44,7 +44,8 @@ typedef enum {
   DINO_IR_STATUS_INTERNAL = 9,
 } dino_ir_status;
 
-// How a sample is stored, in the machine's own byte order. Values are sRGB-encoded.
+// How a sample is stored, in the machine's own byte order. Values are sRGB-encoded,
+// unless dino_ir_set_profile says otherwise.
 typedef enum {
   // uint8_t, 0 to 255.
   DINO_IR_SAMPLE_U8 = 0,
@@ -162,6 +163,18 @@ uint32_t dino_ir_abi_version(void);
 // # Safety
 // Both arguments are NULL or zero-terminated strings.
 dino_ir_restorer *dino_ir_open(const char *weights_path, const char *device);
+
+// Says in which colours the images are that are given to `restorer` from now on: in those of an ICC profile, `size` bytes,
+// of which the restorer keeps a copy. Values are then converted to sRGB for the network and back for the result. NULL and a
+// size of 0: in sRGB again. Returns a dino_ir_status; DINO_IR_STATUS_INVALID_IMAGE for a profile that is damaged or
+// cannot be inverted (tables instead of curves and a matrix, inks, high dynamic range): the colours are then those of
+// before. An image that the profile is not for, grey or in colours, is refused where it is given.
+//
+// # Safety
+// `icc` is NULL or points to `size` bytes.
+int dino_ir_set_profile(dino_ir_restorer *restorer,
+                        const void *icc,
+                        size_t size);
 
 // Restores `in` into `out`, which has the same width, height and channels and shares no memory
 // with it (crops of one buffer do, also side by side). Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;

@@ -12,9 +12,10 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::ControlFlow;
 use std::ptr::{null, null_mut};
 
+use dino_ir::ColourProfile;
 use dino_ir::device::DeviceChoice;
 
-use self::failure::{Status, guarded};
+use self::failure::{Failure, Status, guarded};
 use self::faults::Faults;
 use self::image::{Image, Input, Pair};
 use self::options::{Options, check_struct};
@@ -63,6 +64,41 @@ pub unsafe extern "C" fn dino_ir_open(
     opened.unwrap_or(null_mut())
 }
 
+/// Says in which colours the images are that are given to `restorer` from now on: in those of an ICC profile, `size` bytes,
+/// of which the restorer keeps a copy. Values are then converted to sRGB for the network and back for the result. NULL and a
+/// size of 0: in sRGB again. Returns a dino_ir_status; DINO_IR_STATUS_INVALID_IMAGE for a profile that is damaged or
+/// cannot be inverted (tables instead of curves and a matrix, inks, high dynamic range): the colours are then those of
+/// before. An image that the profile is not for, grey or in colours, is refused where it is given.
+///
+/// # Safety
+/// `icc` is NULL or points to `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_set_profile(
+    restorer: *mut Handle,
+    icc: *const c_void,
+    size: usize,
+) -> c_int {
+    let set = guarded(|| {
+        let engine = restorers::find(restorer)?;
+        let mut engine = restorers::lock(&engine)?;
+        let invalid = |what| Err(Failure::new(Status::InvalidArgument, what));
+        engine.profile = match (icc.is_null(), size) {
+            (true, 0) => None,
+            (true, _) => return invalid("icc is NULL, but its size is not 0"),
+            (_, size) if isize::try_from(size).is_err() => {
+                return invalid("size is more than this machine's memory");
+            }
+            (false, size) => {
+                // SAFETY: as the caller promises.
+                let icc = unsafe { std::slice::from_raw_parts(icc.cast::<u8>(), size) };
+                Some(ColourProfile::from_icc(icc)?)
+            }
+        };
+        Ok(())
+    });
+    set.err().unwrap_or(Status::Ok) as c_int
+}
+
 /// Restores `in` into `out`, which has the same width, height and channels and shares no memory
 /// with it (crops of one buffer do, also side by side). Alpha is copied. `options` NULL: full strength, automatic tiles. `progress` may be NULL;
 /// `user` is handed to it. Returns a dino_ir_status; unless that is OK, what `out` holds is undefined.
@@ -103,7 +139,7 @@ pub unsafe extern "C" fn dino_ir_restore_only(
         // SAFETY: NULL or such structures, as the caller promises.
         let (mut pair, options, removal) = unsafe {
             (
-                Pair::new(r#in, out)?,
+                Pair::new(r#in, out, engine.profile.as_ref())?,
                 options::read(options)?,
                 removal::read(removal)?,
             )
@@ -132,9 +168,11 @@ pub unsafe extern "C" fn dino_ir_restore_only(
             };
         }
         let (source, mut sink) = pair.ends();
-        engine.restore(&source, &mut sink, &options, &mut |progress| {
-            report(progress.done, progress.total)
-        })?;
+        engine
+            .restorer
+            .restore(&source, &mut sink, &options, &mut |progress| {
+                report(progress.done, progress.total)
+            })?;
         Ok(())
     });
     restored.err().unwrap_or(Status::Ok) as c_int
@@ -158,9 +196,9 @@ pub unsafe extern "C" fn dino_ir_diagnose(
         // SAFETY: NULL or such structures, as the caller promises.
         let source = unsafe {
             check_struct(faults, "faults")?;
-            Input::new(image, "image")?
+            Input::new(image, "image", engine.profile.as_ref())?
         };
-        let found = Faults::from(engine.diagnose(&source)?);
+        let found = Faults::from(engine.restorer.diagnose(&source)?);
         // SAFETY: as large and aligned as it should be, which was checked.
         unsafe { faults.write(found) };
         Ok(())

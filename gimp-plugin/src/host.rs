@@ -154,7 +154,7 @@ impl Drawable {
 /// An image editor, with one drawable that is to be restored.
 ///
 /// Samples are `[area.height, area.width, channels]`: grey or RGB, then alpha if there is any; not
-/// premultiplied; encoded by the drawable's own colour space, nominally 0..=1.
+/// premultiplied; sRGB-encoded, nominally 0..=1, whatever the drawable's profile is. What alpha hides is written as it was.
 pub trait Host {
     /// The facts.
     fn drawable(&self) -> Drawable;
@@ -173,10 +173,6 @@ pub trait Host {
 
     /// Keeps that for as long as the editor has the drawable open.
     fn keep_place(&self, place: Place);
-
-    /// Pixels for a screen: 8 bits, sRGB. `rgb` is red, green and blue of any number of pixels, in the drawable's own
-    /// colour space; grey ones have three times the same.
-    fn display(&self, rgb: &[f32], bytes: &mut [u8]);
 
     /// Writes to a draft that the user does not see.
     fn write(&mut self, area: Area, samples: &[f32]);

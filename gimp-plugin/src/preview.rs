@@ -313,7 +313,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         self.cells.forget_far(seen);
         self.go_on();
         let strength = self.settings.strength as f32;
-        picture::draw(&self.view, &self.cells, strength, host)
+        picture::draw(&self.view, &self.cells, strength)
     }
 
     /// Reads the original of an area.

@@ -171,6 +171,14 @@ int main(int argc, char **argv) {
             break;
         }
 
+    /* Profiles. */
+    EXPECT(INVALID_IMAGE, dino_ir_set_profile(restorer, before, BYTES));
+    EXPECT(INVALID_IMAGE, dino_ir_set_profile(restorer, before, 0));
+    EXPECT(INVALID_ARGUMENT, dino_ir_set_profile(restorer, NULL, 1));
+    EXPECT(INVALID_ARGUMENT, dino_ir_set_profile(restorer, before, SIZE_MAX));
+    EXPECT(INVALID_ARGUMENT, dino_ir_set_profile(NULL, before, BYTES));
+    EXPECT(OK, dino_ir_set_profile(restorer, NULL, 0));
+
     /* Cancelling, with enough tiles for a half; then the restorer still works. */
     uint32_t stopped = 0;
     opts = options();

@@ -62,6 +62,22 @@
 (in-precision "float-perceptual" 650)
 (in-precision "double-linear" 700)
 
+; Other profiles.
+(define (profiled name in body)
+  (let ((image (open-image (file in))))
+    (body image (top image))
+    (save-profiled image (file (string-append name ".png")))
+    (gimp-image-delete image)))
+(profiled "in-adobe" "adobe.png" (lambda (image layer) (restore image layer 1.0)))
+(profiled "in-adobe-linear" "adobe.png"
+  (lambda (image layer)
+    (gimp-image-convert-precision image 600)
+    (restore image layer 1.0)
+    (gimp-image-convert-precision image 250)))
+(profiled "in-adobe-0" "adobe.png" (lambda (image layer) (restore image layer 0.0)))
+(profiled "in-adobe-alpha" "adobe-alpha.png" (lambda (image layer) (restore image layer 1.0)))
+(profiled "in-grey-1.8" "grey-1.8.png" (lambda (image layer) (restore image layer 1.0)))
+
 ; Selections.
 (result "rectangle" "rgb.png"
   (lambda (image layer)

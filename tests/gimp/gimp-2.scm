@@ -3,6 +3,7 @@
 (define (top image) (vector-ref (cadr (gimp-image-get-layers image)) 0))
 (define (layers image) (car (gimp-image-get-layers image)))
 (define (save image path) (gimp-file-save RUN-NONINTERACTIVE image (top image) path path))
+(define (save-profiled image path) (save image path))
 (define (select-layer image layer) (gimp-image-set-active-layer image layer))
 (define (offset layer x y) (gimp-layer-set-offsets layer x y))
 (define (to-indexed image) (gimp-image-convert-indexed image CONVERT-DITHER-NONE CONVERT-PALETTE-GENERATE 16 FALSE FALSE ""))

@@ -3,6 +3,9 @@
 (define (top image) (vector-ref (car (gimp-image-get-layers image)) 0))
 (define (layers image) (vector-length (car (gimp-image-get-layers image))))
 (define (save image path) (gimp-file-save RUN-NONINTERACTIVE image path))
+; GIMP 3 leaves the profile out unless it is asked for.
+(define (save-profiled image path)
+  (file-png-export #:run-mode RUN-NONINTERACTIVE #:image image #:file path #:include-color-profile TRUE))
 (define (select-layer image layer) (gimp-image-set-selected-layers image (vector layer)))
 (define (offset layer x y) (gimp-layer-set-offsets layer x y))
 (define (to-indexed image) (gimp-image-convert-indexed image CONVERT-DITHER-NONE CONVERT-PALETTE-GENERATE 16 FALSE FALSE ""))

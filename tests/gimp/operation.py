@@ -35,7 +35,7 @@ babl = ctypes.CDLL("libbabl-0.1.so.0", mode=ctypes.RTLD_GLOBAL)
 gobject = ctypes.CDLL("libgobject-2.0.so.0", mode=ctypes.RTLD_GLOBAL)
 for function in (
     gegl.gegl_node_new, gegl.gegl_node_new_child, gegl.gegl_buffer_new, gegl.gegl_node_new_processor,
-    babl.babl_format, babl.babl_format_with_space, babl.babl_space,
+    babl.babl_format, babl.babl_format_with_space, babl.babl_space, babl.babl_space_get_icc,
 ):
     function.restype = c_void_p
 
@@ -106,6 +106,10 @@ for name, width, height, form in CASES:
     restored = Restored(b"gegl:buffer-source", b"buffer", made)
     keep(f"{name}.in", read(made, area, space))
     keep(f"{name}.out", restored.pixels(area, space))
+    if space:
+        length = c_int(0)
+        icc = babl.babl_space_get_icc(space, byref(length))
+        keep(f"{name}.icc", ctypes.string_at(icc, length.value))
 
 # Another strength needs no run of the network.
 made, area = buffer(320, 240, fmt(b"R'G'B' float"))

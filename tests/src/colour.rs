@@ -1,4 +1,54 @@
-//! How different two colours look: CIEDE2000 of sRGB-encoded colours.
+//! Colours in several profiles, and how different two look: CIEDE2000 of sRGB-encoded colours.
+
+use dino_ir_trainer::photo::Photo;
+use moxcms::{ColorProfile, Layout, RenderingIntent, ToneReprCurve, TransformOptions};
+
+/// Linear light, the primaries of sRGB.
+pub fn linear() -> ColorProfile {
+    let mut profile = ColorProfile::new_srgb();
+    profile.cicp = None;
+    let curve = Some(ToneReprCurve::Parametric(vec![1.0]));
+    profile.red_trc = curve.clone();
+    profile.green_trc = curve.clone();
+    profile.blue_trc = curve;
+    profile
+}
+
+/// Values in the colours of another profile, by moxcms's own conversion.
+///
+/// # Panics
+/// If moxcms has none.
+pub fn converted(values: &[f32], from: &ColorProfile, to: &ColorProfile) -> Vec<f32> {
+    let options = TransformOptions {
+        rendering_intent: RenderingIntent::RelativeColorimetric,
+        ..TransformOptions::default()
+    };
+    let transform = from.create_transform_f32(Layout::Rgb, to, Layout::Rgb, options);
+    let mut result = vec![0.0; values.len()];
+    let done = transform
+        .expect("a conversion")
+        .transform(values, &mut result);
+    done.expect("converted");
+    result
+}
+
+/// The samples of a photo, sRGB-encoded.
+///
+/// # Panics
+/// If its profile is damaged.
+pub fn srgb(photo: &Photo) -> Vec<f32> {
+    let samples = photo.samples.chunks_exact(photo.depth.bytes());
+    let values: Vec<f32> = samples
+        .map(|sample| photo.depth.get(sample) / photo.depth.white())
+        .collect();
+    match &photo.metadata.icc {
+        Some(icc) => {
+            let profile = ColorProfile::new_from_slice(icc).expect("a profile");
+            converted(&values, &profile, &ColorProfile::new_srgb())
+        }
+        None => values,
+    }
+}
 
 /// CIELAB under D65 of an sRGB-encoded colour, 0..=1.
 fn lab(colour: [f32; 3]) -> [f64; 3] {

@@ -4,43 +4,17 @@ use std::io::Cursor;
 use std::ops::ControlFlow;
 
 use dino_ir::{DeviceChoice, Options, Restorer, WeightsFile};
-use dino_ir_tests::colour::mean_difference;
+use dino_ir_tests::colour::{converted, linear, mean_difference, srgb};
 use dino_ir_tests::package;
 use dino_ir_trainer::data::degrade::noise;
 use dino_ir_trainer::data::rgb::Rgb;
 use dino_ir_trainer::photo::pixels::{Restored, SrgbPixels};
 use dino_ir_trainer::photo::{Depth, Format, Metadata, Photo};
-use moxcms::{ColorProfile, Layout, RenderingIntent, ToneReprCurve, TransformOptions};
+use moxcms::ColorProfile;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 const SIGMA: f32 = 25.0;
-
-/// Linear light, the primaries of sRGB.
-fn linear() -> ColorProfile {
-    let mut profile = ColorProfile::new_srgb();
-    profile.cicp = None;
-    let curve = Some(ToneReprCurve::Parametric(vec![1.0]));
-    profile.red_trc = curve.clone();
-    profile.green_trc = curve.clone();
-    profile.blue_trc = curve;
-    profile
-}
-
-/// Values in the colours of another profile, by moxcms's own conversion.
-fn converted(values: &[f32], from: &ColorProfile, to: &ColorProfile) -> Vec<f32> {
-    let options = TransformOptions {
-        rendering_intent: RenderingIntent::RelativeColorimetric,
-        ..TransformOptions::default()
-    };
-    let transform = from.create_transform_f32(Layout::Rgb, to, Layout::Rgb, options);
-    let mut result = vec![0.0; values.len()];
-    let done = transform
-        .expect("a conversion")
-        .transform(values, &mut result);
-    done.expect("converted");
-    result
-}
 
 /// The scene in a file, as a camera or an editor writes it.
 fn file(scene: &Rgb, profile: Option<&ColorProfile>, depth: Depth, format: Format) -> Vec<u8> {
@@ -68,21 +42,6 @@ fn file(scene: &Rgb, profile: Option<&ColorProfile>, depth: Depth, format: Forma
     let mut file = Cursor::new(Vec::new());
     photo.encode_with(format, 98, &mut file).expect("written");
     file.into_inner()
-}
-
-/// The samples of a photo, sRGB-encoded.
-fn srgb(photo: &Photo) -> Vec<f32> {
-    let samples = photo.samples.chunks_exact(photo.depth.bytes());
-    let values: Vec<f32> = samples
-        .map(|sample| photo.depth.get(sample) / photo.depth.white())
-        .collect();
-    match &photo.metadata.icc {
-        Some(icc) => {
-            let profile = ColorProfile::new_from_slice(icc).expect("a profile");
-            converted(&values, &profile, &ColorProfile::new_srgb())
-        }
-        None => values,
-    }
 }
 
 fn psnr(one: &[f32], other: &[f32]) -> f32 {

@@ -2,14 +2,18 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use dino_ir_tests::colour::{converted, mean_difference, srgb};
 use dino_ir_tests::gimp::{Gimp, Version};
 use dino_ir_tests::program;
+use dino_ir_trainer::photo::{Depth, Format, Metadata, Photo};
 use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+use moxcms::ColorProfile;
 
 const WIDTH: u32 = 96;
 const HEIGHT: u32 = 72;
@@ -87,6 +91,7 @@ fn write_inputs(folder: &Path) {
                 .map(|v| u16::from(v) * 256 + fine as u16))
         })),
     );
+    write_profiled(folder, &rgb, &grey);
     save("grey.png", DynamicImage::ImageLuma8(grey));
     save("rgb.png", DynamicImage::ImageRgb8(rgb));
     let weights = dino_ir::embedded::nano();
@@ -96,6 +101,59 @@ fn write_inputs(folder: &Path) {
         &weights[..weights.len() / 2],
     )
     .expect("a file");
+}
+
+/// The same in other profiles, with 16 bits.
+fn write_profiled(folder: &Path, rgb: &RgbImage, grey: &ImageBuffer<Luma<u8>, Vec<u8>>) {
+    let values = |samples: &[u8]| -> Vec<f32> {
+        let values = samples.iter().map(|v| f32::from(*v) / 255.0);
+        values.collect()
+    };
+    let save = |name: &str, channels: usize, profile: &ColorProfile, values: &[f32]| {
+        let mut samples = Vec::new();
+        for value in values {
+            let value = value.clamp(0.0, 1.0) * Depth::Sixteen.white();
+            Depth::Sixteen.put(value, &mut samples);
+        }
+        let mut icc = profile.encode().expect("a profile");
+        // libpng refuses another illuminant than D50, to the last bit.
+        let d50 = [0, 0, 0xF6, 0xD6, 0, 1, 0, 0, 0, 0, 0xD3, 0x2D];
+        icc[68..80].copy_from_slice(&d50);
+        let photo = Photo {
+            width: WIDTH as usize,
+            height: HEIGHT as usize,
+            channels,
+            depth: Depth::Sixteen,
+            samples,
+            format: Format::Png,
+            metadata: Metadata {
+                icc: Some(icc),
+                ..Metadata::default()
+            },
+            notes: Vec::new(),
+        };
+        let mut file = Cursor::new(Vec::new());
+        photo
+            .encode_with(Format::Png, 98, &mut file)
+            .expect("a PNG");
+        fs::write(folder.join(name), file.into_inner()).expect("a file");
+    };
+    let adobe = ColorProfile::new_adobe_rgb();
+    let colours = converted(&values(rgb), &ColorProfile::new_srgb(), &adobe);
+    save("adobe.png", 3, &adobe, &colours);
+    let transparent: Vec<f32> = colours
+        .chunks_exact(3)
+        .zip((0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| alpha(x, y))))
+        .flat_map(|(rgb, alpha)| [rgb[0], rgb[1], rgb[2], f32::from(alpha) / 255.0])
+        .collect();
+    save("adobe-alpha.png", 4, &adobe, &transparent);
+    // The same light as sRGB's.
+    let encoded = values(grey)
+        .iter()
+        .map(|v| decode(f64::from(*v)).powf(1.0 / 1.8) as f32)
+        .collect::<Vec<_>>();
+    let gamma = ColorProfile::new_gray_with_gamma(1.8);
+    save("grey-1.8.png", 1, &gamma, &encoded);
 }
 
 /// What `trainer restore` makes of an input.
@@ -195,6 +253,7 @@ fn every_gimp_restores_as_the_trainer_does() {
 
     for results in &results {
         compare_layers(results, folder, &whole);
+        compare_profiles(results, folder, &whole);
         compare_removals(results, folder, &whole);
         compare_selections(results, &input("rgb.png"), &whole);
         compare_masks(results, folder);
@@ -285,6 +344,32 @@ fn compare_layers(results: &Results, folder: &Path, whole: &DynamicImage) {
     results.expect(names_it, "all", || format!("says {said}"));
     let again = difference(&results.image("all-twice"), &alpha);
     results.expect(again > 0, "all-twice", || "restored once".to_owned());
+}
+
+/// A photo looks alike in every profile, and is what the program makes of it.
+fn compare_profiles(results: &Results, folder: &Path, whole: &DynamicImage) {
+    let input = |name: &str| image::open(folder.join(name)).expect("an input");
+    let read = |name: &str| {
+        let file = fs::read(results.gimp.folder().join(format!("{name}.png")));
+        let file = file.unwrap_or_else(|error| panic!("{name}: {error}\n{}", results.printed));
+        Photo::decode(&file, 1 << 30).expect("a photo")
+    };
+    let whole: Vec<f32> = whole
+        .to_rgb8()
+        .iter()
+        .map(|v| f32::from(*v) / 255.0)
+        .collect();
+    for case in ["in-adobe", "in-adobe-linear"] {
+        let photo = read(case);
+        results.expect(photo.metadata.icc.is_some(), case, || "no profile".into());
+        let off = mean_difference(&srgb(&photo), &whole);
+        results.expect(off < 0.5, case, || format!("looks different by {off}"));
+    }
+    let expected = |input: &str| trainer(folder, input, &[]);
+    results.check("in-adobe", &expected("adobe.png"), 16);
+    results.check("in-adobe-alpha", &expected("adobe-alpha.png"), 16);
+    results.check("in-adobe-0", &input("adobe.png"), 0);
+    results.check("in-grey-1.8", &expected("grey-1.8.png"), 16);
 }
 
 /// How much of each fault is removed, the grain of the photo among them.

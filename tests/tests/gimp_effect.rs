@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use dino_ir::{DeviceChoice, Options, PixelView, PixelViewMut, Restorer, WeightsFile};
+use dino_ir::{
+    ColourProfile, DeviceChoice, Options, PixelView, PixelViewMut, Restorer, WeightsFile,
+};
 use dino_ir_tests::gimp::window::{Window, wait};
 use dino_ir_tests::gimp::{Gimp, Version, screenshots};
 use dino_ir_tests::{package, program};
@@ -150,8 +152,15 @@ fn pixels_of_any_format_are_restored() {
         let before = floats(&folder.join(format!("{name}.in")));
         let after = floats(&folder.join(format!("{name}.out")));
         let mut expected = vec![0.0; before.len()];
-        let view = PixelView::new(&before[..], width, height, 4).expect("pixels");
-        let to = PixelViewMut::new(&mut expected[..], width, height, 4).expect("pixels");
+        let mut view = PixelView::new(&before[..], width, height, 4).expect("pixels");
+        let mut to = PixelViewMut::new(&mut expected[..], width, height, 4).expect("pixels");
+        let profile = fs::read(folder.join(format!("{name}.icc"))).ok();
+        assert_eq!(profile.is_some(), name == "wide");
+        let profile = profile.map(|icc| ColourProfile::from_icc(&icc).expect("a profile"));
+        if let Some(profile) = &profile {
+            view = view.with_profile(profile).expect("for colours");
+            to = to.with_profile(profile).expect("for colours");
+        }
         restorer
             .loaded
             .restore_pixels(view, to, &Options::default(), &mut |_| {

@@ -41,11 +41,12 @@ class Restorer:
         self_ensemble=False,
         only=None,
         removal=None,
+        icc=None,
     ):
         """The restored photo, of the shape and type of `array`.
 
         array: uint8, uint16 or float32 (0 to 1), (height, width) or (height, width, channels), 1 to 4 channels,
-            sRGB-encoded, alpha last and not multiplied in.
+            sRGB-encoded unless icc says otherwise, alpha last and not multiplied in.
         strength: 0 (as it was) to 1.
         progress: called with (done, total) as the work goes on; False cancels.
         tile: side of the tiles in pixels. memory: bytes that a restoration may take, 1 GiB unless given.
@@ -53,6 +54,8 @@ class Restorer:
         only: the faults to remove, such as ["haze"]; all others stay. All are removed unless given.
         removal: how much of a fault to remove, 0 (it stays) to 1, such as {"noise": 0.6}; all of those not named.
             The faults: "noise", "blur", "rain", "haze", "jpeg".
+        icc: the bytes of the photo's ICC profile, such as Pillow's image.info.get("icc_profile"); the result is in the same.
+            Curves and a matrix, as of Adobe RGB or Display P3, or one curve for grey; ValueError for any other.
         """
         shares = _shares(only, removal or {})
         array = _checked(array)
@@ -67,17 +70,18 @@ class Restorer:
             memory,
             self_ensemble,
             shares,
+            icc,
         )
         return result
 
-    def diagnose(self, array):
+    def diagnose(self, array, *, icc=None):
         """What is wrong with a photo, nothing restored: {"faults": {...}, "confidence": {...}, "fine": bool}.
 
         faults: "noise" (sigma of 0 to 255), "blur" (sigma in pixels), "rain" and "haze" (0 to 1), "jpeg" (quality, 100: none).
         confidence: the chance, 0 to 1, that each is about right. fine: nothing is wrong that would be worth a restoration.
         """
         array = _checked(array)
-        faults, confidence, fine = self._native.diagnose(array.reshape(-1).view(np.uint8), _shape(array))
+        faults, confidence, fine = self._native.diagnose(array.reshape(-1).view(np.uint8), _shape(array), icc)
         return {"faults": faults, "confidence": confidence, "fine": fine}
 
 
@@ -130,6 +134,6 @@ def restore(array, strength=1.0, device="auto", progress=None, *, weights=None, 
     )
 
 
-def diagnose(array, device="auto", *, weights=None):
-    """`Restorer(weights, device).diagnose(array)`; the network is kept for the next call."""
-    return _restorer(None if weights is None else str(weights), device).diagnose(array)
+def diagnose(array, device="auto", *, weights=None, icc=None):
+    """`Restorer(weights, device).diagnose(array, icc=icc)`; the network is kept for the next call."""
+    return _restorer(None if weights is None else str(weights), device).diagnose(array, icc=icc)

@@ -31,8 +31,9 @@ class Restorer:
         self_ensemble: bool = False,
         only: Optional[Iterable[str]] = None,
         removal: Optional[Mapping[str, float]] = None,
+        icc: Optional[bytes] = None,
     ) -> _Array: ...
-    def diagnose(self, array: _Array) -> Diagnosis: ...
+    def diagnose(self, array: _Array, *, icc: Optional[bytes] = None) -> Diagnosis: ...
 
 def restore(
     array: _Array,
@@ -46,10 +47,12 @@ def restore(
     self_ensemble: bool = False,
     only: Optional[Iterable[str]] = None,
     removal: Optional[Mapping[str, float]] = None,
+    icc: Optional[bytes] = None,
 ) -> _Array: ...
 def diagnose(
     array: _Array,
     device: str = "auto",
     *,
     weights: Union[str, PathLike[str], None] = None,
+    icc: Optional[bytes] = None,
 ) -> Diagnosis: ...

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use dino_ir::{
-    DeviceChoice, Error, Fault, Loaded, Options, PixelView, PixelViewMut, Progress, Removal,
-    Samples, SamplesMut, WeightsFile,
+    ColourProfile, DeviceChoice, Error, Fault, Loaded, Options, PixelView, PixelViewMut, Progress,
+    Removal, Samples, SamplesMut, WeightsFile,
 };
 use numpy::{PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
@@ -51,7 +51,7 @@ impl Restorer {
     }
 
     /// `shape`: width, height, channels, bytes of a sample (1: u8, 2: u16, 4: f32). `removal`: a share for each fault, in the
-    /// order noise, blur, rain, haze, jpeg.
+    /// order noise, blur, rain, haze, jpeg. `icc`: the profile of both, sRGB unless given.
     #[expect(clippy::too_many_arguments, reason = "Python has them by name")]
     fn restore(
         &self,
@@ -65,6 +65,7 @@ impl Restorer {
         memory: Option<u64>,
         self_ensemble: bool,
         removal: [f32; 5],
+        icc: Option<&[u8]>,
     ) -> PyResult<()> {
         let (width, height, channels, bytes) = shape;
         let shares = Fault::ALL.into_iter().zip(removal);
@@ -79,8 +80,13 @@ impl Restorer {
         };
         let from = samples(from.as_slice()?, bytes)?;
         let to = samples_mut(to.as_slice_mut()?, bytes)?;
-        let from = PixelView::new(from, width, height, channels).map_err(exception)?;
-        let to = PixelViewMut::new(to, width, height, channels).map_err(exception)?;
+        let profile = profile(icc)?;
+        let mut from = PixelView::new(from, width, height, channels).map_err(exception)?;
+        let mut to = PixelViewMut::new(to, width, height, channels).map_err(exception)?;
+        if let Some(profile) = &profile {
+            from = from.with_profile(profile).map_err(exception)?;
+            to = to.with_profile(profile).map_err(exception)?;
+        }
         // What Python raised while it was told of the progress.
         let mut raised = None;
         let restored = py.detach(|| {
@@ -107,10 +113,15 @@ impl Restorer {
         py: Python<'py>,
         array: PyReadonlyArray1<'_, u8>,
         shape: (usize, usize, usize, usize),
+        icc: Option<&[u8]>,
     ) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, bool)> {
         let (width, height, channels, bytes) = shape;
         let pixels = samples(array.as_slice()?, bytes)?;
-        let pixels = PixelView::new(pixels, width, height, channels).map_err(exception)?;
+        let profile = profile(icc)?;
+        let mut pixels = PixelView::new(pixels, width, height, channels).map_err(exception)?;
+        if let Some(profile) = &profile {
+            pixels = pixels.with_profile(profile).map_err(exception)?;
+        }
         let diagnosis = py
             .detach(|| {
                 let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +150,12 @@ fn report(py: Python<'_>, progress: Option<&Py<PyAny>>, at: Progress) -> PyResul
         Ok(false) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })
+}
+
+fn profile(icc: Option<&[u8]>) -> PyResult<Option<ColourProfile>> {
+    icc.map(ColourProfile::from_icc)
+        .transpose()
+        .map_err(exception)
 }
 
 fn samples(bytes: &[u8], size: usize) -> PyResult<Samples<'_>> {

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import dino_ir
 
@@ -48,6 +48,16 @@ def test_types_agree(photo, restorer):
     grey = part[..., 0]
     assert restorer.restore(grey).shape == grey.shape
     assert np.array_equal(restorer.restore(grey), restorer.restore(np.dstack([grey] * 3))[..., 0])
+
+
+def test_a_profile_says_what_the_colours_are(photo, restorer):
+    part = photo[:80, :80]
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert np.array_equal(restorer.restore(part, icc=srgb), restorer.restore(part))
+    with pytest.raises(ValueError, match="use one for grey"):
+        restorer.restore(part[..., 0], icc=srgb)
+    with pytest.raises(ValueError, match="damaged"):
+        restorer.diagnose(part, icc=b"no profile")
 
 
 def test_strength_0_is_the_input(photo):

@@ -1,6 +1,6 @@
 //! How pixels are stored, and the one conversion to the network's numbers and back.
 
-use super::Transfer;
+use super::{ColourProfile, Transfer};
 use crate::{Error, Result};
 
 /// The type of a sample, in the machine's byte order.
@@ -47,16 +47,41 @@ impl SampleType {
     }
 }
 
-/// How a pixel is stored: samples side by side, alpha last and not multiplied into the colours. Where alpha is 0, or
-/// less, a pixel is hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PixelFormat {
-    channels: usize,
-    sample: SampleType,
-    transfer: Transfer,
+/// Which colours the values of a pixel are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Encoding<'a> {
+    /// Those of sRGB's primaries.
+    Transfer(Transfer),
+    /// Those of a profile.
+    Profile(&'a ColourProfile),
 }
 
-impl PixelFormat {
+impl Encoding<'_> {
+    fn to_srgb(self, colour: [f32; 3]) -> [f32; 3] {
+        match self {
+            Self::Transfer(transfer) => colour.map(|value| transfer.to_srgb(value)),
+            Self::Profile(profile) => profile.to_srgb(colour),
+        }
+    }
+
+    fn of_srgb(self, colour: [f32; 3]) -> [f32; 3] {
+        match self {
+            Self::Transfer(transfer) => colour.map(|value| transfer.from_srgb(value)),
+            Self::Profile(profile) => profile.from_srgb(colour),
+        }
+    }
+}
+
+/// How a pixel is stored: samples side by side, alpha last and not multiplied into the colours. Where alpha is 0, or
+/// less, a pixel is hidden.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PixelFormat<'a> {
+    channels: usize,
+    sample: SampleType,
+    encoding: Encoding<'a>,
+}
+
+impl<'a> PixelFormat<'a> {
     /// `channels`: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
     ///
     /// # Errors
@@ -70,7 +95,7 @@ impl PixelFormat {
         Ok(Self {
             channels,
             sample,
-            transfer,
+            encoding: Encoding::Transfer(transfer),
         })
     }
 
@@ -86,7 +111,34 @@ impl PixelFormat {
 
     /// The same with another transfer.
     pub(super) fn with_transfer(self, transfer: Transfer) -> Self {
-        Self { transfer, ..self }
+        Self {
+            encoding: Encoding::Transfer(transfer),
+            ..self
+        }
+    }
+
+    /// The same in the colours of a profile.
+    ///
+    /// # Errors
+    /// [`Error::InvalidImage`] if the profile is for grey and the pixels are not, or the other way round.
+    pub fn with_profile(self, profile: &'a ColourProfile) -> Result<Self> {
+        if !profile.fits(self.channels) {
+            let (wrong, right) = match self.colours() {
+                1 => ("colours", "grey"),
+                _ => ("grey", "colours"),
+            };
+            return Err(Error::InvalidImage(format!(
+                "the colour profile is for {wrong}, but the pixels have {} channels: use one for {right}",
+                self.channels
+            )));
+        }
+        Ok(Self {
+            encoding: match profile.is_srgb() {
+                true => Encoding::Transfer(Transfer::Srgb),
+                false => Encoding::Profile(profile),
+            },
+            ..self
+        })
     }
 
     /// Colour channels: 1 or 3.
@@ -94,10 +146,25 @@ impl PixelFormat {
         if self.channels < 3 { 1 } else { 3 }
     }
 
+    /// Bytes of the colours of a pixel; alpha comes after them.
+    fn colour_bytes(&self) -> usize {
+        self.colours() * self.sample.bytes()
+    }
+
     /// Whether the alpha of a pixel, if it has one, is 0 or less.
     fn hides(&self, pixel: &[u8]) -> bool {
-        let alpha = self.sample.bytes() * self.colours();
-        alpha < pixel.len() && self.sample.get(&pixel[alpha..]) <= 0.0
+        let alpha = &pixel[self.colour_bytes()..];
+        !alpha.is_empty() && self.sample.get(alpha) <= 0.0
+    }
+
+    /// The sRGB-encoded colour of a pixel, grey three times.
+    fn colour(&self, pixel: &[u8]) -> [f32; 3] {
+        let bytes = self.sample.bytes();
+        let value = |channel: usize| {
+            let at = channel.min(self.colours() - 1) * bytes;
+            self.sample.get(&pixel[at..at + bytes])
+        };
+        self.encoding.to_srgb([value(0), value(1), value(2)])
     }
 
     /// The colours of `pixels` for [`Source::read`](crate::restore::Source::read): grey three times, NaN where alpha hides.
@@ -106,21 +173,11 @@ impl PixelFormat {
     /// If both do not hold the same number of pixels.
     pub fn read(&self, pixels: &[u8], rgb: &mut [f32]) {
         assert_eq!(pixels.len() / self.bytes(), rgb.len() / 3, "as many pixels");
-        let bytes = self.sample.bytes();
-        let grey = self.colours() == 1;
-        for (to, from) in rgb
-            .chunks_exact_mut(3)
-            .zip(pixels.chunks_exact(self.bytes()))
-        {
-            if self.hides(from) {
-                to.fill(f32::NAN);
-                continue;
-            }
-            for (channel, to) in to.iter_mut().enumerate() {
-                let at = if grey { 0 } else { channel * bytes };
-                *to = self
-                    .transfer
-                    .to_srgb(self.sample.get(&from[at..at + bytes]));
+        let pixels = pixels.chunks_exact(self.bytes());
+        for (to, from) in rgb.chunks_exact_mut(3).zip(pixels) {
+            match self.hides(from) {
+                true => to.fill(f32::NAN),
+                false => to.copy_from_slice(&self.colour(from)),
             }
         }
     }
@@ -130,40 +187,35 @@ impl PixelFormat {
     ///
     /// # Panics
     /// If the three do not hold the same number of pixels, or the channels differ.
-    pub fn write(&self, rgb: &[f32], before: &[u8], after: &mut [u8], to: &Self) {
+    pub fn write(&self, rgb: &[f32], before: &[u8], after: &mut [u8], to: &PixelFormat<'_>) {
         assert_eq!(self.channels, to.channels, "as many channels");
         assert_eq!(before.len() / self.bytes(), rgb.len() / 3, "as many pixels");
         assert_eq!(after.len() / to.bytes(), rgb.len() / 3, "as many pixels");
-        let colours = self.colours();
         let pixels = before
             .chunks_exact(self.bytes())
             .zip(after.chunks_exact_mut(to.bytes()));
         for (rgb, (before, after)) in rgb.chunks_exact(3).zip(pixels) {
             let hidden = self.hides(before);
-            let samples = before
-                .chunks_exact(self.sample.bytes())
-                .zip(after.chunks_exact_mut(to.sample.bytes()));
-            for (at, (before, after)) in samples.enumerate() {
-                if at == colours {
-                    self.keep(before, after, to, |value| value);
-                } else if hidden {
-                    self.keep(before, after, to, |value| {
-                        to.transfer.from_srgb(self.transfer.to_srgb(value))
-                    });
-                } else {
-                    // The three of a grey photo are equal.
-                    to.sample.put(after, to.transfer.from_srgb(rgb[at]));
-                }
+            if hidden && self == to {
+                after.copy_from_slice(before);
+                continue;
             }
-        }
-    }
-
-    /// Copies a sample: bit by bit if both formats store samples alike.
-    fn keep(&self, before: &[u8], after: &mut [u8], to: &Self, convert: impl Fn(f32) -> f32) {
-        if self.sample == to.sample && self.transfer == to.transfer {
-            after.copy_from_slice(before);
-        } else {
-            to.sample.put(after, convert(self.sample.get(before)));
+            let colour = match hidden {
+                true => self.colour(before),
+                false => [rgb[0], rgb[1], rgb[2]],
+            };
+            let (colours, alpha) = after.split_at_mut(to.colour_bytes());
+            // The three of a grey photo are equal.
+            let samples = colours.chunks_exact_mut(to.sample.bytes());
+            for (sample, value) in samples.zip(to.encoding.of_srgb(colour)) {
+                to.sample.put(sample, value);
+            }
+            let kept = &before[self.colour_bytes()..];
+            if self.sample == to.sample {
+                alpha.copy_from_slice(kept);
+            } else if !kept.is_empty() {
+                to.sample.put(alpha, self.sample.get(kept));
+            }
         }
     }
 }

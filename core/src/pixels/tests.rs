@@ -92,6 +92,40 @@ fn linear_light_is_converted() {
     );
 }
 
+/// Display P3 goes in and out as the same colours do sRGB-encoded; a profile for grey is refused for them.
+#[test]
+fn colours_of_a_profile_are_converted() {
+    let p3 = ColourProfile::display_p3();
+    let colours = |values: &[f32], convert: &dyn Fn([f32; 3]) -> [f32; 3]| -> Vec<f32> {
+        let pixels = values.chunks_exact(3);
+        pixels
+            .flat_map(|rgb| convert([rgb[0], rgb[1], rgb[2]]))
+            .collect()
+    };
+    let encoded: Vec<f32> = noisy(3).iter().map(|&v| f32::from(v) / 255.0).collect();
+    let wide = colours(&encoded, &|rgb| p3.from_srgb(rgb));
+    let (mut a, mut b) = (vec![0.0_f32; encoded.len()], vec![0.0_f32; encoded.len()]);
+    let from = PixelView::new(&encoded[..], WIDTH, HEIGHT, 3).expect("good");
+    restore(from, &mut a[..], 3, 1.0).expect("restored");
+    let from = PixelView::new(&wide[..], WIDTH, HEIGHT, 3).expect("good");
+    let to = PixelViewMut::new(&mut b[..], WIDTH, HEIGHT, 3).expect("good");
+    restorer()
+        .restore_pixels(
+            from.with_profile(&p3).expect("for colours"),
+            to.with_profile(&p3).expect("for colours"),
+            &Options::default(),
+            &mut |_| ControlFlow::Continue(()),
+        )
+        .expect("restored");
+    assert!(a.iter().zip(&b).any(|(a, b)| (a - b).abs() > 0.01));
+    for (a, b) in a.iter().zip(colours(&b, &|rgb| p3.to_srgb(rgb))) {
+        assert!((a - b).abs() < 1e-3, "{a} {b}");
+    }
+    let grey = PixelView::new(&wide[..], WIDTH, HEIGHT, 1).expect("good");
+    let error = grey.with_profile(&p3).expect_err("not for grey");
+    assert!(error.to_string().contains("use one for grey"), "{error}");
+}
+
 /// What alpha hides stays, bit by bit, and is not read.
 #[test]
 fn hidden_pixels_stay() {

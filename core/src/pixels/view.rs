@@ -1,6 +1,6 @@
 //! Borrowed pixels with their layout.
 
-use super::{PixelFormat, SampleType, Transfer};
+use super::{ColourProfile, PixelFormat, SampleType, Transfer};
 use crate::restore::{Area, Progress, ProgressCallback, Sink, Source, report};
 use crate::{Error, Result};
 
@@ -38,17 +38,17 @@ samples!(u8: U8, u16: U16, f32: F32);
 
 /// Size and strides of pixels, checked against their buffer.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+struct Layout<'a> {
     width: usize,
     height: usize,
     /// Bytes from a row to the next.
     stride: usize,
-    format: PixelFormat,
+    format: PixelFormat<'a>,
 }
 
-impl Layout {
+impl<'a> Layout<'a> {
     /// Rows without gaps in a buffer of `length` bytes.
-    fn new(width: usize, height: usize, format: PixelFormat, length: usize) -> Result<Self> {
+    fn new(width: usize, height: usize, format: PixelFormat<'a>, length: usize) -> Result<Self> {
         if width == 0 || height == 0 {
             return Err(Error::InvalidImage(format!(
                 "{width}x{height} has no pixels"
@@ -117,7 +117,7 @@ fn too_large() -> Error {
 #[derive(Clone, Copy, Debug)]
 pub struct PixelView<'a> {
     bytes: &'a [u8],
-    layout: Layout,
+    layout: Layout<'a>,
 }
 
 impl<'a> PixelView<'a> {
@@ -154,12 +154,21 @@ impl<'a> PixelView<'a> {
         self
     }
 
+    /// In which profile its colours are.
+    ///
+    /// # Errors
+    /// [`Error::InvalidImage`] if the profile is for grey and the pixels are not, or the other way round.
+    pub fn with_profile(mut self, profile: &'a ColourProfile) -> Result<Self> {
+        self.layout.format = self.layout.format.with_profile(profile)?;
+        Ok(self)
+    }
+
     /// Columns, rows, channels.
     pub(super) fn size(&self) -> (usize, usize, usize) {
         size(&self.layout)
     }
 
-    pub(super) fn format(&self) -> PixelFormat {
+    pub(super) fn format(&self) -> PixelFormat<'a> {
         self.layout.format
     }
 
@@ -172,7 +181,7 @@ impl<'a> PixelView<'a> {
 #[derive(Debug)]
 pub struct PixelViewMut<'a> {
     bytes: &'a mut [u8],
-    layout: Layout,
+    layout: Layout<'a>,
 }
 
 impl<'a> PixelViewMut<'a> {
@@ -208,12 +217,21 @@ impl<'a> PixelViewMut<'a> {
         self
     }
 
+    /// In which profile its colours shall be.
+    ///
+    /// # Errors
+    /// As [`PixelView::with_profile`].
+    pub fn with_profile(mut self, profile: &'a ColourProfile) -> Result<Self> {
+        self.layout.format = self.layout.format.with_profile(profile)?;
+        Ok(self)
+    }
+
     /// Columns, rows, channels.
     pub(super) fn size(&self) -> (usize, usize, usize) {
         size(&self.layout)
     }
 
-    pub(super) fn format(&self) -> PixelFormat {
+    pub(super) fn format(&self) -> PixelFormat<'a> {
         self.layout.format
     }
 
@@ -254,7 +272,7 @@ impl<'a> PixelViewMut<'a> {
     }
 }
 
-fn size(layout: &Layout) -> (usize, usize, usize) {
+fn size(layout: &Layout<'_>) -> (usize, usize, usize) {
     (layout.width, layout.height, layout.format.channels())
 }
 
@@ -281,7 +299,7 @@ impl Source for PixelView<'_> {
 struct Rows<'a> {
     before: &'a PixelView<'a>,
     bytes: &'a mut [u8],
-    layout: Layout,
+    layout: Layout<'a>,
 }
 
 impl Sink for Rows<'_> {

@@ -156,4 +156,6 @@ unsafe extern "C" {
         at: *const Rectangle,
     );
     pub fn babl_format_with_space(name: Text, space: Pointer) -> Pointer;
+    pub fn babl_space(name: Text) -> Pointer;
+    pub fn babl_space_get_icc(space: Pointer, length: *mut c_int) -> *const u8;
 }

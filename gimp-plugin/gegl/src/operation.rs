@@ -7,14 +7,15 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::gegl::{
     FilterClass, GTypeModule, MESSAGE, ObjectClass, OperationClass, PROPERTY_FLAGS, Pointer,
-    Rectangle, Text, TypeInfo, TypeQuery, babl_format_with_space, g_log,
-    g_object_class_install_property, g_param_spec_double, g_type_module_register_type,
+    Rectangle, Text, TypeInfo, TypeQuery, babl_format_with_space, babl_space, babl_space_get_icc,
+    g_log, g_object_class_install_property, g_param_spec_double, g_type_module_register_type,
     g_type_query, g_value_get_double, g_value_set_double, gegl_buffer_copy, gegl_buffer_get,
     gegl_buffer_set, gegl_operation_class_set_keys, gegl_operation_filter_get_type,
     gegl_operation_get_source_space, gegl_operation_set_format,
     gegl_operation_source_get_bounding_box, gegl_rectangle_is_infinite_plane,
 };
 use super::photo;
+use dino_ir::ColourProfile;
 
 /// The only property.
 const STRENGTH: c_uint = 1;
@@ -152,7 +153,31 @@ unsafe extern "C" fn get_property(operation: Pointer, id: c_uint, value: Pointer
     }
 }
 
-/// The format of both pads. Its space is the photo's: in sRGB's the values of a wide-gamut photo would lie far outside.
+/// The photo's profile; `None` for sRGB, and for profiles that cannot be inverted: their values are taken for sRGB's.
+///
+/// # Safety
+/// `operation` is an instance of our type.
+unsafe fn profile(operation: Pointer) -> Option<ColourProfile> {
+    // SAFETY: a pad that every filter has; a space and the bytes of its profile live as long as babl.
+    let icc = unsafe {
+        let space = gegl_operation_get_source_space(operation, c"input".as_ptr());
+        if space.is_null() || space == babl_space(c"sRGB".as_ptr()) {
+            return None;
+        }
+        let mut length = 0;
+        let bytes = babl_space_get_icc(space, &raw mut length);
+        let length = usize::try_from(length).ok()?;
+        if bytes.is_null() || length == 0 {
+            return None;
+        }
+        std::slice::from_raw_parts(bytes, length)
+    };
+    ColourProfile::from_icc(icc)
+        .ok()
+        .filter(|profile| profile.fits(4))
+}
+
+/// The format of both pads, in the photo's own colours.
 ///
 /// # Safety
 /// `operation` is an instance of our type.
@@ -279,7 +304,7 @@ unsafe fn restore(
         let mut pixels = vec![0.0_f32; width * height * 4];
         let to = pixels.as_mut_ptr().cast();
         gegl_buffer_get(input, &raw const area, 1.0, format, to, 0, 0);
-        let restored = photo::restored(&pixels, width, height);
+        let restored = photo::restored(&pixels, width, height, profile(operation));
         let restored = restored.map_err(|error| error.to_string())?;
         photo::mix(&mut pixels, &restored, strength);
         gegl_buffer_set(

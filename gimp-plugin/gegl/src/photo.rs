@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dino_ir::{
-    DeviceChoice, Loaded, Options, PixelView, PixelViewMut, Restorer, Result, WeightsFile,
+    ColourProfile, DeviceChoice, Loaded, Options, PixelView, PixelViewMut, Restorer, Result,
+    WeightsFile,
 };
 
 /// More pixels than this are refused: the floats of a photo and of its result would take more than 2 GiB, in the process
@@ -21,16 +22,24 @@ static RESTORER: Mutex<Option<Restorer<Loaded>>> = Mutex::new(None);
 struct Kept {
     /// Size and hash of the photo.
     key: (usize, usize, u64),
+    profile: Option<ColourProfile>,
     /// RGBA.
     restored: Arc<Vec<f32>>,
 }
 
-/// The network's result for a photo: `pixels` is `[height, width, 4]`, RGBA, sRGB-encoded, alpha not multiplied in.
-pub fn restored(pixels: &[f32], width: usize, height: usize) -> Result<Arc<Vec<f32>>> {
+/// The network's result for a photo: `pixels` is `[height, width, 4]`, RGBA, in the colours of
+/// `profile` or sRGB-encoded, alpha not multiplied in; so is the result.
+pub fn restored(
+    pixels: &[f32],
+    width: usize,
+    height: usize,
+    profile: Option<ColourProfile>,
+) -> Result<Arc<Vec<f32>>> {
     let key = (width, height, hash(pixels));
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(kept) = &*last
         && kept.key == key
+        && kept.profile == profile
     {
         return Ok(Arc::clone(&kept.restored));
     }
@@ -43,16 +52,19 @@ pub fn restored(pixels: &[f32], width: usize, height: usize) -> Result<Arc<Vec<f
         *restorer = Some(opened.loaded);
     }
     if let Some(restorer) = &*restorer {
-        restorer.restore_pixels(
-            PixelView::new(pixels, width, height, 4)?,
-            PixelViewMut::new(&mut restored[..], width, height, 4)?,
-            &Options::default(),
-            &mut |_| ControlFlow::Continue(()),
-        )?;
+        let mut from = PixelView::new(pixels, width, height, 4)?;
+        let mut to = PixelViewMut::new(&mut restored[..], width, height, 4)?;
+        if let Some(profile) = &profile {
+            from = from.with_profile(profile)?;
+            to = to.with_profile(profile)?;
+        }
+        let goes_on = &mut |_| ControlFlow::Continue(());
+        restorer.restore_pixels(from, to, &Options::default(), goes_on)?;
     }
     let restored = Arc::new(restored);
     *last = Some(Kept {
         key,
+        profile,
         restored: Arc::clone(&restored),
     });
     Ok(restored)

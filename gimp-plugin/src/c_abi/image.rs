@@ -4,12 +4,13 @@ use std::ffi::c_void;
 use std::slice;
 
 use dino_ir::pixels::{PixelFormat, SampleType};
-use dino_ir::{Area, Sink, Source, Transfer};
+use dino_ir::{Area, ColourProfile, Sink, Source, Transfer};
 
 use super::failure::{Failure, Status};
 use super::options::check_struct;
 
-/// How a sample is stored, in the machine's own byte order. Values are sRGB-encoded.
+/// How a sample is stored, in the machine's own byte order. Values are sRGB-encoded,
+/// unless dino_ir_set_profile says otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sample {
@@ -46,18 +47,22 @@ pub struct Image {
 
 /// An [`Image`] whose layout was checked.
 #[derive(Clone, Copy)]
-struct View {
+struct View<'a> {
     data: *mut u8,
     stride: usize,
     width: usize,
     height: usize,
-    format: PixelFormat,
+    format: PixelFormat<'a>,
 }
 
-impl View {
+impl<'a> View<'a> {
     /// # Safety
     /// `image` is NULL or points to such a structure, whose `data` is NULL or as it says.
-    unsafe fn new(image: *const Image, name: &str) -> Result<Self, Failure> {
+    unsafe fn new(
+        image: *const Image,
+        name: &str,
+        profile: Option<&'a ColourProfile>,
+    ) -> Result<Self, Failure> {
         // SAFETY: as the caller promises; the rest is read only once the size is right.
         let image = unsafe {
             check_struct(image, name)?;
@@ -86,6 +91,10 @@ impl View {
         };
         let Ok(format) = PixelFormat::new(image.channels as usize, sample, Transfer::Srgb) else {
             return invalid(format!("{} channels: use 1 to 4", image.channels));
+        };
+        let format = match profile {
+            Some(profile) => format.with_profile(profile)?,
+            None => format,
         };
         let view = Self {
             data: image.data.cast(),
@@ -145,20 +154,29 @@ impl View {
 }
 
 /// An input and an output that go together.
-pub struct Pair {
-    from: View,
-    to: View,
+pub struct Pair<'a> {
+    from: View<'a>,
+    to: View<'a>,
 }
 
-impl Pair {
+impl<'a> Pair<'a> {
     /// # Safety
     /// Both are NULL or point to such structures, whose `data` are NULL or as they say, for as long as
     /// the pair lives.
-    pub unsafe fn new(from: *const Image, to: *const Image) -> Result<Self, Failure> {
+    pub unsafe fn new(
+        from: *const Image,
+        to: *const Image,
+        profile: Option<&'a ColourProfile>,
+    ) -> Result<Self, Failure> {
         // SAFETY: as the caller promises.
-        let (from, to) = unsafe { (View::new(from, "in")?, View::new(to, "out")?) };
+        let (from, to) = unsafe {
+            (
+                View::new(from, "in", profile)?,
+                View::new(to, "out", profile)?,
+            )
+        };
         let invalid = |what: String| Err(Failure::new(Status::InvalidImage, what));
-        let size = |view: &View| (view.width, view.height, view.format.channels());
+        let size = |view: &View<'_>| (view.width, view.height, view.format.channels());
         if size(&from) != size(&to) {
             let (a, b) = (size(&from), size(&to));
             return invalid(format!(
@@ -188,32 +206,30 @@ impl Pair {
     /// What the restorer reads, and what it writes to.
     pub fn ends(&mut self) -> (impl Source + '_, impl Sink + '_) {
         let from = self.from;
-        (
-            Input { view: from },
-            Output {
-                from,
-                to: &mut self.to,
-            },
-        )
+        (Input { view: from }, Output { from, to: self.to })
     }
 }
 
 /// An input alone.
-pub struct Input {
-    view: View,
+pub struct Input<'a> {
+    view: View<'a>,
 }
 
-impl Input {
+impl<'a> Input<'a> {
     /// # Safety
     /// `image` is NULL or points to such a structure, whose `data` is NULL or as it says, for as long as this lives.
-    pub unsafe fn new(image: *const Image, name: &str) -> Result<Self, Failure> {
+    pub unsafe fn new(
+        image: *const Image,
+        name: &str,
+        profile: Option<&'a ColourProfile>,
+    ) -> Result<Self, Failure> {
         // SAFETY: as the caller promises.
-        let view = unsafe { View::new(image, name)? };
+        let view = unsafe { View::new(image, name, profile)? };
         Ok(Self { view })
     }
 }
 
-impl Source for Input {
+impl Source for Input<'_> {
     fn width(&self) -> usize {
         self.view.width
     }
@@ -234,8 +250,8 @@ impl Source for Input {
 
 /// Alpha, and all of the pixels that it hides, are the input's.
 struct Output<'a> {
-    from: View,
-    to: &'a mut View,
+    from: View<'a>,
+    to: View<'a>,
 }
 
 impl Sink for Output<'_> {

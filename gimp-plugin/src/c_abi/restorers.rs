@@ -6,6 +6,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use dino_ir::weights::Loaded;
+use dino_ir::{ColourProfile, Restorer};
 
 use super::failure::{Failure, Status};
 
@@ -15,7 +16,12 @@ pub struct Handle {
 }
 
 /// What is behind a ticket.
-pub type Engine = dino_ir::restore::Restorer<Loaded>;
+pub struct Engine {
+    /// The network.
+    pub restorer: Restorer<Loaded>,
+    /// The colours of its images; `None`: sRGB's.
+    pub profile: Option<ColourProfile>,
+}
 
 struct Open {
     next: usize,
@@ -33,8 +39,12 @@ fn open() -> MutexGuard<'static, Open> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes an engine in and returns its ticket.
-pub fn register(engine: Engine) -> *mut Handle {
+/// Takes a restorer in and returns its ticket.
+pub fn register(restorer: Restorer<Loaded>) -> *mut Handle {
+    let engine = Engine {
+        restorer,
+        profile: None,
+    };
     let mut open = open();
     let ticket = open.next;
     open.next += 2;
@@ -60,7 +70,7 @@ pub fn find(ticket: *mut Handle) -> Result<Arc<Mutex<Engine>>, Failure> {
 pub fn lock(engine: &Mutex<Engine>) -> Result<MutexGuard<'_, Engine>, Failure> {
     match engine.try_lock() {
         Ok(guard) => Ok(guard),
-        // Restoring does not change the engine, so a panic in it left it whole.
+        // Nothing that changes an engine panics half way, so that it is whole.
         Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => Err(Failure::new(
             Status::Busy,

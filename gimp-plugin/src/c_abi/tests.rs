@@ -2,6 +2,8 @@
 
 use std::ptr::{null, null_mut};
 
+use moxcms::{ColorProfile, ToneReprCurve};
+
 use super::image::Sample;
 use super::*;
 
@@ -71,6 +73,18 @@ fn picture(channels: usize, sample: Sample, gap: usize) -> Picture {
 }
 
 impl Picture {
+    /// Converts floats in red, green and blue, rows without gaps.
+    fn convert(&mut self, convert: impl Fn([f32; 3]) -> [f32; 3]) {
+        for pixel in self.bytes.chunks_exact_mut(12) {
+            let value =
+                |at: usize| f32::from_ne_bytes([0, 1, 2, 3].map(|byte| pixel[at * 4 + byte]));
+            let colour = convert([value(0), value(1), value(2)]);
+            for (to, value) in pixel.chunks_exact_mut(4).zip(colour) {
+                to.copy_from_slice(&value.to_ne_bytes());
+            }
+        }
+    }
+
     /// The samples as 0..=1, rows without gaps.
     fn values(&self) -> Vec<f32> {
         let Image {
@@ -464,4 +478,78 @@ fn faults_are_removed_one_by_one() {
     };
     assert_eq!(restored(&other_size).0, Status::InvalidArgument as c_int);
     dino_ir_close(restorer);
+}
+
+fn set_profile(restorer: *mut Handle, icc: &[u8]) -> c_int {
+    // SAFETY: as many bytes as it says.
+    unsafe { dino_ir_set_profile(restorer, icc.as_ptr().cast(), icc.len()) }
+}
+
+#[test]
+fn a_scene_has_the_same_colours_in_every_profile() {
+    let restorer = open();
+    let from = picture(3, Sample::F32, 0);
+    let mut expected = picture(3, Sample::F32, 0);
+    assert_eq!(restore(restorer, &from, &mut expected, &options(1.0)), 0);
+    for profile in [
+        ColorProfile::new_adobe_rgb(),
+        ColorProfile::new_pro_photo_rgb(),
+        linear(),
+    ] {
+        let icc = profile.encode().expect("a profile");
+        let ours = ColourProfile::from_icc(&icc).expect("curves and a matrix");
+        let mut wide = picture(3, Sample::F32, 0);
+        wide.convert(|colour| ours.from_srgb(colour));
+        let mut restored = picture(3, Sample::F32, 0);
+        assert_eq!(set_profile(restorer, &icc), 0, "{}", message());
+        assert_eq!(restore(restorer, &wide, &mut restored, &options(1.0)), 0);
+        restored.convert(|colour| ours.to_srgb(colour));
+        for (found, expected) in restored.values().iter().zip(expected.values()) {
+            assert!((found - expected).abs() < 2e-3, "{found} {expected}");
+        }
+        // Nothing is converted where nothing changes.
+        assert_eq!(restore(restorer, &wide, &mut restored, &options(0.0)), 0);
+        assert_eq!(restored.bytes, wide.bytes);
+    }
+    // SAFETY: nothing to read.
+    assert_eq!(unsafe { dino_ir_set_profile(restorer, null(), 0) }, 0);
+    let mut again = picture(3, Sample::F32, 0);
+    assert_eq!(restore(restorer, &from, &mut again, &options(1.0)), 0);
+    assert_eq!(again.bytes, expected.bytes);
+    dino_ir_close(restorer);
+}
+
+#[test]
+fn a_profile_that_does_not_fit_is_refused() {
+    let restorer = open();
+    let invalid = Status::InvalidImage as c_int;
+    let icc = ColorProfile::new_adobe_rgb().encode().expect("a profile");
+    assert_eq!(set_profile(restorer, &icc[..200]), invalid);
+    assert!(message().contains("profile"), "{}", message());
+    assert_eq!(set_profile(restorer, b"no profile"), invalid);
+    // SAFETY: nothing is read of NULL.
+    let null = unsafe { dino_ir_set_profile(restorer, null(), 4) };
+    assert_eq!(null, Status::InvalidArgument as c_int);
+    let grey = picture(1, Sample::U8, 0);
+    let mut to = picture(1, Sample::U8, 0);
+    assert_eq!(restore(restorer, &grey, &mut to, &options(1.0)), 0);
+    assert_eq!(set_profile(restorer, &icc), 0);
+    assert_eq!(restore(restorer, &grey, &mut to, &options(1.0)), invalid);
+    assert!(message().contains("use one for grey"), "{}", message());
+    dino_ir_close(restorer);
+    assert_eq!(
+        set_profile(restorer, &icc),
+        Status::InvalidArgument as c_int
+    );
+}
+
+/// Linear light, the primaries of sRGB.
+fn linear() -> ColorProfile {
+    let mut profile = ColorProfile::new_srgb();
+    profile.cicp = None;
+    let curve = Some(ToneReprCurve::Parametric(vec![1.0]));
+    profile.red_trc = curve.clone();
+    profile.green_trc = curve.clone();
+    profile.blue_trc = curve;
+    profile
 }

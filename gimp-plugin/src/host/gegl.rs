@@ -1,6 +1,6 @@
 //! GLib, GEGL and babl: the same functions under every GIMP.
 
-use std::ffi::{CStr, c_char, c_double, c_int, c_long, c_void};
+use std::ffi::{CStr, c_char, c_double, c_int, c_void};
 
 use dino_ir::restore::Area;
 
@@ -58,8 +58,7 @@ functions! {
         fn gegl_buffer_flush(Pointer);
         fn gegl_buffer_get_extent(Pointer) -> *const Rectangle;
         fn babl_format(Text) -> Pointer;
-        fn babl_fish(Pointer, Pointer) -> Pointer;
-        fn babl_process(Pointer, *const c_void, Pointer, c_long) -> c_long;
+        fn babl_space(Text) -> Pointer;
         fn babl_format_with_space(Text, Pointer) -> Pointer;
         fn babl_format_get_space(Pointer) -> Pointer;
         fn g_object_set(Pointer, Text; ...);
@@ -70,19 +69,6 @@ functions! {
 }
 
 impl Gegl {
-    /// Converts colours, floats of a babl format, to what a screen shows: 8 bits, sRGB.
-    pub fn display(&self, format: Pointer, channels: usize, samples: &[f32], rgb: &mut [u8]) {
-        let pixels = rgb.len() / 3;
-        assert_eq!(samples.len(), pixels * channels);
-        // SAFETY: formats that live as long as babl, and as many pixels of both.
-        unsafe {
-            let screen = (self.babl_format)(c"R'G'B' u8".as_ptr());
-            let fish = (self.babl_fish)(format, screen);
-            let (from, to) = (samples.as_ptr().cast(), rgb.as_mut_ptr().cast());
-            (self.babl_process)(fish, from, to, pixels as c_long);
-        }
-    }
-
     /// Initialises GEGL, with a cache that does not grow with the photo.
     pub fn start(&self) {
         // SAFETY: NULL for no command line; a property of that name and type.

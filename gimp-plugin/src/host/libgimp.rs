@@ -1,11 +1,13 @@
 //! What GIMP 2.10 and GIMP 3 have in common. They differ in how they name images and items: by an
 //! integer or by a pointer, here `Id`.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_double, c_int, c_void};
 use std::mem::transmute;
 use std::time::Duration;
 
+use dino_ir::ColourProfile;
 use dino_ir::restore::Area;
 use dino_ir::weights::Loaded;
 
@@ -87,6 +89,9 @@ functions! {
         fn gimp_parasite_new(Text, u32, u32, *const c_void) -> *mut Parasite;
         fn gimp_parasite_free(*mut Parasite);
         fn gimp_image_get_selection(Id) -> Id;
+        fn gimp_image_get_precision(Id) -> c_int;
+        fn gimp_image_get_color_profile(Id) -> Pointer;
+        fn gimp_color_profile_get_icc_profile(Pointer, *mut usize) -> *const u8;
         fn gimp_image_get_name(Id) -> *mut c_char;
         fn gimp_selection_is_empty(Id) -> c_int;
         fn gimp_displays_flush() -> c_int;
@@ -242,6 +247,28 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
         }
     }
 
+    /// The colours of an image; `None` for sRGB's, and where values are to be taken for sRGB's.
+    fn profile(&self, image: Id) -> Option<ColourProfile> {
+        let gimp = &self.gimp;
+        // SAFETY: an image of GIMP's; a profile that is ours to release, with as many bytes as it says.
+        let profile = unsafe {
+            let profile = (gimp.gimp_image_get_color_profile)(image);
+            if profile.is_null() {
+                return None;
+            }
+            let mut length = 0;
+            let bytes = (gimp.gimp_color_profile_get_icc_profile)(profile, &mut length);
+            let icc = match bytes.is_null() {
+                true => &[],
+                false => std::slice::from_raw_parts(bytes, length),
+            };
+            let read = ColourProfile::from_icc(icc);
+            (self.gegl.g_object_unref)(profile);
+            read.ok()?
+        };
+        (!profile.is_srgb()).then_some(profile)
+    }
+
     /// The image's selection, if there is one, and where in it a drawable begins.
     fn selection(&self, image: Id, drawable: Id) -> Option<(Buffer<'_>, (c_int, c_int))> {
         let gimp = &self.gimp;
@@ -284,10 +311,10 @@ pub struct GimpHost<'a, Id> {
     image: Id,
     id: Id,
     drawable: Drawable,
-    /// babl's format of the samples.
+    /// babl's format of the drawable's own samples.
     format: Pointer,
-    /// The same without alpha.
-    colours: Pointer,
+    /// Their colours; `None`: sRGB's.
+    profile: Option<ColourProfile>,
     original: RefCell<Buffer<'a>>,
     /// How much is selected; `None` where all is. With where in the image the drawable begins.
     selection: RefCell<Option<(Buffer<'a>, (c_int, c_int))>>,
@@ -327,23 +354,29 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 group_locked,
                 layer: is_layer && (gimp.gimp_layer_is_floating_sel)(id) == 0,
             };
-            // The drawable's own space: the network gets the values that the user sees as 0..1, and the
-            // same as from a file. sRGB would make values far outside of a wide-gamut image.
+            // Masks and channels have no colours.
+            let profile = is_layer
+                .then(|| lib.profile(image))
+                .flatten()
+                .filter(|profile| profile.fits(drawable.channels()));
             let own = (gimp.gimp_drawable_get_format)(id);
-            let name = match (drawable.colours(), drawable.alpha) {
-                (1, false) => c"Y' float",
-                (1, true) => c"Y'A float",
-                (_, false) => c"R'G'B' float",
-                (_, true) => c"R'G'B'A float",
-            };
             let space = (gegl.babl_format_get_space)(own);
-            let format = (gegl.babl_format_with_space)(name.as_ptr(), space);
-            let opaque = if drawable.colours() == 1 {
-                c"Y' float"
-            } else {
-                c"R'G'B' float"
+            // The values that the profile is for. GIMP 3 hands over its space, whose R'G'B' they are. GIMP 2.10 says sRGB, and
+            // makes the profile linear where the precision is: they are those that it keeps.
+            let is_srgb = space == (gegl.babl_space)(c"sRGB".as_ptr());
+            let is_linear =
+                profile.is_some() && is_srgb && (gimp.gimp_image_get_precision)(image) % 100 == 0;
+            let name = match (drawable.colours(), drawable.alpha, is_linear) {
+                (1, false, false) => c"Y' float",
+                (1, false, true) => c"Y float",
+                (1, true, false) => c"Y'A float",
+                (1, true, true) => c"YA float",
+                (_, false, false) => c"R'G'B' float",
+                (_, false, true) => c"RGB float",
+                (_, true, false) => c"R'G'B'A float",
+                (_, true, true) => c"RGBA float",
             };
-            let colours = (gegl.babl_format_with_space)(opaque.as_ptr(), space);
+            let format = (gegl.babl_format_with_space)(name.as_ptr(), space);
             let selection = RefCell::new(lib.selection(image, id));
             Ok(Self {
                 lib,
@@ -351,12 +384,48 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
                 id,
                 drawable,
                 format,
-                colours,
+                profile,
                 original: RefCell::new(original),
                 selection,
                 draft: RefCell::new(None),
                 shows_progress: false,
             })
+        }
+    }
+
+    /// Reads samples as the drawable itself has them.
+    fn own(&self, area: Area, samples: &mut [f32]) {
+        let channels = self.drawable.channels();
+        let original = self.original.borrow();
+        original.get(area, self.format, channels, samples);
+    }
+
+    /// Converts the colours of pixels.
+    fn convert(&self, samples: &mut [f32], convert: impl Fn([f32; 3]) -> [f32; 3]) {
+        for pixel in samples.chunks_exact_mut(self.drawable.channels()) {
+            match pixel {
+                [red, green, blue, ..] => {
+                    [*red, *green, *blue] = convert([*red, *green, *blue]);
+                }
+                [grey, ..] => [*grey, ..] = convert([*grey; 3]),
+                [] => {}
+            }
+        }
+    }
+
+    /// Gives what alpha hides the drawable's own samples: a conversion there and back rounds.
+    fn keep_hidden(&self, area: Area, samples: &mut [f32]) {
+        if !self.drawable.alpha {
+            return;
+        }
+        let mut own = vec![0.0; samples.len()];
+        self.own(area, &mut own);
+        let channels = self.drawable.channels();
+        let pixels = samples.chunks_exact_mut(channels);
+        for (pixel, own) in pixels.zip(own.chunks_exact(channels)) {
+            if self.drawable.hides(own) {
+                pixel.copy_from_slice(own);
+            }
         }
     }
 
@@ -428,9 +497,10 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
     }
 
     fn read(&self, area: Area, samples: &mut [f32]) {
-        let channels = self.drawable.channels();
-        let original = self.original.borrow();
-        original.get(area, self.format, channels, samples);
+        self.own(area, samples);
+        if let Some(profile) = &self.profile {
+            self.convert(samples, |colour| profile.to_srgb(colour));
+        }
     }
 
     fn selected(&self, area: Area, selected: &mut [f32]) {
@@ -487,16 +557,13 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
         }
     }
 
-    fn display(&self, rgb: &[f32], bytes: &mut [u8]) {
-        let gegl = &self.lib.gegl;
-        if self.drawable.colours() == 3 {
-            return gegl.display(self.colours, 3, rgb, bytes);
-        }
-        let grey: Vec<f32> = rgb.iter().step_by(3).copied().collect();
-        gegl.display(self.colours, 1, &grey, bytes);
-    }
-
     fn write(&mut self, area: Area, samples: &[f32]) {
+        let mut samples = Cow::Borrowed(samples);
+        if let Some(profile) = &self.profile {
+            let samples = samples.to_mut();
+            self.convert(samples, |colour| profile.from_srgb(colour));
+            self.keep_hidden(area, samples);
+        }
         let mut draft = self.draft.borrow_mut();
         if draft.is_none() {
             *draft = self.shadow(self.id);
@@ -504,7 +571,7 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
         // Without a draft the result is refused at the end.
         if let Some(draft) = &mut *draft {
             let channels = self.drawable.channels();
-            draft.set(area, self.format, channels, samples);
+            draft.set(area, self.format, channels, &samples);
         }
     }
 

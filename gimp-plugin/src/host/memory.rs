@@ -111,12 +111,6 @@ impl Host for Memory {
         self.place.set(Some(place));
     }
 
-    fn display(&self, rgb: &[f32], bytes: &mut [u8]) {
-        for (to, from) in bytes.iter_mut().zip(rgb) {
-            *to = (from.clamp(0.0, 1.0) * 255.0).round() as u8;
-        }
-    }
-
     fn write(&mut self, area: Area, samples: &[f32]) {
         self.largest.set(self.largest.get().max(samples.len()));
         let rows = samples.chunks_exact(area.width * self.drawable.channels());

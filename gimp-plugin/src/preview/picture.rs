@@ -2,7 +2,6 @@
 
 use super::cells::{Cell, Cells};
 use super::view::View;
-use crate::host::Host;
 
 /// Sides of the squares that shine through a transparent layer, and their two greys.
 const CHECK: usize = 8;
@@ -14,7 +13,7 @@ const LINE: [u32; 2] = [0x00ff_ffff, 0x0020_2020];
 
 /// Draws what is seen, in words of 0x00RRGGBB, as wide and high as the view. What is not restored yet is shown as it is.
 /// Nothing here runs the network: another strength is another mixture of what is known.
-pub fn draw(view: &View, cells: &Cells, strength: f32, host: &dyn Host) -> Vec<u32> {
+pub fn draw(view: &View, cells: &Cells, strength: f32) -> Vec<u32> {
     let seen = view.area();
     let (width, height) = view.size();
     let (left, top) = view.margin();
@@ -38,8 +37,8 @@ pub fn draw(view: &View, cells: &Cells, strength: f32, host: &dyn Host) -> Vec<u
             }
         }
     }
-    let mut bytes = vec![0; rgb.len()];
-    host.display(&rgb, &mut bytes);
+    // The cast saturates.
+    let bytes: Vec<u8> = rgb.iter().map(|v| (v * 255.0).round() as u8).collect();
 
     let mut picture = vec![BACKGROUND; width * height];
     let rows = picture.chunks_exact_mut(width).skip(top).enumerate();
@@ -90,8 +89,6 @@ mod tests {
 
     use super::super::cells::Pixels;
     use super::*;
-    use crate::host::memory::Memory;
-    use crate::host::{Colour, Drawable};
 
     const ALL: Area = Area {
         x: 0,
@@ -99,21 +96,6 @@ mod tests {
         width: 40,
         height: 20,
     };
-
-    fn host() -> Memory {
-        let drawable = Drawable {
-            width: 40,
-            height: 20,
-            selection: Some(ALL),
-            colour: Colour::Rgb,
-            alpha: false,
-            group: false,
-            locked: false,
-            group_locked: false,
-            layer: true,
-        };
-        Memory::new(drawable, vec![0.0; 40 * 20 * 3])
-    }
 
     /// All 0.2, and selected.
     fn pixels() -> Pixels {
@@ -139,7 +121,7 @@ mod tests {
     #[test]
     fn before_and_after_meet_at_the_line() {
         let view = View::new((40, 20), (60, 30), ALL);
-        let picture = draw(&view, &cells(), 1.0, &host());
+        let picture = draw(&view, &cells(), 1.0);
         let at = |x: usize, y: usize| picture[y * 60 + x];
         // The layer begins at 10, 5; the line is at 30.
         assert_eq!(at(9, 15), BACKGROUND);
@@ -153,7 +135,7 @@ mod tests {
     #[test]
     fn strength_mixes_and_a_press_shows_the_original() {
         let mut view = View::new((40, 20), (40, 20), ALL);
-        let at = |view: &View, strength: f32, x: usize| draw(view, &cells(), strength, &host())[x];
+        let at = |view: &View, strength: f32, x: usize| draw(view, &cells(), strength)[x];
         assert_eq!(at(&view, 0.25, 39), grey(0.3));
         assert_eq!(at(&view, 0.0, 39), grey(0.2));
         view.press(2.0, 2.0);
@@ -170,10 +152,10 @@ mod tests {
         pixels.selected[31] = 0.5;
         cells.set_original(ALL, &pixels);
         cells.set_restored(ALL, &[0.6; 40 * 20 * 3], true);
-        let picture = draw(&view, &cells, 1.0, &host());
+        let picture = draw(&view, &cells, 1.0);
         let found = [picture[30], picture[31], picture[32]];
         assert_eq!(found, [grey(0.2), grey(0.4), grey(0.6)]);
-        assert_eq!(draw(&view, &cells, 0.5, &host())[31], grey(0.3));
+        assert_eq!(draw(&view, &cells, 0.5)[31], grey(0.3));
     }
 
     #[test]
@@ -185,7 +167,7 @@ mod tests {
         cells.set_restored(ALL, &rgb, true);
         view.zoom_at(39.0, 10.0, true);
         let seen = view.area();
-        let picture = draw(&view, &cells, 1.0, &host());
+        let picture = draw(&view, &cells, 1.0);
         let (x, y) = ((33 - seen.x) * 2, (10 - seen.y) * 2);
         let white = picture.iter().filter(|word| **word == grey(1.0)).count();
         assert_eq!(white, 4 + 20, "and the line");
@@ -203,7 +185,7 @@ mod tests {
         pixels.rgb[..3].fill(f32::NAN);
         (pixels.alpha[0], pixels.alpha[1]) = (0.0, 0.5);
         cells.set_original(ALL, &pixels);
-        let picture = draw(&view, &cells, 1.0, &host());
+        let picture = draw(&view, &cells, 1.0);
         assert_eq!(picture[0], 0x0066_6666);
         assert_eq!(
             picture[1],

@@ -1,17 +1,17 @@
 //! A photo's samples as the network's floats, and back, a part at a time: a whole photo in floats
 //! would take four times the memory of the photo.
 
+use dino_ir::ColourProfile;
 use dino_ir::restore::{Area, Sink, Source};
 
-use super::profile::Conversion;
-use super::{Depth, Photo};
+use super::{Depth, Photo, profile};
 
 /// A photo's pixels as the network sees them: sRGB-encoded, whatever its profile is. Grey is read as three equal channels; what
 /// alpha hides has no colours.
 #[derive(Debug)]
 pub struct SrgbPixels<'a> {
     photo: &'a Photo,
-    conversion: Option<Conversion>,
+    profile: Option<ColourProfile>,
 }
 
 impl<'a> SrgbPixels<'a> {
@@ -19,7 +19,7 @@ impl<'a> SrgbPixels<'a> {
     pub fn of(photo: &'a Photo) -> Self {
         Self {
             photo,
-            conversion: Conversion::of(photo),
+            profile: profile::of(photo),
         }
     }
 }
@@ -55,8 +55,8 @@ impl Source for SrgbPixels<'_> {
                     photo.depth.get(&from[at..at + bytes]) / photo.depth.white()
                 };
                 let colour = [value(0), value(1), value(2)];
-                to.copy_from_slice(&match &self.conversion {
-                    Some(conversion) => conversion.to_srgb(colour),
+                to.copy_from_slice(&match &self.profile {
+                    Some(profile) => profile.to_srgb(colour),
                     None => colour,
                 });
             }
@@ -80,7 +80,7 @@ pub struct Restored {
     width: usize,
     channels: usize,
     depth: Depth,
-    conversion: Option<Conversion>,
+    profile: Option<ColourProfile>,
 }
 
 impl Restored {
@@ -91,7 +91,7 @@ impl Restored {
             width: photo.width,
             channels: photo.channels,
             depth: photo.depth,
-            conversion: Conversion::of(photo),
+            profile: profile::of(photo),
         }
     }
 
@@ -119,8 +119,8 @@ impl Sink for Restored {
                 continue;
             }
             let colour = [rgb[0], rgb[1], rgb[2]];
-            let colour = match &self.conversion {
-                Some(conversion) => conversion.from_srgb(colour),
+            let colour = match &self.profile {
+                Some(profile) => profile.from_srgb(colour),
                 None => colour,
             };
             // The three of a grey photo are equal.
