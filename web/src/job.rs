@@ -152,7 +152,7 @@ impl Rows {
             width,
             height: rows.rgb.len() / (3 * width),
         })?;
-        pixels::to_bytes(rows.rgb, &mut rgba);
+        pixels::to_bytes(&photo.own_colours(rows.rgb), &mut rgba);
         Ok(Self { y: rows.y, rgba })
     }
 }

@@ -1,7 +1,7 @@
 //! The photo, read from the page a rectangle at a time: it stays in the browser's own memory, in bytes.
 
-use dino_ir::Error;
 use dino_ir::restore::{Area, Source};
+use dino_ir::{ColourProfile, Error};
 use js_sys::{Function, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -12,15 +12,33 @@ pub(crate) struct Photo {
     width: usize,
     height: usize,
     read: Function,
+    /// Its colours; `None`: sRGB's.
+    profile: Option<ColourProfile>,
 }
 
 impl Photo {
-    pub(crate) fn new(width: usize, height: usize, read: Function) -> Self {
+    /// `color_space`: that of the canvas that the pixels come from, as browsers name it.
+    pub(crate) fn new(
+        width: usize,
+        height: usize,
+        read: Function,
+        color_space: Option<&str>,
+    ) -> Self {
         Self {
             width,
             height,
             read,
+            profile: (color_space == Some("display-p3")).then(ColourProfile::display_p3),
         }
+    }
+
+    /// Restored rows in the photo's own colours.
+    pub(crate) fn own_colours(&self, rgb: &[f32]) -> Vec<f32> {
+        let mut own = rgb.to_vec();
+        if let Some(profile) = &self.profile {
+            pixels::convert(&mut own, |colour| profile.from_srgb(colour));
+        }
+        own
     }
 
     /// `area` as RGBA; an error if the page gives something else than it promised.
@@ -53,6 +71,9 @@ impl Source for Photo {
 
     fn read(&self, area: Area, rgb: &mut [f32]) -> dino_ir::Result<()> {
         pixels::to_floats(&self.rgba(area)?, rgb);
+        if let Some(profile) = &self.profile {
+            pixels::convert(rgb, |colour| profile.to_srgb(colour));
+        }
         Ok(())
     }
 }

@@ -1,5 +1,4 @@
-//! Between the browser's pixels and the network's: bytes RGBA, sRGB-encoded, alpha not multiplied in,
-//! and floats RGB in 0..=1.
+//! Between the browser's pixels and the network's: bytes RGBA, alpha not multiplied in, and floats RGB in 0..=1.
 
 /// `rgb` gets the colours of `rgba`; where alpha is 0 there are none, but NaN.
 ///
@@ -32,6 +31,13 @@ pub fn to_bytes(rgb: &[f32], rgba: &mut [u8]) {
             // The cast saturates: below 0 and above 1 are clamped by it.
             *to = (from * 255.0).round() as u8;
         }
+    }
+}
+
+/// Converts the colours of `rgb`.
+pub fn convert(rgb: &mut [f32], convert: impl Fn([f32; 3]) -> [f32; 3]) {
+    for pixel in rgb.as_chunks_mut().0 {
+        *pixel = convert(*pixel);
     }
 }
 

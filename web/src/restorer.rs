@@ -107,7 +107,8 @@ impl Restorer {
         self.network.steers()
     }
 
-    /// What is wrong with a photo, judged by a few windows of it; `read` as in [`begin`](Self::begin).
+    /// What is wrong with a photo, judged by a few windows of it; `read` and `color_space` as in
+    /// [`begin`](Self::begin).
     ///
     /// # Errors
     /// A message, if the weights cannot tell, the photo has no pixels or cannot be read, or the device fails.
@@ -116,8 +117,9 @@ impl Restorer {
         width: usize,
         height: usize,
         read: Function,
+        color_space: Option<String>,
     ) -> Result<Vec<Finding>, PageError> {
-        let photo = Photo::new(width, height, read);
+        let photo = Photo::new(width, height, read, color_space.as_deref());
         let restorer = restore::Restorer::new(&self.network, &self.device);
         Ok(Finding::all(&restorer.diagnose_async(&photo).await?))
     }
@@ -160,7 +162,8 @@ impl Restorer {
 
     /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
     /// multiplied in; `tile` the side of a tile in pixels, if it is not to be as large as the memory allows; `removal` how much of noise, blur, rain, haze and JPEG is removed,
-    /// 0 to 1 each, all of everything if it is not said.
+    /// 0 to 1 each, all of everything if it is not said; `color_space` of the canvas that the pixels are of: `srgb`, which it is
+    /// if it is not said, or `display-p3`, which the network sees as sRGB.
     ///
     /// # Errors
     /// A message, if the photo has no pixels or cannot be read, the tile is too small, or the weights cannot remove one
@@ -172,6 +175,7 @@ impl Restorer {
         tile: Option<usize>,
         read: Function,
         removal: Option<Vec<f32>>,
+        color_space: Option<String>,
     ) -> Result<Job, PageError> {
         let options = Options {
             tile,
@@ -182,7 +186,7 @@ impl Restorer {
             ..Options::default()
         };
         let plan = plan(&self.network, width, height, &options)?;
-        let photo = Photo::new(width, height, read);
+        let photo = Photo::new(width, height, read, color_space.as_deref());
         let restoration =
             Restoration::new(plan, &options, self.network.has_global_statistics(), &photo)?;
         Ok(Job::new(photo, restoration))

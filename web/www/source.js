@@ -4,7 +4,7 @@ import { decode } from './photo.js';
 
 /**
  * @param {Blob | ImageData} photo a file, or pixels
- * @returns {Promise<{ width: number, height: number, close: () => void,
+ * @returns {Promise<{ width: number, height: number, colorSpace: 'srgb' | 'display-p3', close: () => void,
  *   read: (x: number, y: number, width: number, height: number) => Uint8ClampedArray }>}
  */
 export function open(photo) {
@@ -22,10 +22,10 @@ async function openFile(file) {
     context.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
     return context.getImageData(0, 0, width, height).data;
   };
-  return { width: bitmap.width, height: bitmap.height, read, close: () => bitmap.close() };
+  return { width: bitmap.width, height: bitmap.height, colorSpace, read, close: () => bitmap.close() };
 }
 
-async function openPixels({ width, height, data }) {
+async function openPixels({ width, height, colorSpace, data }) {
   const read = (left, top, columns, rows) => {
     const part = new Uint8ClampedArray(4 * columns * rows);
     for (let y = 0; y < rows; y += 1) {
@@ -34,5 +34,5 @@ async function openPixels({ width, height, data }) {
     }
     return part;
   };
-  return { width, height, read, close() {} };
+  return { width, height, colorSpace, read, close() {} };
 }

@@ -48,23 +48,24 @@ const commands = {
 
   async restore({ source, small, diagnoses, removal }) {
     cancelled = false;
-    const { width, height, read, close } = await open(source);
+    const photo = await open(source);
     try {
       if (diagnoses) {
         status('Looking at the photo');
-        tell('findings', { findings: await diagnose(width, height, read) });
+        tell('findings', { findings: await diagnose(photo) });
       }
       // The photo stays as it is.
       if (removal?.every((share) => share === 0)) return tell('done');
+      const { width, height, read, colorSpace } = photo;
       const tile = small ? TILE / 2 : TILE;
-      const job = restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal);
+      const job = restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal, colorSpace);
       try {
         await run(job, width);
       } finally {
         job.free();
       }
     } finally {
-      close();
+      photo.close();
     }
   },
 
@@ -122,9 +123,9 @@ async function run(job, width) {
 }
 
 /** What is wrong with the photo: how much of each fault; nothing if the weights cannot tell. */
-async function diagnose(width, height, read) {
+async function diagnose({ width, height, read, colorSpace }) {
   if (!restorer.diagnoses) return undefined;
-  const findings = await restorer.diagnose(width, height, read);
+  const findings = await restorer.diagnose(width, height, read, colorSpace);
   return findings.map((finding) => {
     const { name, value, confidence, found } = finding;
     finding.free();
