@@ -61,8 +61,13 @@ test('the package restores pixels in a bundled project', async () => {
 
 test('it takes bitmaps and pixels, at any strength, can be stopped, and says what is wrong', async () => {
   const { page, errors, context } = await open(browser, server.origin);
-  const { off, failures, weights, ...found } = await page.evaluate(() => restoreMany('small.png'));
-  assert.deepEqual(found, { same: true, changed: true, untouched: true });
+  const { off, grain, wide, refused, failures, weights, ...found } = await page.evaluate(() => restoreMany('small.png'));
+  assert.deepEqual(found, { same: true, changed: true, untouched: true, kept: true });
+  assert.ok(grain > 0.1, `noise that stays is another result: ${grain}`);
+  assert.equal(wide[0], 'display-p3');
+  assert.ok(wide[1] < 1, `the same colours in display-p3: ${wide[1]}`);
+  assert.match(refused[0], /RangeError: removal has no snow/);
+  assert.match(refused[1], /RangeError: removal.haze/);
   assert.ok(off <= 1, `half the strength is half way between the two: ${off}`);
   const reasons = [/enough/, /TypeError: the photo is to be/, /RangeError: strength/, /the restorer was closed/, /the restorer is closed/];
   reasons.forEach((reason, at) => assert.match(failures[at], reason));

@@ -1,6 +1,9 @@
 /** Which device computes. */
 export type Backend = 'webgpu' | 'cpu';
 
+/** What the network removes; `jpeg` are the traces of compression. */
+export type Fault = 'noise' | 'blur' | 'rain' | 'haze' | 'jpeg';
+
 export interface OpenOptions {
   /** `webgpu` (the default) gives way to the CPU where there is no usable GPU; `cpu` keeps off the GPU. */
   backend?: Backend;
@@ -15,6 +18,8 @@ export interface OpenOptions {
 export interface RestoreOptions {
   /** 0 (the photo as it is) to 1 (the restored one, the default). */
   strength?: number;
+  /** How much of each fault is removed, 0 (it stays) to 1; all of those that are not named. Weights without a steering head refuse it. */
+  removal?: Partial<Record<Fault, number>>;
   /** Aborting ends the work within two seconds; `restore` then fails with the signal's reason. */
   signal?: AbortSignal;
   /** Told how many tiles are done; begins again at 0 if the work does. */
@@ -26,6 +31,7 @@ export interface Restorer {
   readonly backend: Backend;
   /**
    * Restores a photo. Its pixels are copied at once; several photos are restored one after the other.
+   * Those of display-p3 are converted to sRGB for the network and back.
    * @returns the restored pixels, of the same size, colour space and alpha (an `ImageBitmap` becomes sRGB)
    */
   restore(photo: ImageData | ImageBitmap, options?: RestoreOptions): Promise<ImageData>;

@@ -7,10 +7,22 @@ async function photo(url: string): Promise<ImageBitmap> {
   return createImageBitmap(await response.blob());
 }
 
-function pixelsOf(bitmap: ImageBitmap): ImageData {
-  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!;
+function pixelsOf(bitmap: ImageBitmap, colorSpace: PredefinedColorSpace = 'srgb'): ImageData {
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d', { colorSpace })!;
   context.drawImage(bitmap, 0, 0);
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
+}
+
+/** The same colours in sRGB. */
+function inSrgb(pixels: ImageData): Uint8ClampedArray {
+  const { width, height, colorSpace } = pixels;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { colorSpace })!;
+  context.putImageData(pixels, 0, 0);
+  return context.getImageData(0, 0, width, height, { colorSpace: 'srgb' }).data;
+}
+
+function meanDifference(one: Uint8ClampedArray, other: Uint8ClampedArray): number {
+  return one.reduce((sum, value, at) => sum + Math.abs(value - other[at]!), 0) / one.length;
 }
 
 const base64 = (data: Uint8ClampedArray): string => {
@@ -44,6 +56,12 @@ async function restoreMany(url: string) {
     restorer.restore(pixels, { strength: 0 }),
     restorer.restore(pixels, { strength: 0.5 }),
   ]);
+  const grain = await restorer.restore(pixels, { removal: { noise: 0 } });
+  const kept = await restorer.restore(pixels, { removal: { noise: 0, blur: 0, rain: 0, haze: 0, jpeg: 0 } });
+  const p3 = await restorer.restore(pixelsOf(bitmap, 'display-p3'));
+  // @ts-expect-error: no such fault.
+  const fault = await failure(restorer.restore(pixels, { removal: { snow: 1 } }));
+  const share = await failure(restorer.restore(pixels, { removal: { haze: 2 } }));
   const off = half.data.map((value, at) => Math.abs(value - (pixels.data[at]! + ofPixels.data[at]!) / 2));
   // @ts-expect-error: a file is no photo yet.
   const wrong = await failure(restorer.restore(new Blob()));
@@ -54,6 +72,10 @@ async function restoreMany(url: string) {
     changed: base64(ofPixels.data) !== base64(pixels.data),
     untouched: base64(none.data) === base64(pixels.data),
     off: Math.max(...off),
+    grain: meanDifference(grain.data, ofPixels.data),
+    kept: base64(kept.data) === base64(pixels.data),
+    wide: [p3.colorSpace, meanDifference(inSrgb(p3), ofPixels.data)],
+    refused: [fault, share],
     failures: [aborted, wrong, range, unfinished, await failure(restorer.restore(pixels))],
     weights: await failure(open({ backend: 'cpu', weights: new Blob(['not weights']) })),
   };
