@@ -2,7 +2,8 @@
 //! next, keeps what was, and hands over what the restoration itself can go on with.
 //!
 //! At first a part of the layer is restored by what is around it, which takes as long as its own pixels do. Meanwhile all
-//! of the layer is surveyed, and then the part once more by that: now it is what OK gives.
+//! of the layer is calibrated (a calibration pass finds its global statistics), and then the part is restored once more by
+//! them: now it is what OK gives.
 
 mod cells;
 mod picture;
@@ -21,7 +22,7 @@ use dino_ir::restore::{Area, ImageSink, Network, Options, Progress, Removal, Res
 use self::cells::{Cells, Pixels};
 pub use self::view::{Place, View};
 pub use self::workers::Wake;
-use self::workers::{Message, Survey, Workers, fingerprint};
+use self::workers::{Calibration, Message, Workers, fingerprint};
 use crate::host::{Drawable, Host};
 use crate::job::{Engine, Error, Model, options, to_rgb};
 use crate::language::{fill, tr};
@@ -47,8 +48,8 @@ pub struct Preview<N: Network> {
     workers: Workers<N>,
     model: Option<(Engine<N>, Options)>,
     diagnosis: Option<Diagnosis>,
-    survey: Option<Arc<Survey>>,
-    surveying: Option<Progress>,
+    calibration: Option<Arc<Calibration>>,
+    calibrating: Option<Progress>,
     is_restoring: bool,
     failed: Option<String>,
     /// How often an area was restored.
@@ -76,8 +77,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             wake,
             model: None,
             diagnosis: None,
-            survey: None,
-            surveying: None,
+            calibration: None,
+            calibrating: None,
             is_restoring: false,
             failed: None,
             runs: 0,
@@ -102,7 +103,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
     }
 
     /// Takes other settings. Strength needs nothing new; where something else is removed the network runs once more, by the
-    /// same survey; another model, device or tile restores all anew.
+    /// same global statistics; another model, device or tile restores all anew.
     pub fn set(&mut self, settings: Settings) {
         let before = std::mem::replace(&mut self.settings, settings);
         let after = &self.settings;
@@ -157,8 +158,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         let wake = Arc::clone(&self.wake);
         let mut last = std::mem::replace(&mut self.workers, Workers::new(self.drawable, wake));
         self.model = None;
-        self.survey = None;
-        self.surveying = None;
+        self.calibration = None;
+        self.calibrating = None;
         self.is_restoring = false;
         self.failed = None;
         self.cells.forget_restored();
@@ -209,8 +210,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
                 self.is_restoring = false;
                 self.runs += 1;
             }
-            Message::Surveying(progress) => self.surveying = Some(progress),
-            Message::Surveyed(survey) => self.survey = Some(survey),
+            Message::Calibrating(progress) => self.calibrating = Some(progress),
+            Message::Calibrated(calibration) => self.calibration = Some(calibration),
             Message::Failed(error) => self.failed = Some(error.message()),
         }
         self.go_on();
@@ -234,37 +235,39 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             return;
         }
         let seen = self.view.area();
-        // To survey a layer that is seen as a whole takes no longer than to restore it by itself.
+        // A calibration pass over a layer that is seen as a whole takes no longer than to restore it by itself.
         let sees_all = (seen.width, seen.height) == (self.drawable.width, self.drawable.height);
         if !self.is_restoring
-            && (self.survey.is_some() || !sees_all)
-            && let Some(area) = self.cells.unrestored(seen, self.survey.is_some())
+            && (self.calibration.is_some() || !sees_all)
+            && let Some(area) = self.cells.unrestored(seen, self.calibration.is_some())
         {
             self.is_restoring = true;
             self.restore(area, Arc::clone(&restorer), options.clone());
         }
         // The first picture comes first.
-        if self.surveying.is_none() && (sees_all || self.runs > 0) {
-            self.surveying = Some(Progress {
+        if self.calibrating.is_none() && (sees_all || self.runs > 0) {
+            self.calibrating = Some(Progress {
                 done: 0,
                 total: 1,
                 calibration: 1,
             });
-            self.survey(restorer, options);
+            self.calibrate(restorer, options);
         }
     }
 
     fn restore(&mut self, area: Area, restorer: Arc<Restorer<N>>, options: Options) {
-        let survey = self.survey.clone();
+        let calibration = self.calibration.clone();
         self.workers.start(move |link| {
             let start = Instant::now();
             let mut sink = ImageSink::new(area.width, area.height)?;
-            let statistics = survey.as_ref().map(|survey| &survey.statistics);
+            let statistics = calibration
+                .as_ref()
+                .map(|calibration| &calibration.statistics);
             restorer.restore_part(link, area, statistics, &mut sink, &options, &mut |_| {
                 link.go_on()
             })?;
             let rgb = sink.finish()?.pixels().to_vec();
-            let is_final = survey.is_some();
+            let is_final = calibration.is_some();
             trace(|| {
                 let Area {
                     x,
@@ -284,7 +287,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         });
     }
 
-    fn survey(&mut self, restorer: Arc<Restorer<N>>, options: Options) {
+    fn calibrate(&mut self, restorer: Arc<Restorer<N>>, options: Options) {
         let drawable = self.drawable;
         self.workers.start(move |link| {
             if restorer.diagnoses() {
@@ -293,11 +296,11 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             let start = Instant::now();
             let fingerprint = fingerprint(&drawable, |area, samples| link.samples(area, samples))?;
             let statistics = restorer.statistics(link, &options, &mut |progress| {
-                link.tell(Message::Surveying(progress));
+                link.tell(Message::Calibrating(progress));
                 link.go_on()
             })?;
-            trace(|| format!("surveyed: {:.2} s", start.elapsed().as_secs_f64()));
-            Ok(Message::Surveyed(Arc::new(Survey {
+            trace(|| format!("calibrated: {:.2} s", start.elapsed().as_secs_f64()));
+            Ok(Message::Calibrated(Arc::new(Calibration {
                 statistics,
                 fingerprint,
             })))
@@ -347,7 +350,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
 
     /// Whether something is computed that will change the picture.
     pub fn is_busy(&self) -> bool {
-        self.failed.is_none() && (self.survey.is_none() || self.is_restoring)
+        self.failed.is_none() && (self.calibration.is_none() || self.is_restoring)
     }
 
     /// A line on what is going on, and how good the picture is.
@@ -356,7 +359,7 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             return failed.clone();
         }
         let is_seen = self.runs > 0 && !self.is_restoring;
-        match (&self.model, &self.surveying, &self.survey) {
+        match (&self.model, &self.calibrating, &self.calibration) {
             (None, ..) => tr("Loading the model...").to_owned(),
             (_, Some(progress), None) if is_seen => {
                 let percent = 100 * progress.done / progress.total.max(1);
@@ -398,11 +401,11 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         (count > 0).then(|| 255.0 * (sum / f64::from(count)).sqrt())
     }
 
-    /// What the restoration with these settings can go on with: the model, and the survey if it was begun; that is waited
+    /// What the restoration with these settings can go on with: the model, and the calibration if it was begun; that is waited
     /// for. `None` if that is of no use.
     ///
     /// # Errors
-    /// What went wrong with the survey meanwhile.
+    /// What went wrong with the calibration pass meanwhile.
     pub fn finish(
         mut self,
         host: &RefCell<&mut dyn Host>,
@@ -424,18 +427,18 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
         if self.failed.is_some() || kind(&self.drawable) != kind(&host.borrow().drawable()) {
             return Ok(None);
         }
-        while self.survey.is_none()
+        while self.calibration.is_none()
             && self.failed.is_none()
-            && (self.model.is_none() || self.surveying.is_some())
+            && (self.model.is_none() || self.calibrating.is_some())
         {
             let Some(message) = self.workers.wait() else {
                 return Ok(None);
             };
             match message {
                 Message::Failed(error) => return Err(error),
-                Message::Surveying(now) => progress(now),
+                Message::Calibrating(now) => progress(now),
                 Message::Opened(engine) => self.use_model(engine),
-                Message::Surveyed(survey) => self.survey = Some(survey),
+                Message::Calibrated(calibration) => self.calibration = Some(calibration),
                 Message::Read(area, reply) => self.answer(area, &reply, &**host.borrow()),
                 Message::Restored { .. } | Message::Diagnosed(_) => {}
             }
@@ -447,11 +450,11 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             host.borrow().read(area, samples);
             Ok(())
         })?;
-        let survey = self.survey.take();
-        let statistics = survey.filter(|survey| survey.fingerprint == current);
-        trace(|| format!("handed over, surveyed {}", statistics.is_some()));
+        let calibration = self.calibration.take();
+        let statistics = calibration.filter(|calibration| calibration.fingerprint == current);
+        trace(|| format!("handed over, calibrated {}", statistics.is_some()));
         Ok(Some(Engine {
-            statistics: statistics.map(|survey| survey.statistics.clone()),
+            statistics: statistics.map(|calibration| calibration.statistics.clone()),
             ..engine
         }))
     }

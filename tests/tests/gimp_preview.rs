@@ -224,7 +224,7 @@ fn use_it(version: Version) {
     assert!(
         trace
             .iter()
-            .any(|line| line == "handed over, surveyed true"),
+            .any(|line| line == "handed over, calibrated true"),
         "{trace:?}"
     );
     assert!(
@@ -288,7 +288,7 @@ fn use_it(version: Version) {
     window.script(scaled).expect("scaled");
     let before = window.trace().len();
     window.keys(&["alt+r", "Up", "Up", "Return"]);
-    wait("the survey", || {
+    wait("the calibration pass", || {
         let trace = window.trace();
         trace[before..]
             .iter()

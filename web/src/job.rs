@@ -40,7 +40,7 @@ impl Job {
 
     /// The tiles of the calibration pass, which come first: the others need the results of all of these.
     #[wasm_bindgen(getter)]
-    pub fn surveys(&self) -> usize {
+    pub fn calibrations(&self) -> usize {
         self.restoration.progress().calibration
     }
 
@@ -52,7 +52,7 @@ impl Job {
         if index >= self.total() {
             return Err(PageError::new("there are not that many tiles"));
         }
-        if index >= self.surveys() && self.done() < self.surveys() {
+        if index >= self.calibrations() && self.done() < self.calibrations() {
             return Err(PageError::new("the calibration pass is not done yet"));
         }
         Ok(Tile(self.restoration.read_ahead(index, &self.photo)?))
@@ -101,13 +101,13 @@ impl Tile {
 
     /// Whether the tile is of the calibration pass: it is not restored, its statistics are computed.
     #[wasm_bindgen(getter)]
-    pub fn survey(&self) -> bool {
+    pub fn calibrates(&self) -> bool {
         self.0.purpose == Purpose::Calibrate
     }
 
     /// The global statistics of the photo, a copy; none if the tile has its own.
     #[wasm_bindgen(getter)]
-    pub fn sums(&self) -> Option<Float32Array> {
+    pub fn statistics(&self) -> Option<Float32Array> {
         match &self.0.purpose {
             Purpose::RestoreWithStats(stats) => Some(Float32Array::from(stats.as_slice())),
             Purpose::Restore | Purpose::Calibrate => None,

@@ -125,7 +125,7 @@ impl Restorer {
     }
 
     /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its global statistics for a
-    /// tile of the calibration pass (`survey`); `sums` are the photo's global statistics, if there are any; `removal` as
+    /// tile of the calibration pass (`calibrates`); `statistics` are the photo's global statistics, if there are any; `removal` as
     /// in [`begin`](Self::begin).
     ///
     /// # Errors
@@ -135,8 +135,8 @@ impl Restorer {
         height: usize,
         width: usize,
         planar: Vec<f32>,
-        survey: bool,
-        sums: Option<Vec<f32>>,
+        calibrates: bool,
+        statistics: Option<Vec<f32>>,
         removal: Option<Vec<f32>>,
     ) -> Result<Vec<f32>, PageError> {
         let multiple = self.network.multiple();
@@ -144,9 +144,9 @@ impl Restorer {
         if planar.is_empty() || !fits || planar.len() != 3 * height * width {
             return Err(PageError::new("the sizes of the tile do not fit"));
         }
-        let purpose = match sums {
-            _ if survey => Purpose::Calibrate,
-            Some(sums) => Purpose::RestoreWithStats(Arc::new(sums)),
+        let purpose = match statistics {
+            _ if calibrates => Purpose::Calibrate,
+            Some(statistics) => Purpose::RestoreWithStats(Arc::new(statistics)),
             None => Purpose::Restore,
         };
         let input = TileInput {

@@ -1,6 +1,6 @@
 // One of several networks on the CPU.
 //
-// In: first { name, module, weights }, then tiles { height, width, planar, survey, sums?, removal }.
+// In: first { name, module, weights }, then tiles { height, width, planar, calibrates, statistics?, removal }.
 // Out: { output } for each tile, or { message } if it fails.
 
 import { modules } from './assets.js';
@@ -14,8 +14,8 @@ addEventListener('message', async ({ data }) => {
       restorer = open(data);
       return;
     }
-    const { height, width, planar, survey, sums, removal } = data;
-    const output = await (await restorer).run(height, width, planar, survey, sums, removal);
+    const { height, width, planar, calibrates, statistics, removal } = data;
+    const output = await (await restorer).run(height, width, planar, calibrates, statistics, removal);
     postMessage({ output }, [output.buffer]);
   } catch (error) {
     postMessage({ message: reason(error) });

@@ -98,13 +98,13 @@ function fetched(part, asset, keeps) {
 }
 
 async function run(job, width) {
-  const { surveys, total } = job;
+  const { calibrations, total } = job;
   tell('progress', { done: 0, total });
   const tile = (index) => {
     const tile = job.tile(index);
-    const { height, width, planar, survey, sums, removal } = tile;
+    const { height, width, planar, calibrates, statistics, removal } = tile;
     tile.free();
-    return { height, width, planar, survey, sums, removal };
+    return { height, width, planar, calibrates, statistics, removal };
   };
   const accept = (output) => {
     if (cancelled) return false;
@@ -117,8 +117,8 @@ async function run(job, width) {
     tell('progress', { done: job.done, total });
     return true;
   };
-  await pool.each(0, surveys, tile, accept);
-  if (!cancelled) await pool.each(surveys, total, tile, accept);
+  await pool.each(0, calibrations, tile, accept);
+  if (!cancelled) await pool.each(calibrations, total, tile, accept);
   tell(cancelled ? 'cancelled' : 'done');
 }
 

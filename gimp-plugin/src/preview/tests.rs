@@ -168,7 +168,7 @@ fn a_first_picture_comes_before_the_calibration_pass() {
     preview.view().drag(4000.0, 20.0);
     preview.view().release();
     serve(&mut preview, &host, |preview| preview.runs() == 1);
-    assert!(preview.survey.is_none());
+    assert!(preview.calibration.is_none());
     run(&mut host, &settings(), centred).expect("restored");
     let off = difference(&preview, &host);
     assert!(off > 10.0, "by the mean of the dark part: off by {off}");
@@ -180,7 +180,7 @@ fn a_move_restores_only_what_is_new_and_strength_nothing() {
     let mut preview = preview(&host);
     serve(&mut preview, &host, is_done);
     let runs = preview.runs();
-    assert_eq!(runs, 2, "at first, and by the survey");
+    assert_eq!(runs, 2, "at first, and by the calibration");
 
     let before = preview.draw(&host);
     preview.set(Settings {
@@ -211,7 +211,7 @@ fn a_layer_that_is_painted_on_is_restored_anew() {
     let at = ((seen.y + 10) * WIDTH + seen.x + 10) * 3;
     host.pixels[at..at + 60].fill(0.9);
     assert!(preview.check(&host));
-    assert!(preview.is_busy(), "by the survey of the new one");
+    assert!(preview.is_busy(), "by the calibration of the new one");
     serve(&mut preview, &host, is_done);
     run(&mut host, &settings(), centred).expect("restored");
     assert!(difference(&preview, &host) < 1.0);
@@ -234,7 +234,7 @@ fn another_tile_or_model_restores_anew() {
 }
 
 #[test]
-fn other_shares_take_the_network_but_no_other_survey() {
+fn other_shares_take_the_network_but_no_other_calibration() {
     /// What it takes away is haze.
     struct Steered;
 
@@ -283,7 +283,7 @@ fn other_shares_take_the_network_but_no_other_survey() {
     let wake: Wake = Arc::new(|| {});
     let mut preview = Preview::new(host.drawable, all(), (200, 150), settings(), open, wake);
     serve(&mut preview, &host, is_done);
-    let survey = Arc::clone(preview.survey.as_ref().expect("a survey"));
+    let calibration = Arc::clone(preview.calibration.as_ref().expect("a calibration"));
     let with = |haze| Settings {
         removal: Removal::ALL.with(Fault::Haze, haze),
         ..settings()
@@ -294,7 +294,10 @@ fn other_shares_take_the_network_but_no_other_survey() {
         assert!(preview.is_busy());
     }
     serve(&mut preview, &host, is_done);
-    assert!(Arc::ptr_eq(&survey, preview.survey.as_ref().expect("one")));
+    assert!(Arc::ptr_eq(
+        &calibration,
+        preview.calibration.as_ref().expect("one")
+    ));
     run(&mut host, &with(0.5), open).expect("restored");
     let off = difference(&preview, &host);
     assert!(off <= 1.0, "off by {off}");
@@ -357,7 +360,7 @@ fn the_job_goes_on_with_the_statistics() {
     let all_runs = CALIBRATIONS.swap(0, Ordering::Relaxed);
     assert!(all_runs > 0);
 
-    // After the survey, in the middle of it, before it, and with a layer that was painted on meanwhile.
+    // After the calibration pass, in the middle of it, before it, and with a layer that was painted on meanwhile.
     let cases = [(true, false), (false, false), (true, true)];
     for (waits, paints) in cases {
         let mut host = layer(Colour::Rgb, false);
@@ -366,7 +369,7 @@ fn the_job_goes_on_with_the_statistics() {
         if waits {
             serve(&mut preview, &host, is_done);
         } else {
-            serve(&mut preview, &host, |preview| preview.surveying.is_some());
+            serve(&mut preview, &host, |preview| preview.calibrating.is_some());
         }
         if paints {
             host.pixels[..WIDTH * 20 * 3].fill(0.5);
@@ -445,8 +448,8 @@ fn a_photo_that_needs_nothing_is_said_to() {
 fn closed_in_the_middle_it_leaves_nobody_waiting() {
     let host = layer(Colour::Rgb, false);
     let mut preview = preview(&host);
-    serve(&mut preview, &host, |preview| preview.surveying.is_some());
-    // The survey asks for pixels that nobody will read.
+    serve(&mut preview, &host, |preview| preview.calibrating.is_some());
+    // The calibration pass asks for pixels that nobody will read.
     let threads = preview.workers.close();
     drop(preview);
     for thread in threads {

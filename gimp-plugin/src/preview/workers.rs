@@ -35,17 +35,17 @@ pub enum Message<N: dino_ir::restore::Network> {
         /// How much of each fault was removed.
         removal: Removal,
     },
-    /// So much of the whole is surveyed.
-    Surveying(Progress),
+    /// So much of the calibration pass over the whole is done.
+    Calibrating(Progress),
     /// All of it is.
-    Surveyed(Arc<Survey>),
+    Calibrated(Arc<Calibration>),
     /// It cannot be done.
     Failed(Error),
 }
 
 /// What is known of a whole layer.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Calibration {
     /// What its parts go by.
     pub statistics: Statistics,
     /// Of the pixels that they were taken of.
