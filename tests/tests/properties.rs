@@ -142,3 +142,27 @@ fn check_seams(net: Loaded, invisible: f32) {
         );
     }
 }
+
+/// docs/LIBRARY.md names all that the library exports.
+#[test]
+fn the_face_of_the_library_is_documented() {
+    let root = dino_ir_tests::package().join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file");
+    let (source, listed) = (read("core/src/lib.rs"), read("docs/LIBRARY.md"));
+    let exports = source.split("pub use ").skip(1);
+    let names: Vec<_> = exports
+        .flat_map(|export| {
+            let path = export.split(';').next().unwrap_or_default();
+            let names = path.rsplit("::").next().unwrap_or_default();
+            names.split(|c: char| !c.is_alphanumeric())
+        })
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(names.contains(&"Restorer"), "{names:?}");
+    for name in names {
+        let is_listed = listed
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == name);
+        assert!(is_listed, "docs/LIBRARY.md does not say what {name} is");
+    }
+}
