@@ -161,8 +161,8 @@ impl Restorer {
     }
 
     /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
-    /// multiplied in; `tile` the side of a tile in pixels, if it is not to be as large as the memory allows; `removal` how much of noise, blur, rain, haze and JPEG is removed,
-    /// 0 to 1 each, all of everything if it is not said; `color_space` of the canvas that the pixels are of: `srgb`, which it is
+    /// multiplied in; `tile` the side of a tile in pixels, if it is not to be as large as the memory allows; `removal` how much of
+    /// noise, blur, rain, haze and JPEG is removed, 0 to 1 each, all of everything if it is not said; `color_space` of the canvas that the pixels are of: `srgb`, which it is
     /// if it is not said, or `display-p3`, which the network sees as sRGB.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Restorer {
             tile,
             // As small as it is said: the page asks for less when the memory did not do.
             overlap: tile.map(|tile| tile / 8),
-            memory: Some(memory(width * height)),
+            memory: tile.is_none().then(|| memory(width.saturating_mul(height))),
             removal: removal::from_shares(removal.as_deref())?,
             ..Options::default()
         };
