@@ -39,20 +39,22 @@ fn rise(at: usize, seam: usize) -> f32 {
 pub(crate) struct Band {
     width: usize,
     height: usize,
+    channels: usize,
     y: usize,
-    rgb: Vec<f32>,
+    values: Vec<f32>,
     columns: Vec<Window>,
 }
 
 impl Band {
-    /// An empty band at the top of the image.
-    pub(crate) fn new(plan: &TilePlan) -> Self {
+    /// An empty band at the top of the image, with so many values for each pixel.
+    pub(crate) fn new(plan: &TilePlan, channels: usize) -> Self {
         let rows = plan.tile_height().min(plan.height());
         Self {
             width: plan.width(),
             height: plan.height(),
+            channels,
             y: 0,
-            rgb: vec![0.0; rows * plan.width() * 3],
+            values: vec![0.0; rows * plan.width() * channels],
             columns: (0..plan.columns().count())
                 .map(|column| Window::new(plan.columns(), column))
                 .collect(),
@@ -66,29 +68,29 @@ impl Band {
 
     /// Forgets the rows above `y` and makes room for as many below.
     pub(crate) fn advance(&mut self, y: usize) {
-        let gone = (y - self.y) * self.width * 3;
-        self.rgb.copy_within(gone.., 0);
-        let kept = self.rgb.len() - gone;
-        self.rgb[kept..].fill(0.0);
+        let gone = (y - self.y) * self.width * self.channels;
+        self.values.copy_within(gone.., 0);
+        let kept = self.values.len() - gone;
+        self.values[kept..].fill(0.0);
         self.y = y;
     }
 
-    /// Adds a tile, weighted; `planar` is `[3, height, width]` of its input area.
+    /// Adds a tile, weighted; `planar` is `[channels, height, width]` of its input area.
     pub(crate) fn add(&mut self, plan: &TilePlan, tile: &Tile, planar: &[f32]) {
         let Tile { input, output, .. } = *tile;
         let rows = Window::new(plan.rows(), tile.row);
         let columns = &self.columns[tile.column];
         let (left, top) = (output.x - input.x, output.y - input.y);
         for (row, down) in rows.0.iter().enumerate() {
-            let to = ((output.y + row - self.y) * self.width + output.x) * 3;
-            let to = &mut self.rgb[to..to + output.width * 3];
-            for channel in 0..3 {
+            let to = ((output.y + row - self.y) * self.width + output.x) * self.channels;
+            let to = &mut self.values[to..to + output.width * self.channels];
+            for channel in 0..self.channels {
                 let from = (channel * input.height + top + row) * input.width + left;
                 let from = &planar[from..from + output.width];
                 for ((to, value), across) in to
                     .iter_mut()
                     .skip(channel)
-                    .step_by(3)
+                    .step_by(self.channels)
                     .zip(from)
                     .zip(&columns.0)
                 {
@@ -101,7 +103,7 @@ impl Band {
     /// The rows above `end`, interleaved.
     pub(crate) fn rows(&self, end: usize) -> &[f32] {
         debug_assert!(end <= self.height);
-        &self.rgb[..(end - self.y) * self.width * 3]
+        &self.values[..(end - self.y) * self.width * self.channels]
     }
 }
 

@@ -24,6 +24,7 @@
 //!   [`Progress`].
 //! - [`Restorer::diagnose`] tells what is wrong with a photo ([`Diagnosis`]), without restoring it.
 //! - [`Options::removal`] has one fault removed and another kept ([`Removal`]).
+//! - [`Options::uncertainty`] tells how far off each restored pixel may be ([`Restorer::restore_with_uncertainty`]).
 //! - [`Restorer::restore`] reads from a [`Source`] and writes to a [`Sink`], a band of rows at a time, for photos that are
 //!   not to be in memory whole.
 //!

@@ -9,6 +9,7 @@ pub mod psf;
 pub mod resize;
 pub mod restormer;
 pub mod steering;
+pub mod uncertainty;
 
 use std::cell::LazyCell;
 

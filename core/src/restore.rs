@@ -15,6 +15,7 @@ mod restoration;
 mod statistics;
 mod stream;
 mod toning;
+mod uncertainty;
 
 use std::ops::ControlFlow;
 
@@ -110,6 +111,32 @@ pub trait Network {
         0
     }
 
+    /// Whether [`forward_with_uncertainty`](Self::forward_with_uncertainty) can tell.
+    fn has_uncertainty(&self) -> bool {
+        false
+    }
+
+    /// As [`forward_steered`](Self::forward_steered), with the absolute error to be expected of each pixel (mean over red,
+    /// green and blue, 0..=1) where all faults are removed. It is only called for networks that
+    /// [can tell](Self::has_uncertainty).
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` and `[batch, statistics]` to `[batch, 3, height, width]` and `[batch, 1, height, width]`
+    fn forward_with_uncertainty(
+        &self,
+        x: Tensor<4>,
+        stats: Option<Tensor<2>>,
+        removal: &Removal,
+    ) -> [Tensor<4>; 2] {
+        let unknown = x.zeros_like().narrow(1, 0, 1);
+        [self.forward_steered(x, stats, removal), unknown]
+    }
+
+    /// The bytes of the uncertainty, in addition to [`activation_bytes`](Self::activation_bytes).
+    fn uncertainty_bytes(&self, _height: usize, _width: usize) -> u64 {
+        0
+    }
+
     /// The input of the diagnosis head. It is only called for networks that have a [`diagnosis`](Self::diagnosis).
     ///
     /// # Shapes
@@ -178,6 +205,23 @@ impl<N: Network + ?Sized> Network for &N {
         (**self).steering_bytes(height, width)
     }
 
+    fn has_uncertainty(&self) -> bool {
+        (**self).has_uncertainty()
+    }
+
+    fn forward_with_uncertainty(
+        &self,
+        x: Tensor<4>,
+        stats: Option<Tensor<2>>,
+        removal: &Removal,
+    ) -> [Tensor<4>; 2] {
+        (**self).forward_with_uncertainty(x, stats, removal)
+    }
+
+    fn uncertainty_bytes(&self, height: usize, width: usize) -> u64 {
+        (**self).uncertainty_bytes(height, width)
+    }
+
     fn describe(&self, x: Tensor<4>) -> Tensor<2> {
         (**self).describe(x)
     }
@@ -226,6 +270,7 @@ impl<N: Network> Restorer<N> {
     /// Restores `source` into `sink`, rows from top to bottom, each once. The result is not clamped:
     /// that is for the caller when it quantises. With strength 0, or if nothing is to be removed, the pixels
     /// are copied as they are.
+    /// With [`Options::uncertainty`] the sink also gets the errors to be expected, after the rows that they belong to.
     /// A photo of one tone keeps its tone. If red, green and blue are equal in every visible pixel, they are equal in the
     /// result, bit by bit.
     ///
@@ -288,6 +333,9 @@ impl<N: Network> Restorer<N> {
             let output = self.run(input)?;
             if let Some(rows) = restoration.accept(&output)? {
                 sink.write_rows(rows.y, rows.rgb)?;
+                if let Some(errors) = rows.uncertainty {
+                    sink.write_uncertainty(rows.y, errors)?;
+                }
             }
             report(progress, restoration.progress())?;
         }
@@ -325,6 +373,10 @@ pub fn run<N: Network + ?Sized>(network: &N, input: TileInput, device: &Device) 
             Some(Tensor::<1>::from_floats(stats.as_slice(), device).unsqueeze())
         }
     };
+    if input.uncertainty {
+        let [restored, errors] = network.forward_with_uncertainty(x, stats, &input.removal);
+        return Tensor::cat(vec![restored, errors], 1).flatten(0, 3);
+    }
     let restored = match stats {
         stats if input.removal != Removal::ALL => network.forward_steered(x, stats, &input.removal),
         Some(stats) => network.forward_with_stats(x, stats),
@@ -379,6 +431,13 @@ pub fn plan<N: Network + ?Sized>(
         return Err(Error::InvalidOption(
             "these weights cannot remove one fault and keep another: remove all, or take weights with a steering head \
              (trainer steering)"
+                .to_owned(),
+        ));
+    }
+    if options.uncertainty && !network.has_uncertainty() {
+        return Err(Error::InvalidOption(
+            "these weights cannot tell the errors to be expected: do without, or take weights with an uncertainty head \
+             (trainer uncertainty)"
                 .to_owned(),
         ));
     }

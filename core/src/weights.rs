@@ -24,6 +24,7 @@ pub use write::{Heads, backbone_to_bytes, to_bytes, with_heads_to_bytes};
 use crate::model::diagnosis::{DiagnosisConfig, DiagnosisHead};
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::steering::{SteeringConfig, SteeringHead};
+use crate::model::uncertainty::{UncertaintyConfig, UncertaintyHead};
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::{Error, Result};
 use dtype::to_f32;
@@ -38,6 +39,9 @@ const DIAGNOSIS: &str = "diagnosis.";
 
 /// In front of the names of a steering head's tensors.
 const STEERING: &str = "steering.";
+
+/// In front of the names of an uncertainty head's tensors.
+const UNCERTAINTY: &str = "uncertainty.";
 
 /// The longest header in bytes that is read; ours have some thousand. Parsed, a hostile one takes fifty times its length.
 pub const MAX_HEADER: usize = 1 << 20;
@@ -92,6 +96,9 @@ pub struct Header {
     /// What splits the network's correction into the parts of faults, if the file has that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steering: Option<SteeringConfig>,
+    /// What tells how far off a restored pixel may be, if the file has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<UncertaintyConfig>,
     /// Where the weights come from, for people.
     #[serde(default)]
     pub provenance: serde_json::Value,
@@ -203,6 +210,18 @@ impl<'bytes> Weights<'bytes> {
         self.head(STEERING, config.init(device)).map(Some)
     }
 
+    /// What tells how far off a restored pixel may be, if the file has that.
+    ///
+    /// # Errors
+    /// As [`Self::model`].
+    pub fn uncertainty(&self, device: &Device) -> Result<Option<UncertaintyHead>> {
+        let Some(config) = &self.header.uncertainty else {
+            return Ok(None);
+        };
+        config.validate(self.config()?.last_features())?;
+        self.head(UNCERTAINTY, config.init(device)).map(Some)
+    }
+
     /// A part of its own, its tensors named with `prefix`.
     fn head<M: Module>(&self, prefix: &str, head: M) -> Result<M> {
         let mut values = shapes(&head)
@@ -231,6 +250,10 @@ impl<'bytes> Weights<'bytes> {
         if let Some(config) = &self.header.steering {
             config.validate(self.config()?.last_features())?;
             extend(STEERING, shapes(&config.init(&Device::flex())));
+        }
+        if let Some(config) = &self.header.uncertainty {
+            config.validate(self.config()?.last_features())?;
+            extend(UNCERTAINTY, shapes(&config.init(&Device::flex())));
         }
         Ok(expected)
     }

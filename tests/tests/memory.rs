@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn::Tensor;
 use burn::tensor::Device;
 use dino_ir::model::DinoIrConfig;
+use dino_ir::model::uncertainty::UncertaintyConfig;
 use dino_ir::weights::Loaded;
 use dino_ir::{Area, Network, Options, Restorer, Result, Sink, Source};
 
@@ -249,4 +250,25 @@ fn the_network_is_counted() {
         ..tiles(64)
     };
     measured(&restorer, &photo(160, 64), None, &ensemble);
+}
+
+#[test]
+fn the_uncertainty_is_counted() {
+    let config = DinoIrConfig::nano();
+    let sizes = UncertaintyConfig {
+        features: config.last_features(),
+        hidden: 12,
+    };
+    let mut network = Loaded::new(config.init(&Device::flex()), config);
+    network.uncertainty = Some(sizes.init(&Device::flex()));
+    let restorer = Restorer::new(network, &Device::flex());
+    let photo = |width, height| Photo { width, height };
+    for (photo, tile) in [(photo(3000, 64), 64), (photo(256, 256), 256)] {
+        let asked = Options {
+            uncertainty: true,
+            ..tiles(tile)
+        };
+        let (_, allowed) = measured(&restorer, &photo, None, &asked);
+        assert!(allowed > least_memory(&restorer, &photo, &tiles(tile)));
+    }
 }

@@ -14,6 +14,7 @@ mod reproduce;
 mod restore;
 mod steering;
 mod train;
+mod uncertainty;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +80,8 @@ pub enum Command {
     Diagnosis(diagnosis::DiagnosisArgs),
     /// Train what steers a network: which fault is removed, and which is kept
     Steering(steering::SteeringArgs),
+    /// Train what tells how far off restored pixels may be
+    Uncertainty(uncertainty::UncertaintyArgs),
     /// Train and measure the variants of one of the paper's ablations
     Reproduce(reproduce::ReproduceArgs),
     /// Measure a network on a test set
@@ -163,6 +166,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Pretrain(args) => pretrain::run(&args),
         Command::Diagnosis(args) => diagnosis::run(&args),
         Command::Steering(args) => steering::run(&args),
+        Command::Uncertainty(args) => uncertainty::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -288,6 +292,7 @@ mod tests {
             "pretrain --config a",
             "diagnosis --config a --weights a -o b",
             "steering --config a --weights a -o b",
+            "uncertainty --config a --weights a -o b",
             "reproduce table3 --scale smoke --data a -o b",
             "eval --suite blur --data a",
             "bench",

@@ -7,9 +7,11 @@ pub mod naming;
 mod one;
 pub mod report;
 mod target;
+pub mod uncertainty;
 pub mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub quality: Option<u8>,
     /// Write a picture of each photo before and after beside its result.
     pub compare: bool,
+    /// Where the map of the errors to be expected of the one photo is written.
+    pub uncertainty: Option<PathBuf>,
     /// Say what is wrong with each photo.
     pub explain: bool,
     /// Leave photos alone with which nothing is wrong.

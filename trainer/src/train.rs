@@ -26,6 +26,7 @@ pub mod steering;
 #[cfg(test)]
 mod tests;
 pub mod trainee;
+pub mod uncertainty;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

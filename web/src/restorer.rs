@@ -155,6 +155,7 @@ impl Restorer {
             planar,
             purpose,
             removal: removal::from_shares(removal.as_deref())?,
+            uncertainty: false,
         };
         let output = restore::run(&self.network, input, &self.device);
         floats(output.into_data_async().await)

@@ -28,6 +28,10 @@ pub struct Options {
     /// How much of each fault is removed; anything but [`Removal::ALL`] asks for weights that can be
     /// [steered](super::Network::steers).
     pub removal: Removal,
+    /// Whether to tell the absolute error to be expected of each pixel ([`Sink::write_uncertainty`](super::Sink::write_uncertainty)),
+    /// which asks for weights that [can](super::Network::has_uncertainty). It is that of the network's own result: with all
+    /// faults removed, at full strength, whatever else is asked for; with the self-ensemble the mean over the passes.
+    pub uncertainty: bool,
 }
 
 impl Default for Options {
@@ -39,6 +43,7 @@ impl Default for Options {
             memory: None,
             self_ensemble: false,
             removal: Removal::ALL,
+            uncertainty: false,
         }
     }
 }
@@ -68,7 +73,14 @@ impl Options {
         if self.memory == Some(0) {
             return invalid("memory 0: use a number of bytes".to_owned());
         }
-        self.removal.validate()
+        self.removal.validate()?;
+        if self.uncertainty && self.changes_nothing() {
+            return invalid(
+                "the uncertainty is that of a restoration, and nothing is to be restored: leave it out, or restore something"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// Whether the result is the input, bit by bit, and the network is not run.
@@ -125,6 +137,11 @@ mod tests {
                     rain: 1.5,
                     ..Removal::ALL
                 },
+                ..good.clone()
+            },
+            Options {
+                strength: 0.0,
+                uncertainty: true,
                 ..good.clone()
             },
         ] {

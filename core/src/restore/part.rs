@@ -186,10 +186,17 @@ struct Crop<'a> {
     part: Area,
 }
 
-impl Sink for Crop<'_> {
-    fn write_rows(&mut self, y: usize, rows: &[f32]) -> Result<()> {
-        let (area, stride) = (self.area, self.part.width * 3);
-        let left = (area.x - self.part.x) * 3;
+impl Crop<'_> {
+    /// Hands on what is in the area of rows with so many values for each pixel, a few at a time.
+    fn write(
+        &mut self,
+        y: usize,
+        rows: &[f32],
+        values: usize,
+        mut write: impl FnMut(&mut dyn Sink, usize, &[f32]) -> Result<()>,
+    ) -> Result<()> {
+        let (area, stride) = (self.area, self.part.width * values);
+        let left = (area.x - self.part.x) * values;
         let first = self.part.y + y;
         let start = first.max(area.y);
         let end = (first + rows.len() / stride).min(area.y + area.height);
@@ -197,12 +204,24 @@ impl Sink for Crop<'_> {
             let rows = &rows[(y - first) * stride..][..ROWS.min(end - y) * stride];
             let rows = rows.chunks_exact(stride);
             let cropped: Vec<f32> = rows
-                .flat_map(|row| &row[left..left + area.width * 3])
+                .flat_map(|row| &row[left..left + area.width * values])
                 .copied()
                 .collect();
-            self.sink.write_rows(y - area.y, &cropped)?;
+            write(self.sink, y - area.y, &cropped)?;
         }
         Ok(())
+    }
+}
+
+impl Sink for Crop<'_> {
+    fn write_rows(&mut self, y: usize, rows: &[f32]) -> Result<()> {
+        self.write(y, rows, 3, |sink, y, rows| sink.write_rows(y, rows))
+    }
+
+    fn write_uncertainty(&mut self, y: usize, errors: &[f32]) -> Result<()> {
+        self.write(y, errors, 1, |sink, y, errors| {
+            sink.write_uncertainty(y, errors)
+        })
     }
 }
 

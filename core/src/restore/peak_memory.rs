@@ -6,6 +6,9 @@ use crate::{Network, Options, Removal};
 /// Bytes of a pixel as the network sees it: red, green and blue in floats.
 const RGB: u64 = 12;
 
+/// Bytes of the error to be expected of a pixel.
+const ERROR: u64 = 4;
+
 /// The number of rows that are cropped, or converted by a front end, at a time.
 pub(super) const ROWS: usize = 32;
 /// Bytes of a pixel in such rows: a cropped copy, and up to four floats in which a front end writes it.
@@ -15,7 +18,7 @@ const HANDED_ON: u64 = RGB + 16;
 const STATISTICS: u64 = 4;
 
 /// The peak bytes of a restoration in tiles of `[height, width]`, for an image of `[height, width]`: the network (with
-/// steering, if one fault is removed and another kept), the tile, the rows to which tiles are added, and the rows on their
+/// steering, if one fault is removed and another kept, and the uncertainty, if it is asked for), the tile, the rows to which tiles are added, and the rows on their
 /// way to the sink.
 pub(super) fn peak_bytes<N: Network + ?Sized>(
     network: &N,
@@ -28,7 +31,11 @@ pub(super) fn peak_bytes<N: Network + ?Sized>(
             true => 0,
             false => network.steering_bytes(height, width),
         };
-        network.activation_bytes(height, width) + steering
+        let uncertainty = match options.uncertainty {
+            true => network.uncertainty_bytes(height, width),
+            false => 0,
+        };
+        network.activation_bytes(height, width) + steering + uncertainty
     };
     let mut run = of_network(height, width);
     if options.self_ensemble {
@@ -43,6 +50,11 @@ pub(super) fn peak_bytes<N: Network + ?Sized>(
     // The weights of the columns need one more row.
     let band = RGB * (height + 1) * image_width;
     let handed_on = HANDED_ON * ROWS as u64 * image_width;
+    // The errors to be expected: in the result of the network, in the mean of its passes, alone, and in rows.
+    let errors = match options.uncertainty {
+        true => ERROR * (3 * height * width + (height + 1 + ROWS as u64) * image_width),
+        false => 0,
+    };
     // The search for a toned photo comes first, when nothing else is allocated.
-    (run + tile + statistics + band + handed_on).max(toning::peak_bytes(image))
+    (run + tile + statistics + band + handed_on + errors).max(toning::peak_bytes(image))
 }

@@ -35,6 +35,8 @@ pub struct TileInput {
     pub purpose: Purpose,
     /// How much of each fault is to be removed; ignored by the calibration pass.
     pub removal: Removal,
+    /// Whether the errors to be expected are wanted too; never of the calibration pass.
+    pub uncertainty: bool,
 }
 
 /// What a run of the network is for.
@@ -55,6 +57,8 @@ pub struct FinishedRows<'a> {
     pub y: usize,
     /// `[rows, image width, 3]`, interleaved RGB, not clamped.
     pub rgb: &'a [f32],
+    /// `[rows, image width]`, the absolute errors to be expected, if they were [asked for](Options::uncertainty).
+    pub uncertainty: Option<&'a [f32]>,
 }
 
 /// The restoration of one image, a run of the network at a time: [`next_tile`](Self::next_tile), [`run`](super::run) the
@@ -76,6 +80,8 @@ pub struct Restoration {
     /// Rows above this were handed out.
     finished: usize,
     band: Band,
+    /// The errors to be expected, if they are asked for.
+    errors: Option<Band>,
     current: Option<Current>,
 }
 
@@ -84,7 +90,8 @@ struct Current {
     tile: Tile,
     /// `[3, height, width]`, as the source gave it, hidden pixels filled.
     input: Vec<f32>,
-    /// The mean of the passes so far, each weighted by 1 / passes.
+    /// The mean of the passes so far, each weighted by 1 / passes: `[3, height, width]`, or 4 planes, the last of which is
+    /// the errors to be expected.
     mean: Vec<f32>,
 }
 
@@ -119,7 +126,8 @@ impl Restoration {
         options: &Options,
     ) -> Result<Self> {
         options.validate()?;
-        let band = Band::new(&plan);
+        let band = Band::new(&plan, 3);
+        let errors = options.uncertainty.then(|| Band::new(&plan, 1));
         let strength = options.strength;
         Ok(Self {
             part,
@@ -133,6 +141,7 @@ impl Restoration {
             replaced: 0,
             finished: 0,
             band,
+            errors,
             current: None,
         })
     }
@@ -181,8 +190,11 @@ impl Restoration {
                 let input = read_reflected(&Part::new(source, self.part), tile.input)?;
                 if tile.column == 0 {
                     self.band.advance(self.finished);
+                    if let Some(errors) = &mut self.errors {
+                        errors.advance(self.finished);
+                    }
                 }
-                let mean = vec![0.0; input.len()];
+                let mean = vec![0.0; input.len() / 3 * self.planes()];
                 Current { tile, input, mean }
             }
         };
@@ -190,10 +202,7 @@ impl Restoration {
 
         let purpose = purpose(&self.calibration, pass);
         let input = network_input(&current.input, current.tile.input, pass, purpose);
-        Ok(Some(TileInput {
-            removal: self.removal,
-            ..input
-        }))
+        Ok(Some(self.asked(input)))
     }
 
     /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
@@ -215,10 +224,26 @@ impl Restoration {
         let area = self.plan.tile(run / self.passes).input;
         let input = read_reflected(&Part::new(source, self.part), area)?;
         let pass = run % self.passes;
-        Ok(TileInput {
+        Ok(self.asked(network_input(
+            &input,
+            area,
+            pass,
+            purpose(&self.calibration, pass),
+        )))
+    }
+
+    /// An input with what is asked of the network besides.
+    fn asked(&self, input: TileInput) -> TileInput {
+        TileInput {
             removal: self.removal,
-            ..network_input(&input, area, pass, purpose(&self.calibration, pass))
-        })
+            uncertainty: self.errors.is_some(),
+            ..input
+        }
+    }
+
+    /// Planes of the network's result.
+    fn planes(&self) -> usize {
+        3 + usize::from(self.errors.is_some())
     }
 
     fn check_size(&self, source: &dyn Source) {
@@ -230,8 +255,8 @@ impl Restoration {
         );
     }
 
-    /// Takes the network's result for the tile handed out last, `[3, height, width]` or the statistics, and gives the
-    /// rows that are finished now, if any: they are to be written before the next call.
+    /// Takes the network's result for the tile handed out last, `[3, height, width]` (with the errors to be expected 4
+    /// planes) or the statistics, and gives the rows that are finished now, if any: they are to be written before the next call.
     ///
     /// # Errors
     /// [`Error::Device`] if no tile is out, the result has another size, or no pixel of it is finite.
@@ -244,15 +269,15 @@ impl Restoration {
         let Some(current) = &mut self.current else {
             return Err(Error::Device("a result without a tile".to_owned()));
         };
-        if output.len() != current.input.len() {
+        if output.len() != current.mean.len() {
             return Err(Error::Device(format!(
                 "the network gave {} values where {} are due",
                 output.len(),
-                current.input.len()
+                current.mean.len()
             )));
         }
         let replaced = current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
-        if 3 * replaced == output.len() as u64 {
+        if replaced == (current.input.len() / 3) as u64 {
             return Err(broken("the network gave no finite value in a whole tile"));
         }
         self.replaced += replaced;
@@ -265,9 +290,14 @@ impl Restoration {
             return Ok(None);
         };
         if let Some(toning) = &self.toning {
-            toning.apply(&mut current.mean, &current.input);
+            let rgb = current.input.len();
+            toning.apply(&mut current.mean[..rgb], &current.input);
         }
         let tile = current.tile;
+        if let Some(errors) = &mut self.errors {
+            let found = current.mean.split_off(current.input.len());
+            errors.add(&self.plan, &tile, &found);
+        }
         self.band
             .add(&self.plan, &tile, &current.mixed(self.strength));
         if tile.column + 1 < self.plan.columns().count() {
@@ -281,6 +311,10 @@ impl Restoration {
         Ok(Some(FinishedRows {
             y: self.band.y(),
             rgb: self.band.rows(self.finished),
+            uncertainty: self
+                .errors
+                .as_ref()
+                .map(|errors| errors.rows(self.finished)),
         }))
     }
 }
@@ -294,11 +328,18 @@ impl Current {
         let mut replaced = 0;
         for (from, to) in transform.indices(height, width).enumerate() {
             // A pixel is replaced as a whole: a single channel would change its colour.
-            let finite = (0..3).all(|channel| output[channel * plane + from].is_finite());
+            let planes = output.len() / plane;
+            let finite = (0..planes).all(|channel| output[channel * plane + from].is_finite());
             replaced += u64::from(!finite);
-            for channel in 0..3 {
+            for channel in 0..planes {
                 let (from, to) = (channel * plane + from, channel * plane + to);
-                self.mean[to] += share * if finite { output[from] } else { self.input[to] };
+                self.mean[to] += share
+                    * match self.input.get(to) {
+                        _ if finite => output[from],
+                        Some(input) => *input,
+                        // The error of such a pixel may be any.
+                        None => 1.0,
+                    };
             }
         }
         replaced
@@ -356,6 +397,7 @@ fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> Ti
         planar,
         purpose,
         removal: Removal::ALL,
+        uncertainty: false,
     }
 }
 

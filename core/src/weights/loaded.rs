@@ -11,6 +11,7 @@ use crate::model::dinov2::Dinov2;
 use crate::model::global_statistics::GlobalStatistics;
 use crate::model::restormer::resample::pixel_shuffle;
 use crate::model::steering::SteeringHead;
+use crate::model::uncertainty::UncertaintyHead;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::ops;
 use crate::restore::{Network, Removal};
@@ -32,6 +33,8 @@ pub struct Loaded {
     pub diagnosis: Option<DiagnosisHead>,
     /// What splits its correction into the parts of faults, where the net is, if its file has that.
     pub steering: Option<SteeringHead>,
+    /// What tells how far off a restored pixel may be, where the net is, if its file has that.
+    pub uncertainty: Option<UncertaintyHead>,
 }
 
 impl Loaded {
@@ -48,6 +51,7 @@ impl Loaded {
             packed,
             diagnosis: None,
             steering: None,
+            uncertainty: None,
         }
     }
 
@@ -191,6 +195,37 @@ impl Network for Loaded {
         (head.floats() * size_of::<f32>() * height * width) as u64
     }
 
+    fn has_uncertainty(&self) -> bool {
+        self.uncertainty.is_some()
+    }
+
+    fn forward_with_uncertainty(
+        &self,
+        x: Tensor<4>,
+        stats: Option<Tensor<2>>,
+        removal: &Removal,
+    ) -> [Tensor<4>; 2] {
+        let [restored, features] = self.forward_with_features(x.clone(), stats);
+        let errors = match &self.uncertainty {
+            Some(head) => head.forward(features.clone(), x.clone(), restored.clone()),
+            None => restored.zeros_like().narrow(1, 0, 1),
+        };
+        let restored = match &self.steering {
+            Some(head) if *removal != Removal::ALL => {
+                head.steer(features, x, restored, removal.kept())
+            }
+            _ => restored,
+        };
+        [restored, errors]
+    }
+
+    fn uncertainty_bytes(&self, height: usize, width: usize) -> u64 {
+        let Some(head) = &self.uncertainty else {
+            return 0;
+        };
+        (head.floats() * size_of::<f32>() * height * width) as u64
+    }
+
     fn describe(&self, x: Tensor<4>) -> Tensor<2> {
         let Some(packed) = self.packed_for(&x) else {
             return self.model.describe(x);
@@ -222,6 +257,7 @@ pub fn load(bytes: &[u8], device: &Device) -> Result<Loaded> {
     let mut net = Loaded::new(weights.model(device)?, config);
     net.diagnosis = weights.diagnosis()?;
     net.steering = weights.steering(device)?;
+    net.uncertainty = weights.uncertainty(device)?;
     if let Some(golden) = &weights.header.golden {
         golden.check(|x| net.forward(x), device)?;
         net.release();

@@ -91,6 +91,7 @@ fn the_first_wrong_tensor_is_named() {
             config: to_json(&config).expect("serialises"),
             diagnosis: None,
             steering: None,
+            uncertainty: None,
             provenance: serde_json::Value::Null,
             golden: None,
         },
@@ -297,6 +298,61 @@ fn steering_is_the_same_packed_and_plain() {
         assert_eq!(off(all.clone(), unsteered), 0.0);
         assert!(off(all, packed) > 1e-4, "steering does something");
     }
+}
+
+fn uncertain_bytes(dtype: Dtype) -> Vec<u8> {
+    let (model, config) = tiny();
+    let cpu = Device::flex();
+    let sizes = UncertaintyConfig {
+        features: config.last_features(),
+        hidden: 5,
+    };
+    let mut head = sizes.init(&cpu);
+    head.output.weight = Conv::pointwise(5, 1, true, &cpu).weight;
+    let heads = Heads {
+        uncertainty: Some(&head),
+        ..Heads::default()
+    };
+    with_heads_to_bytes(&model, &config, heads, dtype, serde_json::Value::Null).expect("valid")
+}
+
+#[test]
+fn an_uncertainty_head_comes_back_and_belongs_to_its_network() {
+    let net = load(&uncertain_bytes(Dtype::F32), &Device::flex()).expect("loads");
+    let head = net.uncertainty.as_ref().expect("a head");
+    let null = serde_json::Value::Null;
+    let bytes = with_heads_to_bytes(&net.model, &net.config, Heads::of(&net), Dtype::F32, null);
+    let bytes = bytes.expect("valid");
+    let second = load(&bytes, &Device::flex()).expect("loads");
+    assert_eq!(collect(head), collect(&second.uncertainty.expect("a head")));
+    let bytes = uncertain_bytes(Dtype::F16);
+    let other = edited(&bytes, |json| {
+        json.replace("\\\"features\\\":16", "\\\"features\\\":18")
+    });
+    assert!(error(&other).contains("features"), "{}", error(&other));
+    let name = "uncertainty.look.weight";
+    let renamed = edited(&bytes, |json| json.replace(name, "uncertainty.look.weighs"));
+    assert!(error(&renamed).contains(&format!("{name:?} is missing")));
+    let without = load(&self::bytes(Dtype::F16), &Device::flex()).expect("loads");
+    assert!(without.uncertainty.is_none() && !without.has_uncertainty());
+}
+
+/// The packed network's features give the errors that the plain one's do, and the restored image is what it always was.
+#[test]
+fn uncertainty_is_the_same_packed_and_plain() {
+    let cpu = Device::flex();
+    let net = load(&uncertain_bytes(Dtype::F32), &cpu).expect("loads");
+    let head = net.uncertainty.as_ref().expect("a head");
+    let x = Tensor::<4>::random([2, 3, 32, 40], Distribution::Uniform(0.0, 1.0), &cpu);
+    let off = |a: Tensor<4>, b: Tensor<4>| (a - b).abs().max().into_scalar::<f32>();
+    let [restored, features] = net
+        .model
+        .forward_with_features(x.clone(), &mut GlobalStatistics::Own);
+    let plain = head.forward(features, x.clone(), restored);
+    let [restored, packed] = net.forward_with_uncertainty(x.clone(), None, &Removal::ALL);
+    assert_eq!(off(restored, net.forward(x.clone())), 0.0);
+    assert!(off(packed.clone(), plain) < 1e-3);
+    assert!((packed.clone().max() - packed.min()).into_scalar::<f32>() > 1e-3);
 }
 
 #[test]

@@ -9,10 +9,13 @@ use serde::Serialize;
 use super::dtype::from_f32;
 use super::golden::{Golden, features};
 use super::named::{Named, collect};
-use super::{DIAGNOSIS, Dtype, FORMAT, HEADER_KEY, Header, Kind, Loaded, STEERING, Weights};
+use super::{
+    DIAGNOSIS, Dtype, FORMAT, HEADER_KEY, Header, Kind, Loaded, STEERING, UNCERTAINTY, Weights,
+};
 use crate::model::diagnosis::DiagnosisHead;
 use crate::model::dinov2::{Dinov2, Dinov2Config};
 use crate::model::steering::SteeringHead;
+use crate::model::uncertainty::UncertaintyHead;
 use crate::model::{DinoIr, DinoIrConfig};
 use crate::{Error, Result};
 
@@ -37,6 +40,8 @@ pub struct Heads<'a> {
     pub diagnosis: Option<&'a DiagnosisHead>,
     /// What splits its correction into the parts of faults.
     pub steering: Option<&'a SteeringHead>,
+    /// What tells how far off a restored pixel may be.
+    pub uncertainty: Option<&'a UncertaintyHead>,
 }
 
 impl<'a> Heads<'a> {
@@ -45,6 +50,7 @@ impl<'a> Heads<'a> {
         Self {
             diagnosis: net.diagnosis.as_ref(),
             steering: net.steering.as_ref(),
+            uncertainty: net.uncertainty.as_ref(),
         }
     }
 
@@ -58,7 +64,13 @@ impl<'a> Heads<'a> {
         };
         let diagnosis = self.diagnosis.map(collect).unwrap_or_default();
         let steering = self.steering.map(collect).unwrap_or_default();
-        [prefixed(DIAGNOSIS, diagnosis), prefixed(STEERING, steering)].concat()
+        let uncertainty = self.uncertainty.map(collect).unwrap_or_default();
+        [
+            prefixed(DIAGNOSIS, diagnosis),
+            prefixed(STEERING, steering),
+            prefixed(UNCERTAINTY, uncertainty),
+        ]
+        .concat()
     }
 }
 
@@ -83,6 +95,7 @@ pub fn with_heads_to_bytes(
         config: to_json(config)?,
         diagnosis: heads.diagnosis.map(DiagnosisHead::config),
         steering: heads.steering.map(SteeringHead::config),
+        uncertainty: heads.uncertainty.map(UncertaintyHead::config),
         provenance,
         golden: None,
     };
@@ -110,6 +123,7 @@ pub fn backbone_to_bytes(
         config: to_json(config)?,
         diagnosis: None,
         steering: None,
+        uncertainty: None,
         provenance,
         golden: None,
     };

@@ -44,6 +44,7 @@ pub unsafe fn read(options: *const Options) -> Result<dino_ir::restore::Options,
         memory: (options.memory != 0).then_some(options.memory),
         self_ensemble: options.self_ensemble != 0,
         removal: dino_ir::Removal::ALL,
+        uncertainty: false,
     };
     options.validate()?;
     Ok(options)

@@ -11,7 +11,9 @@ use dino_ir::weights::Loaded;
 use serde_json::{Value, json};
 
 use super::{parse_count, parse_with};
-use crate::eval::analyze::{diagnosis, gate, layers, pca, photos, robustness, steering};
+use crate::eval::analyze::{
+    diagnosis, gate, layers, pca, photos, robustness, steering, uncertainty,
+};
 use crate::eval::features::open_backbone;
 use crate::host::atomic::write_atomically;
 use crate::host::{devices, interrupt, terminal};
@@ -32,12 +34,14 @@ pub enum Subject {
     Diagnosis,
     /// How well one fault is removed and another kept; --data is a folder that has sots_outdoor
     Steering,
+    /// Whether expected errors are those that come; --data is a folder that has cbsd68 and rain100l
+    Uncertainty,
 }
 
 /// Arguments of `analyze`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "trainer analyze robustness|pca|gate|layers|diagnosis|steering --data DIR|PHOTO [--weights FILE] -o DIR",
+    override_usage = "trainer analyze robustness|pca|gate|layers|diagnosis|steering|uncertainty --data DIR|PHOTO [--weights FILE] -o DIR",
     after_help = "Writes PNG plots and a JSON file into the folder.\n\nExamples:\n  \
         trainer analyze robustness --data photos/cbsd68 --weights vits14.safetensors -o figures\n  \
         trainer analyze pca --data photo.png --weights vits14.safetensors -o figures\n  \
@@ -91,7 +95,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     };
     let photos = match args.subject {
         // Whole, and with faults of their own.
-        Subject::Diagnosis | Subject::Steering => Vec::new(),
+        Subject::Diagnosis | Subject::Steering | Subject::Uncertainty => Vec::new(),
         _ => photos(&args.data, limit)?,
     };
     let spinner = terminal::spinner(args.quiet, "analyzing");
@@ -131,6 +135,12 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             let found = steering::measure(&restorer, &args.data, args.limit)?;
             found.show(&path("steering.png"))?;
             ("steering", found.text(), serde_json::to_value(found)?)
+        }
+        Subject::Uncertainty => {
+            let restorer = open(args)?;
+            let found = uncertainty::measure(&restorer, &args.data, args.limit)?;
+            found.plot(&path("uncertainty.png"))?;
+            ("uncertainty", found.text(), serde_json::to_value(found)?)
         }
         Subject::Pca => {
             let (backbone, device) = open_backbone(args.weights.as_deref(), args.device)?;

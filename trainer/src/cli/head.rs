@@ -1,4 +1,5 @@
-//! Arguments of the commands that train a head on a network: `trainer diagnosis`, `trainer steering`.
+//! Arguments of the commands that train a head on a network: `trainer diagnosis`, `trainer steering`,
+//! `trainer uncertainty`.
 
 use std::io::Write;
 use std::path::PathBuf;

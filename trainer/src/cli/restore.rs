@@ -14,9 +14,9 @@ use super::{FAILED, UsageError, parse_with, usage, use_threads};
 use crate::host::size::{parse_size, show_size};
 use crate::host::{interrupt, memory, terminal};
 use crate::photo::Format;
-use crate::restore::naming::{self, Jobs, Names, Output, Shard};
+use crate::restore::naming::{self, Input, Jobs, Names, Output, Shard};
 use crate::restore::watch::watch;
-use crate::restore::{self, Outcome, Settings, Work, engine};
+use crate::restore::{self, Outcome, Settings, Work, engine, uncertainty};
 
 /// Examples of use.
 pub(super) const EXAMPLES: &str = "Examples:\n  \
@@ -26,6 +26,7 @@ pub(super) const EXAMPLES: &str = "Examples:\n  \
         trainer restore scans/ -o better/ --skip-existing   what is left of a stopped run\n  \
         trainer restore photo.jpg --only haze          the haze goes, noise and all else stay\n  \
         trainer restore holiday/ --compare             and a picture of each before and after\n  \
+        trainer restore photo.jpg --uncertainty map.png   and how far off each pixel may be\n  \
         trainer restore --watch inbox/ -o better/      photos as they come, until Ctrl-C\n  \
         trainer restore scan.tif -o scan.png --memory 1G --strength 0.8\n  \
         trainer restore - < in.png > out.png";
@@ -115,6 +116,9 @@ pub struct RestoreArgs {
     /// Also write NAME.compare.EXT beside each result: the photo before, a thin line, the photo after
     #[arg(long)]
     pub compare: bool,
+    /// Also write a map of the photo: a 16-bit grey PNG, the brighter the further off a restored pixel may be; white is 32 levels of 255
+    #[arg(long, value_name = "FILE.png", value_parser = uncertainty::parse, conflicts_with = "watch")]
+    pub uncertainty: Option<PathBuf>,
     /// Restore photos of this folder as they come, and those that have no result yet; Ctrl-C ends it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["inputs", "shard", "dry_run", "skip_existing"])]
     pub watch: Option<PathBuf>,
@@ -152,6 +156,7 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
         memory: None,
         self_ensemble: args.tta,
         removal: removal(args).map_err(UsageError)?,
+        uncertainty: args.uncertainty.is_some(),
     };
     options.validate().map_err(usage)?;
     use_threads(args.threads)?;
@@ -167,6 +172,7 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
         strip: args.strip,
         quality: args.quality,
         compare: args.compare,
+        uncertainty: args.uncertainty.clone(),
         explain: args.explain,
         skip_fine: args.skip_fine,
         quiet: args.quiet,
@@ -251,6 +257,7 @@ fn jobs(args: &RestoreArgs) -> Result<Jobs> {
         jobs = jobs.in_format(format).map_err(UsageError)?;
     }
     check_together(args, &jobs).map_err(UsageError)?;
+    check_map(args, &jobs).map_err(UsageError)?;
     if args.compare {
         jobs = jobs.with_comparisons();
     }
@@ -287,6 +294,50 @@ fn check_together(args: &RestoreArgs, jobs: &Jobs) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A map is of one photo, and no other file.
+fn check_map(args: &RestoreArgs, jobs: &Jobs) -> Result<(), String> {
+    let Some(map) = &args.uncertainty else {
+        return Ok(());
+    };
+    if jobs.jobs.len() > 1 {
+        let count = jobs.jobs.len();
+        return Err(format!(
+            "--uncertainty writes the map of one photo, and these are {count}; give one"
+        ));
+    }
+    for job in &jobs.jobs {
+        let input = match &job.input {
+            Input::File(path) => Some(path.clone()),
+            Input::Stdin => None,
+        };
+        let output = match &job.output {
+            Output::File { path, .. } => Some(path.clone()),
+            Output::Stdout | Output::Special(_) | Output::Unfinished(_) => None,
+        };
+        let comparison = output.as_deref().filter(|_| args.compare);
+        let comparison = comparison.map(naming::comparison);
+        for other in [input, output, comparison].into_iter().flatten() {
+            if one_file(&other, map) {
+                let map = map.display();
+                return Err(format!(
+                    "--uncertainty {map}: this is the photo or its result; give the map a name of its own"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to one file, also if it is not there yet.
+fn one_file(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let together = naming::same(&folder(one), &folder(other));
+    one == other || naming::same(one, other) || together && one.file_name() == other.file_name()
 }
 
 /// A folder that is watched must be there, and not get its own results as new photos.
@@ -392,6 +443,42 @@ mod tests {
         assert_eq!(asked("a.png --noise 0.8 --jpeg 0"), Ok(gentle));
         let both = Removal::NONE.with(Fault::Haze, 0.3);
         assert_eq!(asked("a.png --only haze --haze 0.3"), Ok(both));
+    }
+
+    /// What is said of a map that is asked for with these words.
+    fn map(words: &[&str]) -> Result<(), String> {
+        let words = ["trainer", "restore"].iter().chain(words);
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        match cli.command {
+            Command::Restore(args) => jobs(&args).map(drop).map_err(|error| error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_map_is_of_one_photo_and_no_other_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+        let (a, b, other) = (at("a.png"), at("b.png"), at("map.png"));
+        for path in [&a, &b] {
+            std::fs::write(path, b"a photo").expect("a file");
+        }
+        assert_eq!(map(&[&a, "--uncertainty", &other]), Ok(()));
+        let several = map(&[&a, &b, "--uncertainty", &other]).expect_err("two");
+        assert!(several.contains("give one"), "{several}");
+        let whole = map(&[
+            folder.path().to_str().expect("text"),
+            "--uncertainty",
+            &other,
+        ]);
+        assert!(whole.expect_err("two").contains("give one"));
+        for same in [&a, &at("a.restored.png")] {
+            let refused = map(&[&a, "--force", "--uncertainty", same]).expect_err("the same");
+            assert!(refused.contains("a name of its own"), "{refused}");
+        }
+        let kind = map(&[&a, "--uncertainty", &at("map.jpg")]).expect_err("a JPEG");
+        assert!(kind.contains("ends in .png"), "{kind}");
+        assert!(map(&["--watch", &a, "--uncertainty", &other]).is_err());
     }
 
     #[test]

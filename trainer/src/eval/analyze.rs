@@ -1,5 +1,6 @@
 //! `analyze`: what the backbone's features and the gate make of degraded photos (the paper's figures 3 and 5, and the
-//! scores beside its table 5), and how well a network tells what is wrong with them.
+//! scores beside its table 5), how well a network tells what is wrong with them, and how far
+//! off its results are.
 
 pub mod diagnosis;
 pub mod gate;
@@ -7,6 +8,7 @@ pub mod layers;
 pub mod pca;
 pub mod robustness;
 pub mod steering;
+pub mod uncertainty;
 
 use std::path::{Path, PathBuf};
 

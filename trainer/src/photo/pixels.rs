@@ -65,8 +65,8 @@ impl Source for SrgbPixels<'_> {
     }
 }
 
-/// Whether the last sample of a pixel is 0.
-fn is_hidden(pixel: &[u8], depth: Depth) -> bool {
+/// Whether the last sample of a pixel, its alpha, is 0.
+pub fn is_hidden(pixel: &[u8], depth: Depth) -> bool {
     pixel[pixel.len() - depth.bytes()..]
         .iter()
         .all(|byte| *byte == 0)

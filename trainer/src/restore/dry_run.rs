@@ -66,6 +66,10 @@ fn planned(job: &Job, settings: &Settings, report: &mut Report) -> Result<()> {
             "cannot be opened; check its name and permissions"
         );
     }
+    if let Some(map) = &settings.uncertainty {
+        output::check(map, settings.force)?;
+        report.uncertainty = Some(map.display().to_string());
+    }
     let Output::File { path, .. } = &job.output else {
         return Ok(());
     };

@@ -13,12 +13,13 @@ use super::engine::Engine;
 use super::naming::{self, Input, Job, Output};
 use super::report::{Ending, Explained, Report};
 use super::target::{Place, Target};
+use super::uncertainty::{self, Mapped};
 use super::{Settings, compare, target};
 use crate::host::memory;
 use crate::host::size::{show_size, suggest_size};
 use crate::host::{interrupt, output, terminal};
-use crate::photo::pixels::{Restored, SrgbPixels};
-use crate::photo::{Format, Photo, bmp, cost, jpeg, tiff};
+use crate::photo::pixels::SrgbPixels;
+use crate::photo::{Format, Orientation, Photo, bmp, cost, jpeg, tiff};
 
 /// Restores one photo, and notes in `report` what is found out about it on the way.
 pub(super) fn restore(
@@ -51,8 +52,14 @@ pub(super) fn restore(
         output::check(path, settings.force)?;
         report.compare = Some(path.display().to_string());
     }
+    if let Some(map) = &settings.uncertainty {
+        output::check(map, settings.force)?;
+        report.uncertainty = Some(map.display().to_string());
+    }
     check_format(&photo, target.format, settings.compare)?;
 
+    let mut map = None;
+    let shown = Orientation::of(&photo);
     let before = comparison.is_some().then(|| photo.clone());
     // Without restoration the best copy of a file is the file, which loses nothing.
     let same = settings.options.changes_nothing()
@@ -75,7 +82,10 @@ pub(super) fn restore(
         check_memory(&photo, &target, settings, budget)?;
         if !settings.options.changes_nothing() {
             let name = job.input.to_string();
-            photo.samples = restored(&photo, engine, settings, budget, &name, count)?;
+            let samples;
+            (photo.samples, samples) = restored(&photo, engine, settings, budget, &name, count)?;
+            let of_map = settings.uncertainty.as_deref();
+            map = of_map.map(|path| (path, uncertainty::picture(&photo, shown, samples)));
         }
         if let Some(orientation) = orientation {
             photo.turn(orientation);
@@ -83,11 +93,14 @@ pub(super) fn restore(
         photo.renew_thumbnail();
         encode(&photo, &target, settings)?;
     }
+    if let Some((path, map)) = map {
+        encode(&map, &target.like_in(path.into(), Format::Png), settings)?;
+    }
     if settings.keep_dates {
         target.date(&job.input)?;
     }
     if let (Some(before), Some(path)) = (before, comparison) {
-        let target = target.at(path);
+        let target = target.like_in(path, target.format);
         encode(&compare::side_by_side(before, photo), &target, settings)?;
     }
     Ok(Ending::Restored)
@@ -141,7 +154,8 @@ fn note_losses(photo: &mut Photo, format: Format) {
     }
 }
 
-/// Runs the network over a photo within the budget.
+/// Runs the network over a photo within the budget: the restored samples, and those of the map of the errors to be expected, if
+/// there is to be one.
 fn restored(
     photo: &Photo,
     engine: &dyn Engine,
@@ -149,8 +163,8 @@ fn restored(
     budget: u64,
     name: &str,
     count: (usize, usize),
-) -> Result<Vec<u8>> {
-    let mut sink = Restored::of(photo);
+) -> Result<(Vec<u8>, Vec<u8>)> {
+    let mut sink = Mapped::of(photo, settings.uncertainty.is_some());
     let options = options_within(photo, engine, settings, budget)?;
     let plan = engine.plan(photo.width, photo.height, &options)?;
     if !settings.quiet {
@@ -192,7 +206,8 @@ fn options_within(
 ) -> Result<Options> {
     // Without a bound the library's own default is the faster choice, unless memory is scarce.
     let extra = photo.metadata.tiff_extra.samples.len() as u64;
-    let left = memory::left_of(budget, 2 * photo.samples.len() as u64 + extra);
+    let map = map_bytes(photo, settings);
+    let left = memory::left_of(budget, 2 * photo.samples.len() as u64 + extra + map);
     let network = match settings.memory {
         Some(_) => left,
         None => left.min(dino_ir::restore::DEFAULT_MEMORY),
@@ -215,6 +230,14 @@ fn options_within(
             suggest_size(budget * 2)
         ),
         Err(other) => Err(other.into()),
+    }
+}
+
+/// Bytes of the map of the errors to be expected.
+fn map_bytes(photo: &Photo, settings: &Settings) -> u64 {
+    match settings.uncertainty {
+        Some(_) => uncertainty::BYTES * (photo.width * photo.height) as u64,
+        None => 0,
     }
 }
 
@@ -262,7 +285,9 @@ pub(super) fn check_memory(
         Place::Stdout | Place::Special(_) => 2 * samples + encoding,
     };
     let (width, height) = (photo.width as u64, photo.height as u64);
-    cost::check(width, height, samples + beside, budget)
+    // It may be turned, and then is there twice.
+    let map = 2 * map_bytes(photo, settings);
+    cost::check(width, height, samples + beside + map, budget)
 }
 
 pub(super) fn read(input: &Input, limit: u64) -> Result<Vec<u8>> {

@@ -19,6 +19,8 @@ pub struct Report {
     pub output: Option<String>,
     /// The picture of both, with `--compare`.
     pub compare: Option<String>,
+    /// The map of the errors to be expected, with `--uncertainty`.
+    pub uncertainty: Option<String>,
     /// What became of it.
     pub outcome: Ending,
     /// How long that took.
@@ -91,6 +93,7 @@ impl Report {
             input: job.input.to_string(),
             output: Some(job.output.to_string()),
             compare: None,
+            uncertainty: None,
             outcome,
             seconds: None,
             megapixels: None,
@@ -121,6 +124,7 @@ impl From<&Failure> for Report {
             input: failure.input.display().to_string(),
             output: None,
             compare: None,
+            uncertainty: None,
             outcome: Ending::Failed,
             seconds: None,
             megapixels: None,

@@ -87,11 +87,11 @@ impl Target {
         }
     }
 
-    /// A file of the same kind and permissions elsewhere.
-    pub fn at(&self, path: PathBuf) -> Target {
+    /// A file of the same permissions elsewhere.
+    pub fn like_in(&self, path: PathBuf, format: Format) -> Target {
         Target {
             place: Place::File(path),
-            format: self.format,
+            format,
             like: self.like.clone(),
         }
     }

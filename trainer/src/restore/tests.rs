@@ -23,6 +23,7 @@ mod failing;
 mod losses;
 mod others;
 mod tiff;
+mod uncertainty;
 
 struct Identity;
 

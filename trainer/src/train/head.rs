@@ -1,4 +1,4 @@
-//! What all heads have in common that are trained on a network which stays as it is: diagnosis and steering.
+//! What all heads have in common that are trained on a network which stays as it is: diagnosis, steering and uncertainty.
 
 use std::path::Path;
 
