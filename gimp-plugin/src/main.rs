@@ -2,6 +2,8 @@
 //!
 //! It is built without GIMP's headers and opens the library of whichever GIMP has started it.
 //! [`job`] is what it does, in terms of a [`host`]; `host/gimp2.rs` and `host/gimp3.rs` are the real ones.
+// GIMP starts it: no window of a terminal may come up beside it.
+#![cfg_attr(windows, windows_subsystem = "windows")]
 
 mod host;
 mod job;

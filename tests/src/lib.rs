@@ -1,6 +1,7 @@
 //! Fixtures of the reference in PyTorch, and how our results are compared with them.
 
 pub mod colour;
+#[cfg(unix)]
 pub mod gimp;
 pub mod program;
 pub mod reference;

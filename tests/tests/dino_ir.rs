@@ -67,6 +67,8 @@ fn json_says_what_became_of_each_photo() {
         ]
     );
     assert!(!at.join("a.restored.png").exists());
+    let seconds: Vec<_> = found.iter().map(|of| of["seconds"].as_f64()).collect();
+    assert!(seconds[0] > Some(0.0) && seconds[1..] == [None, None]);
 
     let output = dino_ir(&arguments, at);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));

@@ -1,4 +1,5 @@
 //! The plug-in in GIMP 2.10, 3.0 and 3.2, driven by scripts, against the `trainer` program.
+#![cfg(unix)]
 
 use std::cell::RefCell;
 use std::fs;

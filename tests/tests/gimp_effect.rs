@@ -1,4 +1,5 @@
 //! The GEGL operation `dino-ir:restore`: in the program `gegl`, and as a layer effect in GIMP 3.0 and 3.2.
+#![cfg(unix)]
 
 use std::fs;
 use std::ops::ControlFlow;

@@ -1,4 +1,5 @@
 //! The plug-in in German. The machine has no German locale: that is what it does not need.
+#![cfg(unix)]
 
 use std::fs;
 use std::path::Path;

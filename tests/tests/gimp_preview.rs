@@ -1,4 +1,5 @@
 //! The preview in the plug-in's dialog, as a user meets it in every GIMP.
+#![cfg(unix)]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! The plug-in as a user meets it: menu, dialog, progress, cancel, undo.
+#![cfg(unix)]
 
 use std::fs;
 use std::path::Path;

@@ -6,6 +6,7 @@ pub mod colour;
 pub mod cost;
 pub mod decode;
 pub mod depth;
+pub mod dimensions;
 pub mod encode;
 pub mod exif;
 pub mod foreign;

@@ -3,6 +3,7 @@
 mod compare;
 mod dry_run;
 pub mod engine;
+mod estimate;
 pub mod naming;
 mod one;
 pub mod report;

@@ -104,7 +104,7 @@ pub struct RestoreArgs {
     /// Leave results that exist as they are: a folder goes on where it was stopped
     #[arg(long, conflicts_with = "force")]
     pub skip_existing: bool,
-    /// Say what would be read and written, and do nothing
+    /// Say what would be read and written, and about how long it would take; do nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Results are as old as their photos
@@ -182,9 +182,6 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
     };
     let jobs = jobs(args)?;
     let explains = args.explain || args.skip_fine;
-    if args.dry_run && !explains {
-        return Ok(exit_code(restore::dry_run(&jobs, None, &settings)?));
-    }
     let opened = engine::open_restorer(args.weights.as_deref(), args.device)?;
     if explains && !opened.engine.diagnoses() {
         let why = "--explain and --skip-fine: these weights have no diagnosis; leave --weights out, or make one with \

@@ -1,17 +1,19 @@
 //! What would be read and written.
 
 use anyhow::{Context, Result, ensure};
+use dino_ir::restore::Options;
 
 use super::engine::Engine;
+use super::estimate::Estimate;
 use super::naming::{self, Input, Job, Output};
 use super::one::{explain, read};
 use super::report::{Ending, Report};
 use super::{Outcome, Settings, guarded};
 use crate::host::{interrupt, memory, output, terminal};
-use crate::photo::Photo;
+use crate::photo::{Photo, dimensions};
 
-/// Says on standard output what [`run`](super::run) would read and write, a line for each photo, and what would stand in the way.
-/// With an `engine`, photos are read, and it is said what is wrong with each.
+/// Says on standard output what [`run`](super::run) would read and write, a line for each photo, and what would stand in the way;
+/// with an `engine`, also about how long it would take. Photos are read only if it is to be said what is wrong with each.
 ///
 /// # Errors
 /// If standard output cannot be written.
@@ -30,6 +32,11 @@ pub fn dry_run(
     for note in jobs.notes.iter().filter(|_| !settings.quiet) {
         terminal::note(note);
     }
+    let options = Options {
+        memory: Some(settings.memory.unwrap_or_else(memory::default_budget) / 2),
+        ..settings.options.clone()
+    };
+    let mut estimate = engine.map(|engine| Estimate::new(engine, options));
     for job in &jobs.jobs {
         let mut report = Report::new(job, Ending::Planned);
         if settings.skip_existing && job.output.exists() {
@@ -45,12 +52,22 @@ pub fn dry_run(
             report.outcome = Ending::Failed;
             report.error = Some(format!("{error:#}"));
         }
+        if let (Some(estimate), Ending::Planned) = (&mut estimate, report.outcome) {
+            report.seconds = estimated(job, settings, estimate, &mut report);
+        }
         if settings.json {
             report.write().context("standard output")?;
         } else if report.outcome == Ending::Planned {
             let line = format!("{} -> {}", job.input, job.output);
             terminal::out(&line).context("standard output")?;
         }
+    }
+    if interrupt::asked() {
+        return Ok(Outcome::Interrupted);
+    }
+    let told = estimate.and_then(|estimate| estimate.told());
+    if let Some(told) = told.filter(|_| !settings.quiet) {
+        terminal::note(&told);
     }
     Ok(match failed {
         true => Outcome::Failed,
@@ -82,6 +99,24 @@ fn planned(job: &Job, settings: &Settings, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// The seconds that a photo takes, if its file tells how large it is.
+fn estimated(
+    job: &Job,
+    settings: &Settings,
+    estimate: &mut Estimate<'_>,
+    report: &mut Report,
+) -> Option<f64> {
+    let Input::File(path) = &job.input else {
+        return None;
+    };
+    let (width, height) = dimensions::of_file(path)?;
+    report.megapixels = Some((width * height) as f64 / 1e6);
+    match settings.options.changes_nothing() {
+        true => None,
+        false => estimate.add(width, height),
+    }
+}
+
 /// What an engine says of a photo that is not to be restored.
 fn foreseen(
     job: &Job,
@@ -89,7 +124,10 @@ fn foreseen(
     settings: &Settings,
     report: &mut Report,
 ) -> Result<()> {
-    let Some(engine) = engine else { return Ok(()) };
+    let wanted = settings.explain || settings.skip_fine;
+    let Some(engine) = engine.filter(|_| wanted) else {
+        return Ok(());
+    };
     let budget = settings.memory.unwrap_or_else(memory::default_budget);
     let photo = Photo::decode(&read(&job.input, budget / 2)?, budget)?;
     report.sized(&photo);

@@ -23,7 +23,7 @@ pub struct Report {
     pub uncertainty: Option<String>,
     /// What became of it.
     pub outcome: Ending,
-    /// How long that took.
+    /// How long that took; after a dry run, about how long it would take.
     pub seconds: Option<f64>,
     /// The photo's size, once it is known.
     pub megapixels: Option<f64>,

@@ -8,6 +8,7 @@ use burn::Tensor;
 use burn::tensor::Device;
 use dino_ir::restore::{Network, Options, Restorer};
 
+use super::estimate::Estimate;
 use super::naming::Names;
 use super::one::{check_memory, restore};
 use super::target::{Place, Target};
@@ -445,4 +446,20 @@ fn what_is_there_is_skipped_and_results_are_dated() {
     assert_eq!(fs::read(at("a.restored.png")).expect("a file"), b"precious");
     let made = fs::metadata(at("b.restored.png")).expect("a result");
     assert_eq!(made.modified().expect("a time"), old);
+}
+
+#[test]
+fn an_estimate_grows_with_the_photos() {
+    let engine = engine();
+    let mut estimate = Estimate::new(&engine, settings().options);
+    assert_eq!(estimate.told(), None);
+    let small = estimate.add(32, 32).expect("seconds");
+    let large = estimate.add(320, 320).expect("seconds");
+    assert!(small > 0.0 && large > 100.0 * small, "{small} {large}");
+    assert_eq!(estimate.add(0, 32), None);
+    let told = estimate.told().expect("words");
+    assert!(
+        told.starts_with("about ") && told.ends_with(" for 2 photos"),
+        "{told}"
+    );
 }
