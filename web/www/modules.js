@@ -10,13 +10,14 @@ const RELAXED = Uint8Array.of(
 );
 
 /**
- * The name of the module for a backend. On the CPU the one with relaxed SIMD, which multiplies and adds in one instruction,
+ * The names of the modules for a backend, the best first; a later one does where an earlier one cannot be had. On the CPU the one with relaxed SIMD, which multiplies and adds in one instruction,
  * where the browser has that; and with threads, where the page may have memory that they share.
  * @param {'webgpu' | 'cpu'} backend
  * @param {boolean} threads whether they are wanted
- * @returns {'webgpu' | 'threads' | 'relaxed' | 'cpu'}
+ * @returns {('webgpu' | 'threads' | 'relaxed' | 'cpu')[]}
  */
-export function nameFor(backend, threads = true) {
-  if (backend !== 'cpu' || !WebAssembly.validate(RELAXED)) return backend;
-  return threads && modules.threads && self.crossOriginIsolated && navigator.hardwareConcurrency > 1 ? 'threads' : 'relaxed';
+export function namesFor(backend, threads = true) {
+  if (backend !== 'cpu' || !WebAssembly.validate(RELAXED)) return [backend];
+  const shared = threads && modules.threads && self.crossOriginIsolated && navigator.hardwareConcurrency > 1;
+  return shared ? ['threads', 'relaxed'] : ['relaxed'];
 }

@@ -8,7 +8,7 @@
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
 import { modules, weights as builtin } from './assets.js';
-import { nameFor } from './modules.js';
+import { namesFor } from './modules.js';
 import { PhotoError } from './photo.js';
 import { Pool } from './pool.js';
 import { reason } from './reason.js';
@@ -33,7 +33,7 @@ const commands = {
   async open({ backend, keeps, weights, threads: wanted, faults }) {
     // Before anything is fetched for it.
     const gpu = backend === 'webgpu' && (await describeGpu());
-    const program = await openProgram(nameFor(backend, wanted), keeps, faults);
+    const program = await openProgram(namesFor(backend, wanted), keeps, faults);
     const { name, bindings, module } = program;
     threads = program.threads;
     const file = weights ? new Uint8Array(weights) : unpack(await fetched('network', builtin, keeps));
@@ -74,8 +74,8 @@ const commands = {
   },
 };
 
-/** The module, with threads where they can be had: on a page without a network it may be kept without them. */
-async function openProgram(name, keeps, faults) {
+/** The first of the modules that can be had: threads may be refused, and without a network only what was used before is kept. */
+async function openProgram([name, ...others], keeps, faults) {
   const { script, wasm } = modules[name];
   try {
     const bindings = await script().catch(() => {
@@ -86,9 +86,9 @@ async function openProgram(name, keeps, faults) {
     const threads = name === 'threads' ? await startThreads(bindings, { module, memory, faults }) : 1;
     return { name, bindings, module, threads };
   } catch (error) {
-    if (name !== 'threads') throw error;
-    console.warn(`no threads: ${reason(error)}`);
-    return openProgram('relaxed', keeps, faults);
+    if (others.length === 0) throw error;
+    console.warn(`${name}: ${reason(error)}`);
+    return openProgram(others, keeps, faults);
   }
 }
 
