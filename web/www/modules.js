@@ -10,8 +10,9 @@ const RELAXED = Uint8Array.of(
 );
 
 /**
- * The names of the modules for a backend, the best first; a later one does where an earlier one cannot be had. On the CPU the one with relaxed SIMD, which multiplies and adds in one instruction,
- * where the browser has that; and with threads, where the page may have memory that they share.
+ * The names of the modules for a backend, the best first; a later one does where an earlier one cannot be had. On the CPU
+ * they have relaxed SIMD, which multiplies and adds in one instruction, where the browser has that; and threads, where
+ * the page may have memory that they share.
  * @param {'webgpu' | 'cpu'} backend
  * @param {boolean} threads whether they are wanted
  * @returns {('webgpu' | 'threads' | 'relaxed' | 'cpu')[]}

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
 use dino_ir::weights::{Dtype, Heads, Loaded, Weights, with_heads_to_bytes};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,6 +23,20 @@ pub fn read_settings<T: DeserializeOwned>(path: &Path) -> Result<T> {
         )
     })?;
     toml::from_str(&text).with_context(|| format!("{}: cannot be read", path.display()))
+}
+
+/// The network of a weights file, on the CPU, which is to learn from patches of this side.
+///
+/// # Errors
+/// Weights without a network, or one that does not take such patches.
+pub fn network(bytes: &[u8], patch: usize) -> Result<Loaded> {
+    let net = dino_ir::weights::load(bytes, &Device::flex())?;
+    let multiple = net.config.restormer.multiple();
+    ensure!(
+        patch.is_multiple_of(multiple),
+        "patch {patch}: this network takes multiples of {multiple}"
+    );
+    Ok(net)
 }
 
 /// Draws patches with faults that are made.

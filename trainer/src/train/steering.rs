@@ -67,14 +67,7 @@ impl TrainingConfig {
 /// # Errors
 /// Weights without a network, photos that cannot be used, or the user stops it.
 pub fn train(bytes: &[u8], config: &TrainingConfig, watch: &mut dyn FnMut(f32)) -> Result<Vec<u8>> {
-    let cpu = Device::flex();
-    let net = dino_ir::weights::load(bytes, &cpu)?;
-    let multiple = net.config.restormer.multiple();
-    ensure!(
-        config.patch.is_multiple_of(multiple),
-        "patch {}: this network takes multiples of {multiple}",
-        config.patch
-    );
+    let net = head::network(bytes, config.patch)?;
     let sampler = head::sampler(&config.data, config.seed)?;
     let head = fit(&net, &sampler, config, watch)?;
     let heads = Heads {

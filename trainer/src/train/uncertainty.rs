@@ -89,13 +89,7 @@ pub struct Trained {
 /// # Errors
 /// Weights without a network, photos that cannot be used, or the user stops it.
 pub fn train(bytes: &[u8], config: &TrainingConfig, watch: &(dyn Fn() + Sync)) -> Result<Trained> {
-    let net = dino_ir::weights::load(bytes, &Device::flex())?;
-    let multiple = net.config.restormer.multiple();
-    ensure!(
-        config.patch.is_multiple_of(multiple),
-        "patch {}: this network takes multiples of {multiple}",
-        config.patch
-    );
+    let net = head::network(bytes, config.patch)?;
     let sampler = head::sampler(&config.data, config.seed)?;
     let windows = Windows::make(&net, &sampler, config, watch)?;
     let head = fit(&windows, config)?;
