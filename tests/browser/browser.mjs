@@ -66,12 +66,15 @@ export async function status(page, ...words) {
   return handle.jsonValue();
 }
 
-/** Size and RGBA of a canvas. */
+/** Size and RGBA of a canvas, in the colours of the page's result. */
 export async function pixels(page, selector) {
   const { width, height, text } = await page.evaluate((selector) => {
     const canvas = document.querySelector(selector);
     const { width, height } = canvas;
-    const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+    const { colorSpace } = document.querySelector('#after').getContext('2d').getContextAttributes();
+    const context = new OffscreenCanvas(width, height).getContext('2d', { colorSpace });
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
     let text = '';
     for (let at = 0; at < data.length; at += 32768) text += String.fromCharCode(...data.subarray(at, at + 32768));
     return { width, height, text: btoa(text) };

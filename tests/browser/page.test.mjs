@@ -198,7 +198,7 @@ describe('with WebGPU', () => {
     assert.deepEqual(size, [6000, 4000]);
     const peak = await peakMemory(browser);
     console.log(`the page's process needed ${Math.round(peak / 2 ** 20)} MiB`);
-    assert.ok(peak < 1.75 * 2 ** 30, `${peak} bytes`);
+    assert.ok(peak < 1.5 * 2 ** 30, `${peak} bytes`);
     await page.locator('#cancel').click();
     await status(page, 'Cancelled');
     assert.ok(await page.locator('#download').isDisabled());

@@ -67,18 +67,18 @@ export class Viewer {
 
   /**
    * Shows a photo, and its restored version if there is one.
-   * @param {{ bitmap: ImageBitmap, colorSpace: string }} photo
+   * @param {{ bitmap: ImageBitmap, colorSpace: string }} photo its bitmap is of no use afterwards
    * @param {ImageBitmap} [restored] of the same size
    */
   open({ bitmap, colorSpace }, restored = bitmap) {
     this.#use(colorSpace);
     this.#join();
-    for (const canvas of [this.#before, this.#after]) size(canvas, bitmap);
-    draw(this.#before, bitmap);
+    size(this.#after, bitmap);
     draw(this.#after, restored);
+    this.zoom.show(bitmap);
+    present(this.#before, bitmap);
     element('view').hidden = false;
     this.mix();
-    this.zoom.show(bitmap);
     this.heat.update();
   }
 
@@ -146,18 +146,15 @@ export class Viewer {
     this.#restored = undefined;
   }
 
-  /** A canvas has the colour space that it began with: another one takes new canvases. */
+  /** A canvas has the colour space that it began with: another one takes a new canvas. */
   #use(colorSpace) {
     if (colorSpace === this.#colorSpace) return;
     this.#colorSpace = colorSpace;
-    const fresh = (old) => {
-      const canvas = old.cloneNode();
-      canvas.getContext('2d', { colorSpace });
-      old.replaceWith(canvas);
-      old.width = old.height = 0;
-      return canvas;
-    };
-    [this.#before, this.#after] = [this.#before, this.#after].map(fresh);
+    const canvas = this.#after.cloneNode();
+    canvas.getContext('2d', { colorSpace });
+    this.#after.replaceWith(canvas);
+    this.#after.width = this.#after.height = 0;
+    this.#after = canvas;
   }
 }
 
@@ -169,6 +166,12 @@ function size(canvas, { width, height }) {
   const taken = context?.getImageData(0, 0, 1, 1).data[3] === 255;
   context?.clearRect(0, 0, 1, 1);
   if (!taken) throw new PhotoError(`${width} x ${height} pixels are more than this browser can show`);
+}
+
+/** Hands a bitmap to a canvas that only shows it: to draw it there would take its memory twice. */
+function present(canvas, bitmap) {
+  Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
+  canvas.getContext('bitmaprenderer').transferFromImageBitmap(bitmap);
 }
 
 function draw(canvas, image) {
