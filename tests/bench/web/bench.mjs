@@ -41,6 +41,8 @@ for (const threads of [1, 2]) {
   await compare(page, `CPU ${cpuSide}x${cpuSide}, ${threads} thread(s), a tile`, [
     { name: 'ours, SIMD', call: ['ours', 'cpu', cpuSide, 4, threads] },
     { name: 'ours, relaxed SIMD', call: ['ours', 'relaxed', cpuSide, 4, threads] },
+    // As many threads as there are processors: beside one thread of the others it has no place.
+    ...(threads > 1 ? [{ name: 'ours, threads', call: ['ours', 'threads', cpuSide, 4, 1] }] : []),
     { name: 'onnxruntime-web', call: ['onnx', 'wasm', cpuSide, 4] },
   ]);
   await context.close();

@@ -44,9 +44,12 @@ def network(path):
         stages=guidance["stages"],
         pixel_mean=guidance["pixel_mean"],
     )
-    # What tells the faults of photos is no part of the network.
-    tensors = {name: value for name, value in load(data).items() if not name.startswith("diagnosis.")}
-    stored = {renamed(name): value.float() for name, value in tensors.items()}
+    # The heads are no part of the network.
+    stored = {
+        renamed(name): value.float()
+        for name, value in load(data).items()
+        if name.split(".")[0] in ("restormer", "guidance")
+    }
     own = dict(model.named())
     assert own.keys() == stored.keys(), sorted(own.keys() ^ stored.keys())
     with torch.no_grad():
