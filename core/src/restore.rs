@@ -14,6 +14,7 @@ mod removal;
 mod restoration;
 mod statistics;
 mod stream;
+mod tile_input;
 mod toning;
 mod uncertainty;
 
@@ -25,9 +26,10 @@ use burn::tensor::{Device, TensorData};
 use self::calibration::Calibration;
 pub use self::options::{DEFAULT_MEMORY, Options};
 pub use self::removal::Removal;
-pub use self::restoration::{FinishedRows, Progress, Purpose, Restoration, TileInput};
+pub use self::restoration::{FinishedRows, Progress, Restoration};
 pub use self::statistics::Statistics;
 pub use self::stream::{ImageSink, Sink, Source};
+pub use self::tile_input::{Purpose, TileInput};
 use self::toning::Toning;
 pub use crate::tile::{Area, TilePlan};
 

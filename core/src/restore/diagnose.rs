@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::restoration::{read_reflected, sanitize};
+use super::tile_input::{read_reflected, sanitize};
 use super::{Area, Network, Release, Restorer, Source, host};
 use crate::image::samples;
 use crate::model::diagnosis::{Diagnosis, DiagnosisHead, SIDE, statistics};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::calibration::Calibration;
-use super::restoration::calibration_input;
+use super::tile_input::calibration_input;
 use super::toning::Toning;
 use super::{
     Network, Options, Progress, ProgressCallback, Release, Restorer, Source, TilePlan, report,
