@@ -5,21 +5,10 @@ use super::dihedral::Dihedral;
 use super::part::Part;
 use super::tile_input::{TileInput, calibration_input, network_input, purpose, read_reflected};
 use super::toning::Toning;
-use super::{Area, Options, Removal, Source, TilePlan, broken};
+use super::{Area, Options, Progress, Removal, Source, TilePlan};
 use crate::blend::Band;
 use crate::tile::Tile;
 use crate::{Error, Result};
-
-/// How far a restoration is, in runs of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Runs done.
-    pub done: usize,
-    /// Runs in all: one for each tile and each tile of the calibration pass, 8 with the self-ensemble.
-    pub total: usize,
-    /// Runs of the calibration pass, which come first; 0 if the image is one tile.
-    pub calibration: usize,
-}
 
 /// Rows that no later tile changes.
 #[derive(Clone, Copy, Debug)]
@@ -249,7 +238,9 @@ impl Restoration {
         }
         let replaced = current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
         if replaced == (current.input.len() / 3) as u64 {
-            return Err(broken("the network gave no finite value in a whole tile"));
+            return Err(Error::broken(
+                "the network gave no finite value in a whole tile",
+            ));
         }
         self.replaced += replaced;
         self.done += 1;

@@ -1,6 +1,7 @@
 //! Attention between channels, in two steps: the sums over pixels, and the values by them.
 
 mod gradients;
+mod heads;
 mod sums;
 
 use burn_cubecl::cubecl;
@@ -8,91 +9,14 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 pub(in crate::ops) use self::gradients::gradients;
+use self::heads::Heads;
 pub(super) use self::sums::sums;
 use self::sums::{gather, row_squares};
 use super::attention::softmax_row;
-use super::launch::{Layout, contiguous, cubes, dims, empty};
-use super::product::{Size3, product};
-use super::row_sums::{Columns, Sums, row_sums};
+use super::launch::{contiguous, cubes, dims, empty};
+use super::product::product;
+use super::row_sums::{Columns, row_sums};
 use crate::constants::LEAST_NORM;
-
-/// How the channels of an image and the pixels of a channel lie in q, k and v.
-struct Heads {
-    images: usize,
-    heads: usize,
-    /// Channels of a head.
-    side: usize,
-    pixels: usize,
-}
-
-impl Heads {
-    fn new(qkv: &CubeTensor, heads: usize) -> Self {
-        let [images, channels, height, width] = dims(qkv);
-        Self {
-            images,
-            heads,
-            side: channels / 3 / heads,
-            pixels: height * width,
-        }
-    }
-
-    fn channels(&self) -> usize {
-        self.heads * self.side
-    }
-
-    /// q, k or v (0, 1, 2).
-    fn part(&self, index: usize) -> Layout {
-        Layout {
-            start: index * self.channels() * self.pixels,
-            row: self.pixels,
-            image: 3 * self.channels() * self.pixels,
-            head: self.side * self.pixels,
-        }
-    }
-
-    /// The output.
-    fn output(&self) -> Layout {
-        Layout {
-            start: 0,
-            row: self.pixels,
-            image: self.channels() * self.pixels,
-            head: self.side * self.pixels,
-        }
-    }
-
-    /// Products of maps with channels.
-    fn size(&self) -> Size3 {
-        Size3 {
-            images: self.images,
-            heads: self.heads,
-            rows: self.side,
-            inner: self.side,
-            columns: self.pixels,
-        }
-    }
-
-    /// Products of channels with channels.
-    fn channel_products(&self) -> Sums {
-        Sums {
-            images: self.images,
-            heads: self.heads,
-            rows: self.side,
-            columns: self.side,
-            pixels: self.pixels,
-            over_images: false,
-        }
-    }
-
-    /// The map, or what it is made of.
-    fn map(&self) -> Layout {
-        Layout {
-            start: 0,
-            row: self.side,
-            image: self.heads * self.side * self.side,
-            head: self.side * self.side,
-        }
-    }
-}
 
 /// What the forward pass leaves for the gradients.
 #[derive(Clone, Debug)]

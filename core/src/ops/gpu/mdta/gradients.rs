@@ -9,7 +9,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::super::launch::{Layout, contiguous, cubes, dims, empty, reshaped};
 use super::super::product::{product, product_and_own};
 use super::super::row_sums::{Columns, fold, row_sums};
-use super::Heads;
+use super::heads::Heads;
 use crate::constants::LEAST_NORM;
 
 /// The gradients of q, k and v and of the temperatures.

@@ -7,7 +7,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::super::depthwise::cube_sum;
 use super::super::launch::{contiguous, cubes, empty, vector};
 use super::super::matmul_nt::{Size4, matmul_nt, total};
-use super::Heads;
+use super::heads::Heads;
 
 /// Pixels that one thread sums over.
 const SPAN: usize = 1024;
