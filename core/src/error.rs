@@ -43,6 +43,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Values that are not finite, which neither sound weights nor a sound device give.
+    pub(crate) fn broken(what: &str) -> Self {
+        Self::Device(format!(
+            "{what}: its weights or its device are broken; take other weights or the device cpu"
+        ))
+    }
+
     /// What is at fault, in a word that does not change: `image`, `option`, `memory`, `weights`, `device`, `cancelled` or
     /// `caller`. For callers that hand errors on to other languages; messages are for people and may change.
     pub fn kind(&self) -> &'static str {

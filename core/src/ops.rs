@@ -23,6 +23,7 @@ mod placement;
 mod plain;
 mod pointwise;
 mod precision;
+mod read;
 #[cfg(test)]
 mod testing;
 
@@ -37,6 +38,7 @@ pub(crate) use placement::on_cpu;
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 pub use precision::allow_tf32;
+pub(crate) use read::values;
 
 #[cfg(test)]
 mod tests {

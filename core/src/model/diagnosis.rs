@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::layers::Linear;
 use crate::ops;
-use crate::restore::host;
 use crate::{Error, Result};
 
 pub use statistics::SIDE;
@@ -283,7 +282,7 @@ impl DiagnosisHead {
         let shape = [windows.len(), inputs];
         let windows = Tensor::from_data(TensorData::new(windows.concat(), shape), &device);
         let [means, logs] = self.forward(windows);
-        let (means, logs) = (host(means)?, host(logs)?);
+        let (means, logs) = (ops::values(means)?, ops::values(logs)?);
         if means.iter().chain(&logs).any(|value| !value.is_finite()) {
             return Err(Error::Device(
                 "the diagnosis is not finite: its weights or its device are broken".into(),

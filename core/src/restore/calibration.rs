@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::broken;
 use crate::tile::{Tile, TilePlan};
 use crate::{Error, Result};
 
@@ -78,7 +77,7 @@ impl Calibration {
             )));
         }
         if stats.iter().any(|value| !value.is_finite()) {
-            return Err(broken("the network's statistics are not finite"));
+            return Err(Error::broken("the network's statistics are not finite"));
         }
         for (mean, value) in mean.iter_mut().zip(stats) {
             *mean += value / self.tiles.len() as f32;

@@ -2,10 +2,12 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::restoration::{read_reflected, sanitize};
-use super::{Area, Network, Release, Restorer, Source, host};
+use super::run::Release;
+use super::tile_input::{read_reflected, sanitize};
+use super::{Area, Network, Restorer, Source};
 use crate::image::samples;
 use crate::model::diagnosis::{Diagnosis, DiagnosisHead, SIDE, statistics};
+use crate::ops;
 use crate::{Error, Result};
 
 /// The most windows along each side of an image, so that a large photo does not cost more.
@@ -77,7 +79,7 @@ impl<N: Network> Restorer<N> {
 
     fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
         let (x, statistics) = self.look(source, window)?;
-        let mut values = host(self.network().describe(x))?;
+        let mut values = ops::values(self.network().describe(x))?;
         values.extend(statistics);
         Ok(values)
     }

@@ -1,7 +1,6 @@
 //! The peak memory of a restoration, computed from the buffers that it allocates.
 
-use super::toning;
-use crate::{Network, Options, Removal};
+use super::{Network, Options, Removal, toning};
 
 /// Bytes of a pixel as the network sees it: red, green and blue in floats.
 const RGB: u64 = 12;

@@ -1,54 +1,14 @@
 //! The restoration of one image as a state machine.
 
-use std::sync::Arc;
-
 use super::calibration::Calibration;
 use super::dihedral::Dihedral;
 use super::part::Part;
+use super::tile_input::{TileInput, calibration_input, network_input, purpose, read_reflected};
 use super::toning::Toning;
-use super::{Area, Options, Removal, Source, TilePlan, broken, hidden};
+use super::{Area, Options, Progress, Removal, Source, TilePlan};
 use crate::blend::Band;
-use crate::tile::{Tile, reflect};
+use crate::tile::Tile;
 use crate::{Error, Result};
-
-/// How far a restoration is, in runs of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Runs done.
-    pub done: usize,
-    /// Runs in all: one for each tile and each tile of the calibration pass, 8 with the self-ensemble.
-    pub total: usize,
-    /// Runs of the calibration pass, which come first; 0 if the image is one tile.
-    pub calibration: usize,
-}
-
-/// What the network is to be run on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TileInput {
-    /// Rows, a multiple of what the network asks for.
-    pub height: usize,
-    /// Columns, likewise.
-    pub width: usize,
-    /// `[3, height, width]`, RGB, sRGB-encoded, nominally 0..=1, finite.
-    pub planar: Vec<f32>,
-    /// What is wanted of the network.
-    pub purpose: Purpose,
-    /// How much of each fault is to be removed; ignored by the calibration pass.
-    pub removal: Removal,
-    /// Whether the errors to be expected are wanted too; never of the calibration pass.
-    pub uncertainty: bool,
-}
-
-/// What a run of the network is for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Purpose {
-    /// [`Network::forward`](super::Network::forward).
-    Restore,
-    /// [`Network::global_statistics`](super::Network::global_statistics), for the calibration pass.
-    Calibrate,
-    /// [`Network::forward_with_stats`](super::Network::forward_with_stats) with these statistics.
-    RestoreWithStats(Arc<Vec<f32>>),
-}
 
 /// Rows that no later tile changes.
 #[derive(Clone, Copy, Debug)]
@@ -278,7 +238,9 @@ impl Restoration {
         }
         let replaced = current.add_pass(output, Dihedral::new(run % self.passes), self.passes);
         if replaced == (current.input.len() / 3) as u64 {
-            return Err(broken("the network gave no finite value in a whole tile"));
+            return Err(Error::broken(
+                "the network gave no finite value in a whole tile",
+            ));
         }
         self.replaced += replaced;
         self.done += 1;
@@ -361,112 +323,10 @@ impl Current {
     }
 }
 
-/// The input of a run of the calibration pass; the passes of a tile follow each other.
-pub(super) fn calibration_input(
-    calibration: &Calibration,
-    run: usize,
-    passes: usize,
-    source: &dyn Source,
-) -> Result<TileInput> {
-    let area = calibration.tile(run).input;
-    let input = read_reflected(source, area)?;
-    let pass = run % passes;
-    Ok(network_input(&input, area, pass, Purpose::Calibrate))
-}
-
-fn purpose(calibration: &Calibration, pass: usize) -> Purpose {
-    calibration
-        .mean(pass)
-        .map_or(Purpose::Restore, Purpose::RestoreWithStats)
-}
-
-/// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite and of a size that layers can bear.
-fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> TileInput {
-    let transform = Dihedral::new(pass);
-    let Area { width, height, .. } = area;
-    let mut planar = Vec::with_capacity(input.len());
-    for plane in input.chunks_exact(height * width) {
-        // One bad sample must not spread over a tile through attention.
-        let turned = transform.indices(height, width);
-        planar.extend(turned.map(|at| sanitize(plane[at])));
-    }
-    let (height, width) = transform.size(height, width);
-    TileInput {
-        height,
-        width,
-        planar,
-        purpose,
-        removal: Removal::ALL,
-        uncertainty: false,
-    }
-}
-
-/// `area` as `[3, height, width]`, hidden pixels filled, reflected at the right and bottom border.
-pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Result<Vec<f32>> {
-    let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
-        let at: Vec<_> = (start..start + count)
-            .map(|index| reflect(index, length))
-            .collect();
-        let first = at.iter().copied().min().unwrap_or(0);
-        let last = at.iter().copied().max().unwrap_or(0);
-        (
-            first,
-            last - first + 1,
-            at.iter().map(|at| at - first).collect(),
-        )
-    };
-    let (x, width, columns) = fold(area.x, area.width, source.width());
-    let (y, height, rows) = fold(area.y, area.height, source.height());
-    let mut rgb = vec![0.0; height * width * 3];
-    source.read(
-        Area {
-            x,
-            y,
-            width,
-            height,
-        },
-        &mut rgb,
-    )?;
-    hidden::fill(&mut rgb, width);
-
-    let mut planar = Vec::with_capacity(area.height * area.width * 3);
-    for channel in 0..3 {
-        for row in &rows {
-            let row = &rgb[row * width * 3..][..width * 3];
-            planar.extend(columns.iter().map(|column| row[column * 3 + channel]));
-        }
-    }
-    Ok(planar)
-}
-
-/// A number that the network can compute with: samples of floating point files may be infinite or NaN.
-pub(super) fn sanitize(sample: f32) -> f32 {
-    if sample.is_finite() {
-        sample.clamp(-1e3, 1e3)
-    } else {
-        0.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::image::Image;
-
-    /// Walks the border back and forth, a pixel at a time.
-    fn naive_row(row: &[f32], count: usize) -> Vec<f32> {
-        let mut padded = row.to_vec();
-        while padded.len() < count {
-            if row.len() == 1 {
-                padded.push(row[0]);
-            } else {
-                padded.extend(row[..row.len() - 1].iter().rev());
-                padded.extend(&row[1..]);
-            }
-        }
-        padded.truncate(count);
-        padded
-    }
 
     #[test]
     fn reads_ahead_what_comes_next() {
@@ -496,83 +356,5 @@ mod tests {
             restoration.accept(&next.planar).expect("of its size");
         }
         assert_eq!(restoration.next_tile(&image).expect("read"), None);
-    }
-
-    #[test]
-    fn reads_as_naive_padding_does() {
-        for (width, height, area) in [
-            (
-                1,
-                1,
-                Area {
-                    x: 0,
-                    y: 0,
-                    width: 8,
-                    height: 8,
-                },
-            ),
-            (
-                1,
-                7,
-                Area {
-                    x: 0,
-                    y: 0,
-                    width: 8,
-                    height: 8,
-                },
-            ),
-            (
-                3,
-                2,
-                Area {
-                    x: 0,
-                    y: 0,
-                    width: 16,
-                    height: 8,
-                },
-            ),
-            (
-                9,
-                13,
-                Area {
-                    x: 8,
-                    y: 8,
-                    width: 8,
-                    height: 8,
-                },
-            ),
-            (
-                20,
-                20,
-                Area {
-                    x: 4,
-                    y: 2,
-                    width: 5,
-                    height: 6,
-                },
-            ),
-        ] {
-            let pixels: Vec<_> = (0..width * height * 3).map(|at| at as f32).collect();
-            let image = Image::new(width, height, pixels.clone()).expect("a good image");
-            let planar = read_reflected(&image, area).expect("read");
-            for channel in 0..3 {
-                let plane: Vec<Vec<f32>> = (0..height)
-                    .map(|y| {
-                        let row: Vec<_> = (0..width)
-                            .map(|x| pixels[(y * width + x) * 3 + channel])
-                            .collect();
-                        naive_row(&row, area.x + area.width)
-                    })
-                    .collect();
-                for x in 0..area.width {
-                    let column: Vec<_> = plane.iter().map(|row| row[area.x + x]).collect();
-                    let column = naive_row(&column, area.y + area.height);
-                    for y in 0..area.height {
-                        let at = (channel * area.height + y) * area.width + x;
-                        assert_eq!(planar[at], column[area.y + y], "{width}x{height} {x} {y}");
-                    }
-                }
-            }
-        }
     }
 }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::calibration::Calibration;
-use super::restoration::calibration_input;
+use super::progress::report;
+use super::run::Release;
+use super::tile_input::calibration_input;
 use super::toning::Toning;
-use super::{
-    Network, Options, Progress, ProgressCallback, Release, Restorer, Source, TilePlan, report,
-};
+use super::{Network, Options, Progress, ProgressCallback, Restorer, Source, TilePlan};
 use crate::{Error, Result};
 
 /// What the parts of one image share: the network's global statistics of the image, and its colour if it is grey or toned.

@@ -1,6 +1,7 @@
 //! Where pixels come from and where they go.
 
-use super::{Area, Progress, ProgressCallback, report};
+use super::progress::report;
+use super::{Area, Progress, ProgressCallback};
 use crate::image::{Image, samples};
 use crate::{Error, Result};
 

@@ -12,6 +12,8 @@ use burn::tensor::{Device, TensorData};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::*;
+use crate::image::Image;
+use crate::{Error, Result};
 
 const SIZES: [(usize, usize); 6] = [(1, 1), (1, 7), (13, 1), (97, 131), (300, 200), (64, 64)];
 

@@ -1,120 +1,29 @@
 //! GIMP 3.0 and 3.2: a GObject class, procedures with named arguments.
 
 mod dialog;
+mod functions;
+mod procedures;
 
-use std::ffi::{CStr, CString, c_char, c_double, c_int, c_uint, c_ulong, c_ushort, c_void};
+use std::ffi::{CStr, CString, c_char, c_double, c_int, c_uint, c_ushort};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
+use self::functions::{Functions, PlugInClass, TypeInfo, TypeQuery};
+use self::procedures::create;
 use super::arguments;
-use super::gegl::{Pointer, Text, take_text};
+use super::gegl::{Pointer, take_text};
 use super::libgimp::{LibGimp, RunMode, Status};
-use super::library::{Library, functions};
-use super::{
-    AUTHORS, BLURB, BLURB_ALL, DATE, HELP, HELP_DOMAIN, IMAGE_TYPES, MENU_LABEL, MENU_LABEL_ALL,
-    MENU_PATH, PROCEDURE, PROCEDURE_ALL, TITLE, TITLE_ALL, help_folder,
-};
+use super::library::Library;
+use super::{HELP_DOMAIN, PROCEDURE, PROCEDURE_ALL, TITLE, TITLE_ALL, help_folder};
 use crate::job::{Error, caught};
-use crate::language::{tr, tr_c};
-use crate::settings::{self, Choice, Device, FAULTS, MAX_TILE, Output, Settings};
+use crate::language::tr;
+use crate::settings::{self, Device, FAULTS, Output, Settings};
 use crate::system;
-
-/// G_PARAM_READWRITE.
-const READ_WRITE: c_uint = 3;
-/// GIMP_PDB_PROC_TYPE_PLUGIN.
-const PLUGIN: c_int = 1;
-/// GIMP_PROCEDURE_SENSITIVE_DRAWABLE: exactly one is selected.
-const ONE_DRAWABLE: c_int = 1;
-/// GIMP_FILE_CHOOSER_ACTION_ANY: with any other, GIMP itself refuses a missing file, without its name.
-const ANY: c_int = -1;
-
-functions! {
-    /// What only GIMP 3 has.
-    Functions {
-        fn gimp_main(c_ulong, c_int, *mut *mut c_char) -> c_int;
-        fn gimp_plug_in_get_type() -> c_ulong;
-        fn g_type_query(c_ulong, *mut TypeQuery);
-        fn g_type_register_static(c_ulong, Text, *const TypeInfo, c_uint) -> c_ulong;
-        fn g_list_append(Pointer, Pointer) -> Pointer;
-        fn g_strdup(Text) -> *mut c_char;
-        fn g_error_new_literal(c_uint, c_int, Text) -> Pointer;
-        fn g_quark_from_string(Text) -> c_uint;
-        fn g_file_get_path(Pointer) -> *mut c_char;
-        fn g_file_get_uri(Pointer) -> *mut c_char;
-        fn g_file_new_for_path(Text) -> Pointer;
-        fn gimp_image_procedure_new(Pointer, Text, c_int, Run, Pointer, Pointer) -> Pointer;
-        fn gimp_procedure_new(Pointer, Text, c_int, RunAll, Pointer, Pointer) -> Pointer;
-        fn gimp_plug_in_set_help_domain(Pointer, Text, Pointer);
-        fn gimp_get_images() -> *mut Pointer;
-        fn gimp_image_get_selected_layers(Pointer) -> *mut Pointer;
-        fn gimp_run_mode_get_type() -> c_ulong;
-        fn gimp_procedure_add_enum_argument(
-            Pointer, Text, Text, Text, c_ulong, c_int, c_uint);
-        fn gimp_procedure_set_image_types(Pointer, Text);
-        fn gimp_procedure_set_sensitivity_mask(Pointer, c_int);
-        fn gimp_procedure_set_menu_label(Pointer, Text);
-        fn gimp_procedure_add_menu_path(Pointer, Text);
-        fn gimp_procedure_set_documentation(Pointer, Text, Text, Text);
-        fn gimp_procedure_set_attribution(Pointer, Text, Text, Text);
-        fn gimp_procedure_add_double_argument(
-            Pointer, Text, Text, Text, c_double, c_double, c_double, c_uint);
-        fn gimp_procedure_add_int_argument(Pointer, Text, Text, Text, c_int, c_int, c_int, c_uint);
-        fn gimp_procedure_add_choice_argument(Pointer, Text, Text, Text, Pointer, Text, c_uint);
-        fn gimp_procedure_add_file_argument(
-            Pointer, Text, Text, Text, c_int, c_int, Pointer, c_uint);
-        fn gimp_choice_new() -> Pointer;
-        fn gimp_choice_add(Pointer, Text, c_int, Text, Text);
-        fn gimp_procedure_config_get_choice_id(Pointer, Text) -> c_int;
-        fn gimp_procedure_new_return_values(Pointer, c_int, Pointer) -> Pointer;
-    }
-}
-
-/// GimpRunImageFunc: procedure, run mode, image, drawables (NULL at the end), config, data.
-type Run = unsafe extern "C" fn(Pointer, c_int, Pointer, *mut Pointer, Pointer, Pointer) -> Pointer;
-
-/// GimpRunFunc: procedure, config, data.
-type RunAll = unsafe extern "C" fn(Pointer, Pointer, Pointer) -> Pointer;
 
 /// The argument that GIMP adds to procedures of one image by itself.
 const RUN_MODE: &CStr = c"run-mode";
 /// GIMP_RUN_NONINTERACTIVE.
 const NON_INTERACTIVE: c_int = 1;
-
-/// GTypeQuery.
-#[repr(C)]
-pub struct TypeQuery {
-    id: c_ulong,
-    name: Text,
-    class_size: c_uint,
-    instance_size: c_uint,
-}
-
-/// GTypeInfo.
-#[repr(C)]
-pub struct TypeInfo {
-    class_size: c_ushort,
-    base_init: Pointer,
-    base_finalize: Pointer,
-    class_init: unsafe extern "C" fn(*mut PlugInClass, Pointer),
-    class_finalize: Pointer,
-    class_data: Pointer,
-    instance_size: c_ushort,
-    preallocations: c_ushort,
-    instance_init: Pointer,
-    value_table: Pointer,
-}
-
-/// GimpPlugInClass, as far as it is used.
-#[repr(C)]
-pub struct PlugInClass {
-    /// GObjectClass: 17 pointers.
-    parent: [*mut c_void; 17],
-    query_procedures: Option<unsafe extern "C" fn(Pointer) -> Pointer>,
-    init_procedures: Option<unsafe extern "C" fn(Pointer) -> Pointer>,
-    create_procedure: Option<unsafe extern "C" fn(Pointer, Text) -> Pointer>,
-    quit: Option<unsafe extern "C" fn(Pointer)>,
-    set_i18n: Option<unsafe extern "C" fn(Pointer, Text, *mut Pointer, *mut Pointer) -> c_int>,
-}
 
 struct Api {
     gimp3: Functions,
@@ -206,139 +115,6 @@ unsafe extern "C" fn query(plug_in: Pointer) -> Pointer {
                 let name = (gimp3.g_strdup)(name.as_ptr());
                 (gimp3.g_list_append)(list, name.cast())
             })
-    }
-}
-
-unsafe extern "C" fn create(plug_in: Pointer, name: Text) -> Pointer {
-    let Some(Api { gimp3, .. }) = api() else {
-        return null_mut();
-    };
-    // SAFETY: objects and strings of GIMP's, and our own static strings.
-    unsafe {
-        let known = CStr::from_ptr(name);
-        let (procedure, label, blurb) = if known == PROCEDURE {
-            let procedure = (gimp3.gimp_image_procedure_new)(
-                plug_in,
-                name,
-                PLUGIN,
-                run,
-                null_mut(),
-                null_mut(),
-            );
-            (gimp3.gimp_procedure_set_image_types)(procedure, IMAGE_TYPES.as_ptr());
-            (gimp3.gimp_procedure_set_sensitivity_mask)(procedure, ONE_DRAWABLE);
-            (procedure, MENU_LABEL, BLURB)
-        } else if known == PROCEDURE_ALL {
-            let procedure =
-                (gimp3.gimp_procedure_new)(plug_in, name, PLUGIN, run_all, null_mut(), null_mut());
-            (gimp3.gimp_procedure_add_enum_argument)(
-                procedure,
-                RUN_MODE.as_ptr(),
-                c"Run mode".as_ptr(),
-                c"The run mode".as_ptr(),
-                (gimp3.gimp_run_mode_get_type)(),
-                NON_INTERACTIVE,
-                READ_WRITE,
-            );
-            (procedure, MENU_LABEL_ALL, BLURB_ALL)
-        } else {
-            return null_mut();
-        };
-        // GIMP copies them.
-        let (label, blurb, help) = (tr_c(label), tr_c(blurb), tr_c(HELP));
-        (gimp3.gimp_procedure_set_menu_label)(procedure, label.as_ptr());
-        (gimp3.gimp_procedure_add_menu_path)(procedure, MENU_PATH.as_ptr());
-        let page = PROCEDURE.as_ptr();
-        (gimp3.gimp_procedure_set_documentation)(procedure, blurb.as_ptr(), help.as_ptr(), page);
-        (gimp3.gimp_procedure_set_attribution)(
-            procedure,
-            AUTHORS.as_ptr(),
-            AUTHORS.as_ptr(),
-            DATE.as_ptr(),
-        );
-        add_arguments(gimp3, procedure);
-        procedure
-    }
-}
-
-/// # Safety
-/// `procedure` is a new GimpProcedure.
-unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
-    let choices = |choices: &[Choice]| {
-        // SAFETY: a new list of static strings; no help for each.
-        unsafe {
-            let list = (gimp3.gimp_choice_new)();
-            for (number, choice) in (0..).zip(choices) {
-                let label = tr_c(choice.label);
-                let name = choice.name.as_ptr();
-                (gimp3.gimp_choice_add)(list, name, number, label.as_ptr(), null());
-            }
-            list
-        }
-    };
-    let default = Settings::default();
-    // SAFETY: as the caller promises; static strings.
-    unsafe {
-        (gimp3.gimp_procedure_add_double_argument)(
-            procedure,
-            arguments::STRENGTH.as_ptr(),
-            tr_c(arguments::STRENGTH_LABEL).as_ptr(),
-            tr_c(arguments::STRENGTH_TIP).as_ptr(),
-            0.0,
-            1.0,
-            default.strength,
-            READ_WRITE,
-        );
-        (gimp3.gimp_procedure_add_file_argument)(
-            procedure,
-            arguments::WEIGHTS.as_ptr(),
-            tr_c(arguments::WEIGHTS_LABEL).as_ptr(),
-            tr_c(arguments::WEIGHTS_TIP).as_ptr(),
-            ANY,
-            1,
-            null_mut(),
-            READ_WRITE,
-        );
-        (gimp3.gimp_procedure_add_int_argument)(
-            procedure,
-            arguments::TILE_SIZE.as_ptr(),
-            tr_c(arguments::TILE_SIZE_LABEL).as_ptr(),
-            tr_c(arguments::TILE_SIZE_TIP).as_ptr(),
-            0,
-            MAX_TILE,
-            default.tile_size,
-            READ_WRITE,
-        );
-        (gimp3.gimp_procedure_add_choice_argument)(
-            procedure,
-            arguments::OUTPUT.as_ptr(),
-            tr_c(arguments::OUTPUT_LABEL).as_ptr(),
-            tr_c(arguments::OUTPUT_TIP).as_ptr(),
-            choices(&Output::CHOICES),
-            Output::CHOICES[0].name.as_ptr(),
-            READ_WRITE,
-        );
-        (gimp3.gimp_procedure_add_choice_argument)(
-            procedure,
-            arguments::DEVICE.as_ptr(),
-            tr_c(arguments::DEVICE_LABEL).as_ptr(),
-            tr_c(arguments::DEVICE_TIP).as_ptr(),
-            choices(&Device::CHOICES),
-            Device::CHOICES[0].name.as_ptr(),
-            READ_WRITE,
-        );
-        for (fault, share) in FAULTS.iter().zip(settings::shares(&default.removal)) {
-            (gimp3.gimp_procedure_add_double_argument)(
-                procedure,
-                fault.name.as_ptr(),
-                tr_c(fault.label).as_ptr(),
-                tr_c(arguments::REMOVE_TIP).as_ptr(),
-                0.0,
-                1.0,
-                share,
-                READ_WRITE,
-            );
-        }
     }
 }
 

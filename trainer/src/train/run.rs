@@ -1,10 +1,11 @@
 //! A run in progress: steps, validations, checkpoints.
 
 mod folder;
+mod numbers;
+mod validation;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,21 +14,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::{Device, Tensor};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use self::folder::{carry_best, folder_of, is_same_folder};
+use self::numbers::{Pending, progress_bar};
 use super::pace::{Forecast, Pace, Plan};
 use super::ranks::Readiness;
 use super::reader::Reader;
-use super::scores::{Scores, input_errors, psnr};
 use super::{Batch, Outcome, RunOptions, Trainee};
-use crate::train::checkpoint::{BEST, Checkpoint, LAST, State, holds_run};
+use crate::train::checkpoint::{Checkpoint, LAST, State, holds_run};
 use crate::train::config::{CheckpointKind, TrainConfig};
 use crate::train::ema::Ema;
-use crate::train::log::{ByClock, Entry, Log};
+use crate::train::log::{Entry, Log};
 use crate::train::optimizer::{Optimizer, OptimizerRecord};
 use crate::train::parameters::{freeze, load_tensors, named_tensors};
-use crate::train::plot::{CURVES, write_curves};
 use crate::train::replicas::{LoadedBatch, Replicas, StepGradients};
 
 /// How long samples are waited for before a look at whether to stop.
@@ -62,18 +62,6 @@ pub(super) struct Run<'a, M> {
     /// Step and PSNR of the last validation.
     validated: Option<(u64, f64)>,
     input_psnr: Option<BTreeMap<String, f64>>,
-}
-
-/// A step that the device may still be computing.
-struct Pending {
-    /// Its number, counted from 1.
-    step: u64,
-    plan: Plan,
-    samples: usize,
-    /// How long the loop took for it.
-    seconds: f64,
-    /// The files of its batch.
-    names: Vec<String>,
 }
 
 impl<'a, M: Trainee> Run<'a, M> {
@@ -312,155 +300,6 @@ impl<'a, M: Trainee> Run<'a, M> {
         Ok(())
     }
 
-    /// Looks at the numbers of all steps but the last few.
-    fn settle(&mut self, behind: usize) -> Result<()> {
-        while self.pending.len() > behind {
-            let numbers = self.reader.next()?;
-            if let Some(step) = self.pending.pop_front() {
-                self.note(&step, &numbers)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds a step's gradient norm, loss and errors to the log's sums and the progress bar.
-    fn note(&mut self, pending: &Pending, numbers: &[f32]) -> Result<()> {
-        let &Pending {
-            step,
-            plan,
-            samples,
-            seconds,
-            ..
-        } = pending;
-        let [norm, loss, errors @ ..] = numbers else {
-            bail!("step {step}: there are no numbers");
-        };
-        if numbers.iter().any(|number| !number.is_finite()) {
-            bail!(
-                "step {step}: the loss is {loss}, the gradient norm {norm}. Files of the batch: {}. {}",
-                pending.names.join(", "),
-                self.last_good()
-            );
-        }
-        let sum: f64 = errors.iter().map(|&error| psnr(f64::from(error))).sum();
-        self.state.seconds += seconds;
-        let interval = &mut self.state.interval;
-        interval.steps += 1;
-        interval.samples += samples as u64;
-        interval.loss += f64::from(*loss);
-        interval.psnr += sum / errors.len() as f64;
-        interval.grad_norm += f64::from(*norm);
-        interval.seconds += seconds;
-        interval.lr += plan.lr;
-        let steps = interval.steps as f64;
-        let samples_per_s = interval.samples as f64 / interval.seconds.max(1e-9);
-        let message = format!(
-            "loss {:.4}  {:.2} dB  {samples_per_s:.1} samples/s",
-            interval.loss / steps,
-            interval.psnr / steps
-        );
-        let by_clock = match self.options.time {
-            None => {
-                self.bar.set_message(message);
-                self.bar.set_position(step);
-                None
-            }
-            Some(time) => {
-                self.bar
-                    .set_message(format!("step {}  {message}", self.state.step));
-                self.bar.set_position(time.started.elapsed().as_secs());
-                Some(ByClock {
-                    share: plan.progress,
-                    stage: plan.stage,
-                    mean_lr: interval.lr / steps,
-                })
-            }
-        };
-        if step.is_multiple_of(self.config.log_every) {
-            self.log.append(&Entry::Train {
-                step,
-                loss: interval.loss / steps,
-                psnr: interval.psnr / steps,
-                lr: plan.lr,
-                samples_per_s,
-                grad_norm: interval.grad_norm / steps,
-                seconds: self.state.seconds,
-                by_clock,
-            })?;
-            self.state.interval = Default::default();
-        }
-        Ok(())
-    }
-
-    fn validate_if_due(&mut self, batches: &[Batch]) -> Result<()> {
-        let (every, step) = (self.config.validation.every, self.state.step);
-        let due = every > 0 && step > 0 && step.is_multiple_of(every);
-        if due && self.validation_psnr().is_none() && self.pace.has_time_to_validate() {
-            self.validate(batches)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Validation PSNR of the weights as they are now in dB, if it is known.
-    fn validation_psnr(&self) -> Option<f64> {
-        let (step, psnr) = self.validated?;
-        (step == self.state.step).then_some(psnr)
-    }
-
-    /// Mean PSNR by task of the averaged weights; keeps the best. Gives up quietly when stopped or out of time.
-    fn validate(&mut self, batches: &[Batch]) -> Result<()> {
-        if batches.is_empty() {
-            return Ok(());
-        }
-        self.settle(0)?;
-        let started = Instant::now();
-        let model = self.ema.apply(self.model.valid());
-        let mut scores = Scores::default();
-        for batch in batches {
-            if self.stopped() || self.pace.is_over() {
-                return Ok(());
-            }
-            let degraded = batch.tensor(&batch.degraded, &self.device);
-            let errors = model.errors(degraded, batch.tensor(&batch.clean, &self.device));
-            let errors = errors
-                .into_data()
-                .try_to_vec::<f32>()
-                .context("the result is not f32")?;
-            if let Some(name) = scores.add(batch, &errors) {
-                bail!(
-                    "step {}: validation gave NaN or infinity for {name}. {}",
-                    self.state.step,
-                    self.last_good()
-                );
-            }
-        }
-        let tasks = scores.means();
-        let psnr = tasks.values().sum::<f64>() / tasks.len() as f64;
-        let input = self.input_psnr.get_or_insert_with(|| {
-            let mut scores = Scores::default();
-            for batch in batches {
-                scores.add(batch, &input_errors(batch));
-            }
-            scores.means()
-        });
-        self.log.append(&Entry::Validation {
-            step: self.state.step,
-            psnr,
-            tasks,
-            input: input.clone(),
-            seconds: self.state.seconds,
-        })?;
-        self.validated = Some((self.state.step, psnr));
-        self.pace.validated(started.elapsed());
-        write_curves(&self.log.entries()?, &self.options.out.join(CURVES))?;
-        if self.state.best_psnr.is_none_or(|best| psnr > best) {
-            self.state.best_psnr = Some(psnr);
-            self.snapshot().save(&self.options.out, BEST)?;
-        }
-        Ok(())
-    }
-
     fn snapshot(&self) -> Checkpoint {
         let record = match self.config.checkpoints {
             CheckpointKind::Exact => self.optimizer.record(),
@@ -516,17 +355,4 @@ impl<'a, M: Trainee> Run<'a, M> {
             _ => "There is no checkpoint yet".to_owned(),
         }
     }
-}
-
-fn progress_bar(steps: u64, done: u64, quiet: bool) -> ProgressBar {
-    if quiet || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(steps).with_position(done);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {msg}  ETA {eta}") {
-        bar.set_style(style);
-    }
-    // The ETA is of this session; steps done before took no time in it.
-    bar.reset_eta();
-    bar
 }

@@ -3,8 +3,8 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::Dinov2Config;
 use super::attention::Attention;
+use super::config::Dinov2Config;
 use super::mlp::FeedForward;
 use crate::model::layers::LayerNorm;
 

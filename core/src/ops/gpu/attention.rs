@@ -4,9 +4,9 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Layout, contiguous, cubes, dims, empty};
+use super::launch::{Layout, Size3, contiguous, cubes, dims, empty};
 use super::matmul_nt::{Size4, matmul_nt};
-use super::product::{Size3, product};
+use super::product::product;
 
 /// `softmax(q k^T / sqrt(head)) v` of `[images, tokens, q k v]`.
 pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {

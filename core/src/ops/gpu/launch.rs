@@ -48,6 +48,16 @@ pub(super) fn vector(lengths: &[usize]) -> usize {
     [4, 2].into_iter().find(whole).unwrap_or(1)
 }
 
+/// The sizes of each product of a batch of matrices.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size3 {
+    pub images: usize,
+    pub heads: usize,
+    pub rows: usize,
+    pub inner: usize,
+    pub columns: usize,
+}
+
 /// Where the matrices of a batch lie in a buffer. The batch has two levels, such as images and heads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {

@@ -6,7 +6,9 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Layout, Place, contiguous, cubes, dims, empty, reshaped, transposed, vector};
+use super::launch::{
+    Layout, Place, Size3, contiguous, cubes, dims, empty, reshaped, transposed, vector,
+};
 use super::row_sums::{Columns, Sums, fold, row_sums};
 use super::tensor_cores;
 use crate::ops::operation::{Differentiable, operation};
@@ -16,16 +18,6 @@ const ROWS: usize = 8;
 /// Neighbouring threads that have the same rows of neighbouring columns. The next ones have the next rows of the same
 /// columns, so that `b` is in the first cache when they read it again.
 const GROUP: usize = 32;
-
-/// The sizes of each product.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size3 {
-    pub images: usize,
-    pub heads: usize,
-    pub rows: usize,
-    pub inner: usize,
-    pub columns: usize,
-}
 
 operation! { [Cube] MatmulOps: Matmul, pub(in crate::ops) fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> }
 

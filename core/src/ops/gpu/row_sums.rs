@@ -5,10 +5,14 @@
 //! Where there are fewer tiles than the GPU can work on, each cube has one piece of the pixels, and what the pieces
 //! computed is added in a fixed order: a run can be repeated bit for bit.
 
+pub(super) mod chunk;
+
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
+pub(super) use self::chunk::Sums;
+use self::chunk::{CHUNK, Chunk, Launch, lay_chunk, read_chunk, tile};
 use super::launch::{Layout, Place, empty, reshaped, vector};
 use super::matmul_nt::total;
 use super::tensor_cores;
@@ -17,21 +21,8 @@ use super::tensor_cores;
 const CUBES: usize = 1024;
 /// Chunks of pixels that a cube should have at least: fewer are not worth the adding.
 const CHUNKS: usize = 8;
-/// Pixels of a chunk.
-pub(super) const CHUNK: usize = 32;
 /// Threads that add one result of the pieces.
 const SLICES: usize = 8;
-
-/// What is summed: for each of `images * heads` pairs of matrices, or over the images if `over_images`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sums {
-    pub images: usize,
-    pub heads: usize,
-    pub rows: usize,
-    pub columns: usize,
-    pub pixels: usize,
-    pub over_images: bool,
-}
 
 /// How `b`'s rows are read.
 #[derive(Clone, Copy, Debug)]
@@ -85,19 +76,6 @@ pub(super) fn row_sums(
     reshaped(fold(pieces), [images, heads, of.rows, of.columns])
 }
 
-/// How the sums are shared between cubes.
-pub(super) struct Launch {
-    pub cubes: CubeCount,
-    /// Elements that are read at once.
-    pub vector: usize,
-    /// Of the images whose pixels around are summed.
-    pub width: usize,
-    /// Images that one result sums over.
-    pub images_each: usize,
-    /// Whether `b`'s rows are the pixels around.
-    pub around: bool,
-}
-
 fn in_f32(
     a: CubeTensor,
     b: CubeTensor,
@@ -142,11 +120,6 @@ fn in_f32(
         );
     }
     result
-}
-
-/// Rows of a tile: all of them where they are few, so that the other matrix is read once.
-pub(super) fn tile(rows: usize) -> usize {
-    rows.next_multiple_of(16).next_power_of_two().min(64)
 }
 
 #[cube(launch_unchecked)]
@@ -305,77 +278,6 @@ fn row_sums_kernel<N: Size>(
             if row < rows && column < columns {
                 c[(start + row * columns + column) as usize] = total(sums[i * side + j]);
             }
-        }
-    }
-}
-
-/// Which rows of a matrix a tile has, and the pixels of a chunk.
-#[derive(CubeType, Clone, Copy)]
-pub(super) struct Chunk {
-    /// The tile's first row.
-    pub first: u32,
-    /// Rows of the matrix.
-    pub rows: u32,
-    /// This thread's pixel, in vectors.
-    pub pixel: u32,
-    /// Pixels of an image, and of its width if the rows are the pixels around.
-    pub pixels: u32,
-    pub width: u32,
-}
-
-/// Reads a thread's part of a chunk: one vector of every row that it has. What is past the last row or pixel is zero.
-#[cube]
-#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-pub(super) fn read_chunk<N: Size>(
-    matrix: &[Vector<f32, N>],
-    start: u32,
-    row_step: u32,
-    of: Chunk,
-    line: u32,
-    next: &mut Array<Vector<f32, N>>,
-    #[comptime] turns: usize,
-    #[comptime] rows_each: usize,
-    #[comptime] around: bool,
-) {
-    #[unroll]
-    for turn in 0..turns {
-        let row = of.first + line + (turn * rows_each) as u32;
-        let mut value = Vector::<f32, N>::new(0.0);
-        if row < of.rows && of.pixel < of.pixels {
-            if comptime!(around) {
-                // Both are one more than the place that is read, which may be outside of the image.
-                let y = of.pixel / of.width + row % 9 / 3;
-                let x = of.pixel % of.width + row % 3;
-                if y >= 1 && y <= of.pixels / of.width && x >= 1 && x <= of.width {
-                    let from = start + row / 9 * row_step;
-                    value = matrix[(from + (y - 1) * of.width + x - 1) as usize];
-                }
-            } else {
-                value = matrix[(start + row * row_step + of.pixel) as usize];
-            }
-        }
-        next[turn] = value;
-    }
-}
-
-/// Lays what was read into shared memory, rounded to its type.
-#[cube]
-#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-pub(super) fn lay_chunk<E: Float, N: Size>(
-    next: &Array<Vector<f32, N>>,
-    tile: &mut [Vector<E, N>],
-    line: u32,
-    at: u32,
-    #[comptime] rows: usize,
-    #[comptime] stride: usize,
-    #[comptime] turns: usize,
-    #[comptime] rows_each: usize,
-) {
-    #[unroll]
-    for turn in 0..turns {
-        let row = line + (turn * rows_each) as u32;
-        if row < rows as u32 {
-            tile[(row * stride as u32 + at) as usize] = Vector::cast_from(next[turn]);
         }
     }
 }

@@ -6,8 +6,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{DEPTH, PLANE, Planes, SIDE, Tf32, VECTOR, is_usable, left, right, zeros};
-use crate::ops::gpu::launch::{Layout, Place, vector};
-use crate::ops::gpu::product::Size3;
+use crate::ops::gpu::launch::{Layout, Place, Size3, vector};
 
 /// Columns of a tile.
 const TILE_COLUMNS: usize = 128;

@@ -7,7 +7,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::{DEPTH, PLANE, Planes, SIDE, Tf32, VECTOR, is_usable, left, right, zeros};
 use crate::ops::gpu::launch::{Layout, Place};
-use crate::ops::gpu::row_sums::{CHUNK, Chunk, Launch, Sums, lay_chunk, read_chunk, tile};
+use crate::ops::gpu::row_sums::chunk::{CHUNK, Chunk, Launch, Sums, lay_chunk, read_chunk, tile};
 
 /// Whether these sums run here: enough rows for the tiles.
 pub(in crate::ops::gpu) fn supports_sums(a: &CubeTensor, of: Sums) -> bool {
