@@ -256,6 +256,7 @@ fn every_gimp_restores_as_the_trainer_does() {
         compare_layers(results, folder, &whole);
         compare_profiles(results, folder, &whole);
         compare_removals(results, folder, &whole);
+        compare_uncertainty(results, folder);
         compare_selections(results, &input("rgb.png"), &whole);
         compare_masks(results, folder);
         compare_refusals(results);
@@ -387,6 +388,41 @@ fn compare_removals(results: &Results, folder: &Path, whole: &DynamicImage) {
     });
 }
 
+/// The hidden layer with the errors to be expected, against the program's map.
+fn compare_uncertainty(results: &Results, folder: &Path) {
+    let file = folder.join("map.png");
+    let map = file.to_str().expect("a path in UTF-8");
+    let part = |x: u32, y: u32| (20..60).contains(&x) && (16..48).contains(&y);
+    let whole = |_: u32, _: u32| true;
+    let shown = |x: u32, y: u32| alpha(x, y) > 0;
+    let cases: [(&str, &str, &str, &dyn Fn(u32, u32) -> bool); 4] = [
+        ("uncertain", "rgb.png", "2 hidden same", &whole),
+        ("uncertain-grey", "grey-alpha.png", "2 hidden same", &shown),
+        ("uncertain-new-layer", "rgb16.png", "3 hidden other", &whole),
+        ("uncertain-part", "rgb.png", "2 hidden same", &part),
+    ];
+    for (case, input, state, is_mapped) in cases {
+        let restored = trainer(folder, input, &["--uncertainty", map]);
+        let told = results.text(case);
+        let holds = told.starts_with(state) && told.ends_with(" expected error");
+        results.expect(holds, case, || format!("is {told}"));
+        if case != "uncertain-part" {
+            results.check(case, &restored, STEP);
+        }
+        let expected = image::open(&file).expect("its map").to_rgb8();
+        let found = results.image(&format!("{case}-map")).to_rgb8();
+        let (mut off, mut brightest) = (0, 0);
+        for (x, y, pixel) in found.enumerate_pixels() {
+            if is_mapped(x, y) {
+                off = off.max(distance(pixel, expected.get_pixel(x, y)));
+                brightest = brightest.max(pixel.0[0]);
+            }
+        }
+        results.expect(off <= 2, case, || format!("its map is off by {off}"));
+        results.expect(brightest > 8, case, || "its map is black".to_owned());
+    }
+}
+
 /// The deviation of the noise in red (Immerkaer, "Fast Noise Variance Estimation", 1996).
 fn grain(image: &DynamicImage) -> f64 {
     let image = image.to_rgb8();
@@ -489,6 +525,7 @@ fn compare_refusals(results: &Results) {
         ("group", "select one layer inside it"),
         ("outside", "Select > None"),
         ("mask-new-layer", "choose the output"),
+        ("uncertain-mask", "leave out"),
         ("weights-missing", "missing.safetensors"),
         ("weights-truncated", "truncated.safetensors"),
         ("weights-other", "rgb.png"),

@@ -59,6 +59,7 @@ functions! {
         fn gimp_procedure_add_double_argument(
             Pointer, Text, Text, Text, c_double, c_double, c_double, c_uint);
         fn gimp_procedure_add_int_argument(Pointer, Text, Text, Text, c_int, c_int, c_int, c_uint);
+        fn gimp_procedure_add_boolean_argument(Pointer, Text, Text, Text, c_int, c_uint);
         fn gimp_procedure_add_choice_argument(Pointer, Text, Text, Text, Pointer, Text, c_uint);
         fn gimp_procedure_add_file_argument(
             Pointer, Text, Text, Text, c_int, c_int, Pointer, c_uint);
@@ -339,6 +340,14 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
                 READ_WRITE,
             );
         }
+        (gimp3.gimp_procedure_add_boolean_argument)(
+            procedure,
+            arguments::UNCERTAINTY.as_ptr(),
+            tr_c(arguments::UNCERTAINTY_LABEL).as_ptr(),
+            tr_c(arguments::UNCERTAINTY_TIP).as_ptr(),
+            c_int::from(default.uncertainty),
+            READ_WRITE,
+        );
     }
 }
 
@@ -472,6 +481,7 @@ unsafe fn take_items(api: &Api, items: *mut Pointer) -> Vec<Pointer> {
 unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
     let mut strength: c_double = 0.0;
     let mut tile_size: c_int = 0;
+    let mut uncertainty: c_int = 0;
     let mut file: Pointer = null_mut();
     // SAFETY: properties of these names and types; the file is ours to release.
     unsafe {
@@ -481,6 +491,8 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             &raw mut strength,
             arguments::TILE_SIZE.as_ptr(),
             &raw mut tile_size,
+            arguments::UNCERTAINTY.as_ptr(),
+            &raw mut uncertainty,
             arguments::WEIGHTS.as_ptr(),
             &raw mut file,
             null::<c_char>(),
@@ -516,6 +528,7 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             output: Output::from_number(choice(arguments::OUTPUT)).unwrap_or_default(),
             device: Device::from_number(choice(arguments::DEVICE)).unwrap_or_default(),
             removal: settings::removal(shares),
+            uncertainty: uncertainty != 0,
         })
     }
 }

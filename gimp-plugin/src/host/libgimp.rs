@@ -1,6 +1,8 @@
 //! What GIMP 2.10 and GIMP 3 have in common. They differ in how they name images and items: by an
 //! integer or by a pointer, here `Id`.
 
+mod error_layer;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_double, c_int, c_void};
@@ -11,9 +13,10 @@ use dino_ir::ColourProfile;
 use dino_ir::restore::Area;
 use dino_ir::weights::Loaded;
 
+use self::error_layer::Select;
 use super::gegl::{Buffer, Gegl, Pointer, Rectangle, Text, take_text};
 use super::library::{Library, functions};
-use super::{Colour, Drawable, Host, Refused};
+use super::{Colour, Drawable, ErrorMap, Host, Refused};
 use crate::job::{self, Done, Error};
 use crate::language::{fill, tr, tr_n};
 use crate::preview::{Place, Preview};
@@ -76,8 +79,11 @@ functions! {
         fn gimp_item_get_name(Id) -> *mut c_char;
         fn gimp_item_set_name(Id, Text) -> c_int;
         fn gimp_item_delete(Id) -> c_int;
+        fn gimp_item_set_visible(Id, c_int) -> c_int;
         fn gimp_layer_from_mask(Id) -> Id;
         fn gimp_layer_is_floating_sel(Id) -> c_int;
+        fn gimp_layer_new(Id, Text, c_int, c_int, c_int, c_double, c_int) -> Id;
+        fn gimp_layer_set_offsets(Id, c_int, c_int) -> c_int;
         fn gimp_layer_new_from_drawable(Id, Id) -> Id;
         fn gimp_image_insert_layer(Id, Id, Id, c_int) -> c_int;
         fn gimp_image_remove_layer(Id, Id) -> c_int;
@@ -131,6 +137,7 @@ pub struct LibGimp<Id> {
     pub none: Id,
     /// Where in the image a drawable begins.
     offsets: Offsets<Id>,
+    select: Select<Id>,
 }
 
 impl<Id: Copy + PartialEq> LibGimp<Id> {
@@ -145,6 +152,7 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
             offsets: unsafe { transmute::<*mut c_void, Offsets<Id>>(offsets) },
             gimp: Functions::load(library)?,
             gegl: Gegl::load(library)?,
+            select: Select::load(library)?,
             none,
         })
     }
@@ -457,11 +465,7 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
             if layer == lib.none {
                 return Err(Refused);
             }
-            let name = take_text(&lib.gegl, (gimp.gimp_item_get_name)(self.id));
-            let mut name = name.unwrap_or_default().into_bytes();
-            name.extend(tr(" restored").as_bytes());
-            // A string of GIMP's with a suffix: no zero byte.
-            let name = CString::new(name).unwrap_or_default();
+            let name = self.name_with(tr(" restored"));
             (gimp.gimp_item_set_name)(layer, name.as_ptr());
             (gimp.gimp_item_set_lock_content)(layer, 0);
 
@@ -478,6 +482,43 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
             };
             (gimp.gimp_image_undo_group_end)(self.image);
             done
+        }
+    }
+
+    /// The layer's name with something behind it.
+    fn name_with(&self, suffix: &str) -> CString {
+        let lib = self.lib;
+        // SAFETY: an item of GIMP's; the string is ours to free.
+        let name = unsafe { take_text(&lib.gegl, (lib.gimp.gimp_item_get_name)(self.id)) };
+        let mut name = name.unwrap_or_default().into_bytes();
+        name.extend(suffix.as_bytes());
+        // A string of GIMP's with a suffix: no zero byte.
+        CString::new(name).unwrap_or_default()
+    }
+
+    /// Makes the draft the result.
+    fn apply(&self, output: Output) -> Result<(), Refused> {
+        let mut draft = self.draft.take().ok_or(Refused)?;
+        let area = self.drawable.selection.ok_or(Refused)?;
+        draft.flush();
+        match output {
+            Output::Replace => {
+                drop(draft);
+                self.merge(self.id, area)
+            }
+            Output::NewLayer => {
+                let done = self.insert(|layer| {
+                    let mut shadow = self.shadow(layer).ok_or(Refused)?;
+                    shadow.copy_from(&draft, area);
+                    shadow.flush();
+                    drop(shadow);
+                    self.merge(layer, area)
+                });
+                drop(draft);
+                // SAFETY: a drawable of ours.
+                unsafe { (self.lib.gimp.gimp_drawable_free_shadow)(self.id) };
+                done
+            }
         }
     }
 
@@ -575,28 +616,25 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
         }
     }
 
-    fn finish(&mut self, output: Output) -> Result<(), Refused> {
-        let mut draft = self.draft.take().ok_or(Refused)?;
-        let area = self.drawable.selection.ok_or(Refused)?;
-        draft.flush();
-        match output {
-            Output::Replace => {
-                drop(draft);
-                self.merge(self.id, area)
+    fn finish(&mut self, output: Output, errors: Option<&ErrorMap>) -> Result<(), Refused> {
+        let Some(errors) = errors else {
+            return self.apply(output);
+        };
+        let gimp = &self.lib.gimp;
+        // SAFETY: an image and a layer of GIMP's.
+        unsafe {
+            (gimp.gimp_image_undo_group_start)(self.image);
+            // First, so that a result in a new layer is the one that the user goes on with.
+            let done = self.insert_errors(errors).and_then(|layer| {
+                self.apply(output).inspect_err(|_| {
+                    (gimp.gimp_image_remove_layer)(self.image, layer);
+                })
+            });
+            if done.is_ok() && output == Output::Replace {
+                self.select();
             }
-            Output::NewLayer => {
-                let done = self.insert(|layer| {
-                    let mut shadow = self.shadow(layer).ok_or(Refused)?;
-                    shadow.copy_from(&draft, area);
-                    shadow.flush();
-                    drop(shadow);
-                    self.merge(layer, area)
-                });
-                drop(draft);
-                // SAFETY: a drawable of ours.
-                unsafe { (self.lib.gimp.gimp_drawable_free_shadow)(self.id) };
-                done
-            }
+            (gimp.gimp_image_undo_group_end)(self.image);
+            done
         }
     }
 
