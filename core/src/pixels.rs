@@ -53,18 +53,54 @@ impl<N: Network> Restorer<N> {
         progress: ProgressCallback<'_>,
     ) -> Result<()> {
         options.validate()?;
-        let (a, b) = (from.size(), to.size());
-        if a != b {
-            return Err(Error::InvalidImage(format!(
-                "the input is {}x{} with {} channels, the output {}x{} with {}: they must be equal",
-                a.0, a.1, a.2, b.0, b.1, b.2
-            )));
-        }
+        check_equal(&from, &to)?;
         if options.changes_nothing() && from.format() == to.format() {
             return to.copy(&from, progress);
         }
-        self.restore(&from, &mut to.sink(&from), options, progress)
+        self.restore(&from, &mut to.sink(&from, None), options, progress)
     }
+
+    /// As [`restore_pixels`](Self::restore_pixels), and fills `errors`, `[height, width]`, with the absolute error to be expected of
+    /// each pixel, as [`Options::uncertainty`] says, which it need not have: mean over red, green and blue, 0..=1 (0.02 is about
+    /// five 8-bit levels); 0 where alpha hides the pixel.
+    ///
+    /// # Errors
+    /// As there, also if `errors` has another size; [`Error::InvalidOption`] if the weights cannot tell, or nothing is to be
+    /// restored.
+    pub fn restore_pixels_with_uncertainty(
+        &self,
+        from: PixelView<'_>,
+        mut to: PixelViewMut<'_>,
+        errors: &mut [f32],
+        options: &Options,
+        progress: ProgressCallback<'_>,
+    ) -> Result<()> {
+        let options = Options {
+            uncertainty: true,
+            ..options.clone()
+        };
+        options.validate()?;
+        check_equal(&from, &to)?;
+        let (width, height, _) = from.size();
+        if errors.len() != width * height {
+            return Err(Error::InvalidImage(format!(
+                "the map has {} values, the input {width}x{height} pixels: they must be as many",
+                errors.len()
+            )));
+        }
+        self.restore(&from, &mut to.sink(&from, Some(errors)), &options, progress)
+    }
+}
+
+fn check_equal(from: &PixelView<'_>, to: &PixelViewMut<'_>) -> Result<()> {
+    let (a, b) = (from.size(), to.size());
+    if a == b {
+        return Ok(());
+    }
+    Err(Error::InvalidImage(format!(
+        "the input is {}x{} with {} channels, the output {}x{} with {}: they must be equal",
+        a.0, a.1, a.2, b.0, b.1, b.2
+    )))
 }
 
 #[cfg(test)]

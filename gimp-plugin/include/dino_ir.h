@@ -202,6 +202,23 @@ int dino_ir_restore_only(dino_ir_restorer *restorer,
                          dino_ir_progress progress,
                          void *user);
 
+// As dino_ir_restore_only, and fills `map` with the absolute error to be expected of each pixel of the network's own result,
+// mean over red, green and blue, in the measure of samples: 0.02 as a float is 5 as uint8_t. `map` has the width and height of
+// `in`, one channel, and memory of its own; it is 0 where alpha hides the pixel. Neither `strength` nor `removal` changes the
+// map. With nothing to restore (a strength of 0, or nothing to be removed), or weights that cannot tell:
+// DINO_IR_STATUS_INVALID_OPTION. Unless the status is OK, what `map` holds is undefined, too.
+//
+// # Safety
+// As for dino_ir_restore.
+int dino_ir_restore_with_uncertainty(dino_ir_restorer *restorer,
+                                     const dino_ir_image *in,
+                                     dino_ir_image *out,
+                                     dino_ir_image *map,
+                                     const dino_ir_options *options,
+                                     const dino_ir_removal *removal,
+                                     dino_ir_progress progress,
+                                     void *user);
+
 // Says what is wrong with `image`, judged by a few windows of it; nothing is restored. Returns a
 // dino_ir_status; unless that is OK, `faults` is as before. Weights without a diagnosis:
 // DINO_IR_STATUS_WEIGHTS.

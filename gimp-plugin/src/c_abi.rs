@@ -133,18 +133,68 @@ pub unsafe extern "C" fn dino_ir_restore_only(
     progress: Progress,
     user: *mut c_void,
 ) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { restored(restorer, r#in, out, None, options, removal, progress, user) }
+}
+
+/// As dino_ir_restore_only, and fills `map` with the absolute error to be expected of each pixel of the network's own result,
+/// mean over red, green and blue, in the measure of samples: 0.02 as a float is 5 as uint8_t. `map` has the width and height of
+/// `in`, one channel, and memory of its own; it is 0 where alpha hides the pixel. Neither `strength` nor `removal` changes the
+/// map. With nothing to restore (a strength of 0, or nothing to be removed), or weights that cannot tell:
+/// DINO_IR_STATUS_INVALID_OPTION. Unless the status is OK, what `map` holds is undefined, too.
+///
+/// # Safety
+/// As for dino_ir_restore.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dino_ir_restore_with_uncertainty(
+    restorer: *mut Handle,
+    r#in: *const Image,
+    out: *mut Image,
+    map: *mut Image,
+    options: *const Options,
+    removal: *const Removal,
+    progress: Progress,
+    user: *mut c_void,
+) -> c_int {
+    let map = Some(map.cast_const());
+    // SAFETY: as the caller promises.
+    unsafe { restored(restorer, r#in, out, map, options, removal, progress, user) }
+}
+
+/// # Safety
+/// As for dino_ir_restore.
+#[expect(clippy::too_many_arguments, reason = "what C hands over")]
+unsafe fn restored(
+    restorer: *mut Handle,
+    from: *const Image,
+    to: *const Image,
+    map: Option<*const Image>,
+    options: *const Options,
+    removal: *const Removal,
+    progress: Progress,
+    user: *mut c_void,
+) -> c_int {
     let restored = guarded(|| {
         let engine = restorers::find(restorer)?;
         let engine = restorers::lock(&engine)?;
         // SAFETY: NULL or such structures, as the caller promises.
         let (mut pair, options, removal) = unsafe {
+            let pair = Pair::new(from, to, engine.profile.as_ref())?;
             (
-                Pair::new(r#in, out, engine.profile.as_ref())?,
+                match map {
+                    Some(map) => pair.with_map(map)?,
+                    None => pair,
+                },
                 options::read(options)?,
                 removal::read(removal)?,
             )
         };
-        let options = dino_ir::Options { removal, ..options };
+        let options = dino_ir::Options {
+            removal,
+            uncertainty: pair.has_map(),
+            ..options
+        };
+        options.validate()?;
         let report = |done: usize, total: usize| {
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             match progress {

@@ -24,6 +24,8 @@ use crate::settings::Output;
 const PROCEDURE: &CStr = c"plug-in-dino-ir-restore";
 /// The one that also takes how much of each fault is removed, where another one is needed for that.
 const PROCEDURE_ONLY: &CStr = c"plug-in-dino-ir-restore-only";
+/// The one that also takes whether to tell how far off pixels may be, likewise.
+const PROCEDURE_UNCERTAINTY: &CStr = c"plug-in-dino-ir-restore-uncertainty";
 /// The one for all open images.
 const PROCEDURE_ALL: &CStr = c"plug-in-dino-ir-restore-all";
 const MENU_LABEL: &str = msgid("Re_store (DINO-IR)...");
@@ -151,6 +153,36 @@ impl Drawable {
     }
 }
 
+/// How far off restored pixels may be, as a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorMap {
+    /// Where in the drawable.
+    pub area: Area,
+    /// `[area.height, area.width, 2]`: grey, in eighths of an 8-bit level, and alpha: how much of the pixel was restored.
+    pub pixels: Vec<u8>,
+}
+
+impl ErrorMap {
+    /// The absolute error that is white, as samples are: 32 levels of 8 bits.
+    const WHITE: f32 = 32.0 / 255.0;
+
+    /// One without pixels so far.
+    pub fn new(area: Area) -> Self {
+        let pixels = Vec::with_capacity(area.width * area.height * 2);
+        Self { area, pixels }
+    }
+
+    /// Adds pixels: the absolute error to be expected of each, and how much of it was restored, 0..=1.
+    pub fn extend(&mut self, errors: &[f32], restored: &[f32]) {
+        // A cast saturates.
+        let byte = |value: f32| (value * 255.0).round() as u8;
+        let pairs = errors.iter().zip(restored);
+        let pixels =
+            pairs.flat_map(|(error, restored)| [byte(error / Self::WHITE), byte(*restored)]);
+        self.pixels.extend(pixels);
+    }
+}
+
 /// An image editor, with one drawable that is to be restored.
 ///
 /// Samples are `[area.height, area.width, channels]`: grey or RGB, then alpha if there is any; not
@@ -177,12 +209,12 @@ pub trait Host {
     /// Writes to a draft that the user does not see.
     fn write(&mut self, area: Area, samples: &[f32]);
 
-    /// Makes the draft the result, through the selection, as one step to undo. Before this call
-    /// nothing has changed for the user.
+    /// Makes the draft the result, through the selection, and puts a map, if there is one, above it as a hidden layer; all as
+    /// one step to undo. Before this call nothing has changed for the user.
     ///
     /// # Errors
     /// [`Refused`] if the editor does not take it; then nothing has changed either.
-    fn finish(&mut self, output: Output) -> Result<(), Refused>;
+    fn finish(&mut self, output: Output, errors: Option<&ErrorMap>) -> Result<(), Refused>;
 
     /// Puts an unchanged copy of the layer above it, as one step to undo.
     ///

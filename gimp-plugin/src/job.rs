@@ -55,6 +55,11 @@ pub enum Error {
         "there can be no layer above a mask, a channel or a floating selection: choose the output \"Replace the layer\""
     )]
     NoLayer,
+    /// Nor one with its uncertainty.
+    #[error(
+        "there can be no layer above a mask, a channel or a floating selection: leave out \"Uncertainty as a layer\""
+    )]
+    NoUncertainty,
     /// Some of all open images could not be restored.
     #[error("{0}")]
     Some(String),
@@ -293,6 +298,10 @@ fn restore<N: Network>(
     check_settings(settings)?;
     let drawable = host.drawable();
     let selection = check_drawable(&drawable, settings.output)?;
+    if settings.uncertainty && !drawable.layer {
+        return Err(Error::NoUncertainty);
+    }
+    // Where nothing is restored there is no uncertainty of it either.
     if settings.changes_nothing() {
         if settings.output == settings::Output::NewLayer {
             host.duplicate()?;
@@ -309,7 +318,7 @@ fn restore<N: Network>(
     } = prepare(&host)?;
     let options = options(&restorer, &drawable, selection, settings)?;
     let source = Input::new(&host, &drawable);
-    let mut sink = Output::new(&host, &drawable, selection);
+    let mut sink = Output::new(&host, &drawable, selection, options.uncertainty);
     let clock = Clock::start();
     let progress = &mut |progress| {
         let (fraction, text) = clock.tell(progress);
@@ -330,7 +339,8 @@ fn restore<N: Network>(
         }
         None => restorer.restore_area(&source, selection, &mut sink, &options, progress)?,
     }
-    host.into_inner().finish(settings.output)?;
+    let errors = sink.into_errors();
+    host.into_inner().finish(settings.output, errors.as_ref())?;
     Ok(Some(Done {
         device,
         time: start.elapsed(),
@@ -398,6 +408,8 @@ pub fn options<N: Network>(
         strength: settings.strength as f32,
         tile,
         removal: settings.removal,
+        // Of nothing there is none.
+        uncertainty: settings.uncertainty && !settings.changes_nothing(),
         ..Options::default()
     };
     let plan = restorer.plan_area(drawable.width, drawable.height, selection, &options);

@@ -129,6 +129,8 @@ impl<N: Network + Send + Sync + 'static> Preview<N> {
             Ok(options) => {
                 let options = Options {
                     strength: 1.0,
+                    // Nothing of it is shown.
+                    uncertainty: false,
                     ..options
                 };
                 self.model = Some((engine, options));

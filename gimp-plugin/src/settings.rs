@@ -123,6 +123,8 @@ pub struct Settings {
     pub device: Device,
     /// How much of each fault is removed, 0..=1.
     pub removal: Removal,
+    /// Whether a hidden layer is to tell how far off each pixel may be.
+    pub uncertainty: bool,
 }
 
 impl Settings {
@@ -141,6 +143,7 @@ impl Default for Settings {
             output: Output::default(),
             device: Device::default(),
             removal: Removal::ALL,
+            uncertainty: false,
         }
     }
 }

@@ -152,6 +152,19 @@ int main(int argc, char **argv) {
     EXPECT(INVALID_IMAGE, dino_ir_restore(restorer, &in, &out, NULL, NULL, NULL));
     out = image(after);
 
+    /* Maps. */
+#define BAD_MAP(STATUS, map) \
+    EXPECT(STATUS, dino_ir_restore_with_uncertainty(restorer, &in, &out, map, NULL, NULL, NULL, NULL))
+    dino_ir_image map = image(after);
+    BAD_MAP(INVALID_ARGUMENT, NULL);
+    BAD_MAP(INVALID_IMAGE, &map);
+    map.channels = 1;
+    BAD_MAP(INVALID_IMAGE, &map);
+    map.data = before;
+    BAD_MAP(INVALID_IMAGE, &map);
+    map.data = NULL;
+    BAD_MAP(INVALID_ARGUMENT, &map);
+
     /* Options. */
 #define BAD_OPTION(STATUS, member, value)                                             \
     opts = options(), opts.member = (value);                                          \

@@ -31,6 +31,30 @@
     (gimp-image-delete image)))
 (define (nothing image layer) #t)
 
+; The errors to be expected, as a hidden layer above; what is selected stays so. Saved when it is all that there is to see.
+(define (uncertain name in output prepare)
+  (result name in
+    (lambda (image layer)
+      (prepare image layer)
+      (restore-uncertain RUN-NONINTERACTIVE image layer output)
+      (let ((map (top image)))
+        (note name
+          (string-append
+            (number->string (layers image))
+            (if (= 0 (car (gimp-item-get-visible map))) " hidden" " shown")
+            (if (equal? layer (selected image)) " same" " other")
+            (car (gimp-item-get-name map))))
+        (gimp-item-set-visible map TRUE)
+        (gimp-layer-resize-to-image-size map)
+        (save image (file (string-append name "-map.png")))
+        (gimp-image-remove-layer image map)))))
+(uncertain "uncertain" "rgb.png" 0 nothing)
+; Before the case whose result takes the place of this photo.
+(uncertain "uncertain-grey" "grey-alpha.png" 0 nothing)
+(uncertain "uncertain-new-layer" "rgb16.png" 1 nothing)
+(uncertain "uncertain-part" "rgb.png" 0
+  (lambda (image layer) (gimp-image-select-rectangle image CHANNEL-OP-REPLACE 20 16 40 32)))
+
 (result "whole" "rgb.png" (lambda (image layer) (restore image layer 1.0)))
 (result "alpha" "rgba.png" (lambda (image layer) (restore image layer 1.0)))
 (result "grey" "grey.png" (lambda (image layer) (restore image layer 1.0)))
@@ -172,6 +196,11 @@
     (gimp-layer-add-alpha layer)
     (gimp-layer-add-mask layer (car (gimp-layer-create-mask layer 0))))
   (lambda (image layer) (restore-in RUN-NONINTERACTIVE image (get-mask layer) 1.0 "" 0 1)))
+(refused "uncertain-mask"
+  (lambda (image layer)
+    (gimp-layer-add-alpha layer)
+    (gimp-layer-add-mask layer (car (gimp-layer-create-mask layer 0))))
+  (lambda (image layer) (restore-uncertain RUN-NONINTERACTIVE image (get-mask layer) 0)))
 (define (bad-weights name path)
   (refused name nothing
     (lambda (image layer) (restore-in RUN-NONINTERACTIVE image layer 1.0 path 0 0))))

@@ -16,5 +16,8 @@
   (plug-in-dino-ir-restore mode image drawable strength weights tile output 1))
 (define (restore-only mode image drawable noise)
   (plug-in-dino-ir-restore-only mode image drawable 1.0 "" 0 0 1 noise 1.0 1.0 1.0 noise))
+(define (restore-uncertain mode image drawable output)
+  (plug-in-dino-ir-restore-uncertainty mode image drawable 1.0 "" 0 output 1 1.0 1.0 1.0 1.0 1.0 1))
+(define (selected image) (car (gimp-image-get-active-layer image)))
 (define (restore-all strength) (plug-in-dino-ir-restore-all RUN-NONINTERACTIVE strength "" 0 0 1))
 (define (first-image) (vector-ref (cadr (gimp-image-list)) 0))

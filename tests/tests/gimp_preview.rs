@@ -136,7 +136,10 @@ fn wait_until_it_shows(window: &Window, picture: &RgbImage, allowed: u8, screens
     while off > allowed {
         let version = window.gimp.version;
         let name = screenshot.display();
-        assert!(start.elapsed() < SCREEN, "{version:?}: {name}: off by {off}");
+        assert!(
+            start.elapsed() < SCREEN,
+            "{version:?}: {name}: off by {off}"
+        );
         thread::sleep(Duration::from_millis(300));
         off = difference(window, picture, screenshot);
     }

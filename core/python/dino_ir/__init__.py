@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _native
 
-__all__ = ["Restorer", "Cancelled", "diagnose", "restore", "__version__"]
+__all__ = ["Restorer", "Cancelled", "diagnose", "restore", "restore_with_uncertainty", "__version__"]
 __version__ = _native.__version__
 Cancelled = _native.Cancelled
 
@@ -58,6 +58,35 @@ class Restorer:
             Curves and a matrix, as of Adobe RGB or Display P3, or one curve for grey; ValueError for any other.
         """
         shares = _shares(only, removal or {})
+        return self._restored(array, None, strength, progress, tile, memory, self_ensemble, shares, icc)
+
+    def restore_with_uncertainty(
+        self,
+        array,
+        strength=1.0,
+        progress=None,
+        *,
+        tile=None,
+        memory=None,
+        self_ensemble=False,
+        only=None,
+        removal=None,
+        icc=None,
+    ):
+        """The restored photo, and how far off each of its pixels may be: (photo, errors).
+
+        errors: float32 of shape (height, width): the absolute error to be expected of the pixel, mean over red, green and blue, of a
+            range of 0 to 1 whatever the type of `array` (0.02 is about five of 255); 0 where alpha hides the pixel. They are
+            those of the network's own result: strength, only and removal do not change them.
+        All else is as restore has it. ValueError if nothing is to be restored, or the weights cannot tell.
+        """
+        shares = _shares(only, removal or {})
+        array = _checked(array)
+        errors = np.empty(array.shape[:2], np.float32)
+        result = self._restored(array, errors, strength, progress, tile, memory, self_ensemble, shares, icc)
+        return result, errors
+
+    def _restored(self, array, errors, strength, progress, tile, memory, self_ensemble, shares, icc):
         array = _checked(array)
         result = np.empty_like(array)
         self._native.restore(
@@ -71,6 +100,7 @@ class Restorer:
             self_ensemble,
             shares,
             icc,
+            None if errors is None else errors.reshape(-1),
         )
         return result
 
@@ -130,6 +160,14 @@ def _restorer(weights, device):
 def restore(array, strength=1.0, device="auto", progress=None, *, weights=None, **options):
     """`Restorer(weights, device).restore(array, strength, progress, **options)`; the network is kept for the next call."""
     return _restorer(None if weights is None else str(weights), device).restore(
+        array, strength, progress, **options
+    )
+
+
+def restore_with_uncertainty(array, strength=1.0, device="auto", progress=None, *, weights=None, **options):
+    """`Restorer(weights, device).restore_with_uncertainty(array, strength, progress, **options)`; the network is kept for the
+    next call."""
+    return _restorer(None if weights is None else str(weights), device).restore_with_uncertainty(
         array, strength, progress, **options
     )
 

@@ -1,5 +1,5 @@
 from os import PathLike
-from typing import Callable, Dict, Iterable, Mapping, Optional, TypedDict, TypeVar, Union
+from typing import Callable, Dict, Iterable, Mapping, Optional, Tuple, TypedDict, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,19 @@ class Restorer:
         removal: Optional[Mapping[str, float]] = None,
         icc: Optional[bytes] = None,
     ) -> _Array: ...
+    def restore_with_uncertainty(
+        self,
+        array: _Array,
+        strength: float = 1.0,
+        progress: Optional[_Progress] = None,
+        *,
+        tile: Optional[int] = None,
+        memory: Optional[int] = None,
+        self_ensemble: bool = False,
+        only: Optional[Iterable[str]] = None,
+        removal: Optional[Mapping[str, float]] = None,
+        icc: Optional[bytes] = None,
+    ) -> Tuple[_Array, NDArray[np.float32]]: ...
     def diagnose(self, array: _Array, *, icc: Optional[bytes] = None) -> Diagnosis: ...
 
 def restore(
@@ -49,6 +62,20 @@ def restore(
     removal: Optional[Mapping[str, float]] = None,
     icc: Optional[bytes] = None,
 ) -> _Array: ...
+def restore_with_uncertainty(
+    array: _Array,
+    strength: float = 1.0,
+    device: str = "auto",
+    progress: Optional[_Progress] = None,
+    *,
+    weights: Union[str, PathLike[str], None] = None,
+    tile: Optional[int] = None,
+    memory: Optional[int] = None,
+    self_ensemble: bool = False,
+    only: Optional[Iterable[str]] = None,
+    removal: Optional[Mapping[str, float]] = None,
+    icc: Optional[bytes] = None,
+) -> Tuple[_Array, NDArray[np.float32]]: ...
 def diagnose(
     array: _Array,
     device: str = "auto",

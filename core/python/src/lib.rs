@@ -51,7 +51,8 @@ impl Restorer {
     }
 
     /// `shape`: width, height, channels, bytes of a sample (1: u8, 2: u16, 4: f32). `removal`: a share for each fault, in the
-    /// order noise, blur, rain, haze, jpeg. `icc`: the profile of both, sRGB unless given.
+    /// order noise, blur, rain, haze, jpeg. `icc`: the profile of both, sRGB unless given. `errors`: room for the error to be
+    /// expected of each pixel, if that is wanted.
     #[expect(clippy::too_many_arguments, reason = "Python has them by name")]
     fn restore(
         &self,
@@ -66,6 +67,7 @@ impl Restorer {
         self_ensemble: bool,
         removal: [f32; 5],
         icc: Option<&[u8]>,
+        mut errors: Option<PyReadwriteArray1<'_, f32>>,
     ) -> PyResult<()> {
         let (width, height, channels, bytes) = shape;
         let shares = Fault::ALL.into_iter().zip(removal);
@@ -87,19 +89,25 @@ impl Restorer {
             from = from.with_profile(profile).map_err(exception)?;
             to = to.with_profile(profile).map_err(exception)?;
         }
+        let errors = errors.as_mut().map(|errors| errors.as_slice_mut());
+        let errors = errors.transpose()?;
         // What Python raised while it was told of the progress.
         let mut raised = None;
         let restored = py.detach(|| {
             let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-            engine.restore_pixels(from, to, &options, &mut |at| match Python::attach(|py| {
-                report(py, progress.as_ref(), at)
-            }) {
+            let progress = &mut |at| match Python::attach(|py| report(py, progress.as_ref(), at)) {
                 Ok(goes_on) => goes_on,
                 Err(error) => {
                     raised = Some(error);
                     ControlFlow::Break(())
                 }
-            })
+            };
+            match errors {
+                None => engine.restore_pixels(from, to, &options, progress),
+                Some(errors) => {
+                    engine.restore_pixels_with_uncertainty(from, to, errors, &options, progress)
+                }
+            }
         });
         match raised {
             Some(error) => Err(error),

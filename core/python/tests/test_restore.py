@@ -69,6 +69,20 @@ def test_nothing_removed_is_the_input(photo, restorer):
     assert np.array_equal(restorer.restore(photo[:64, :64], removal={"noise": 1.0}), restorer.restore(photo[:64, :64]))
 
 
+def test_errors_to_be_expected(photo, restorer):
+    part = photo[:64, 3:83]
+    result, errors = restorer.restore_with_uncertainty(part)
+    assert np.array_equal(result, restorer.restore(part))
+    assert errors.shape == part.shape[:2] and errors.dtype == np.float32
+    assert 0 < errors.min() < errors.max() < 0.5
+    hidden = np.dstack([part, np.full(part.shape[:2], 255, np.uint8)])
+    hidden[5, 7, 3] = 0
+    of_hidden = dino_ir.restore_with_uncertainty(hidden, device="cpu", strength=0.5)[1]
+    assert of_hidden[5, 7] == 0 and (of_hidden > 0).sum() == errors.size - 1
+    with pytest.raises(ValueError, match="nothing is to be restored"):
+        restorer.restore_with_uncertainty(part, strength=0.0)
+
+
 def test_noise_is_found(restorer):
     y, x = np.mgrid[:224, :224]
     clean = (100 + 40 * np.sin(x / 30) + y / 4)[..., None] + [0, 10, 20]

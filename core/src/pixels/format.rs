@@ -152,7 +152,10 @@ impl<'a> PixelFormat<'a> {
     }
 
     /// Whether the alpha of a pixel, if it has one, is 0 or less.
-    fn hides(&self, pixel: &[u8]) -> bool {
+    ///
+    /// # Panics
+    /// If `pixel` does not hold one.
+    pub fn hides(&self, pixel: &[u8]) -> bool {
         let alpha = &pixel[self.colour_bytes()..];
         !alpha.is_empty() && self.sample.get(alpha) <= 0.0
     }

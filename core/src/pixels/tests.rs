@@ -62,6 +62,43 @@ fn types_and_channels_agree() {
     }
 }
 
+/// The map is that of the same picture as an image, without what alpha hides; the photo is as without a map.
+#[test]
+fn errors_to_be_expected_come_beside_the_pixels() {
+    let restorer = restorer();
+    let none = &mut |_| ControlFlow::Continue(());
+    let mut rgba = noisy(4);
+    rgba.iter_mut().skip(3).step_by(4).for_each(|a| *a = 255);
+    rgba[4 * 30 + 3] = 0;
+    let from = PixelView::new(&rgba[..], WIDTH, HEIGHT, 4).expect("good");
+    let mut plain = vec![0_u8; rgba.len()];
+    restore(from, &mut plain[..], 4, 1.0).expect("restored");
+    let mut with = plain.clone();
+    with.fill(0);
+    let mut errors = vec![-1.0; WIDTH * HEIGHT];
+    let options = Options::default();
+    let to = PixelViewMut::new(&mut with[..], WIDTH, HEIGHT, 4).expect("good");
+    restorer
+        .restore_pixels_with_uncertainty(from, to, &mut errors, &options, none)
+        .expect("restored");
+    assert_eq!(with, plain);
+    assert_eq!(errors[30], 0.0);
+    let shown = errors.iter().enumerate().filter(|(at, _)| *at != 30);
+    assert!(shown.clone().all(|(_, error)| (1e-4..0.5).contains(error)));
+
+    let mut small = vec![0.0; WIDTH];
+    let to = PixelViewMut::new(&mut with[..], WIDTH, HEIGHT, 4).expect("good");
+    let refused = restorer.restore_pixels_with_uncertainty(from, to, &mut small, &options, none);
+    assert!(matches!(refused, Err(Error::InvalidImage(_))));
+    let nothing = Options {
+        strength: 0.0,
+        ..options
+    };
+    let to = PixelViewMut::new(&mut with[..], WIDTH, HEIGHT, 4).expect("good");
+    let refused = restorer.restore_pixels_with_uncertainty(from, to, &mut errors, &nothing, none);
+    assert!(matches!(refused, Err(Error::InvalidOption(_))));
+}
+
 /// Linear light goes in and out as the same colours do sRGB-encoded.
 #[test]
 fn linear_light_is_converted() {

@@ -259,8 +259,12 @@ impl<'a> PixelViewMut<'a> {
         Ok(())
     }
 
-    /// Takes restored rows of `before`.
-    pub(super) fn sink<'b>(&'b mut self, before: &'b PixelView<'b>) -> impl Sink + 'b
+    /// Takes restored rows of `before`, and, where there is room for them, the errors to be expected.
+    pub(super) fn sink<'b>(
+        &'b mut self,
+        before: &'b PixelView<'b>,
+        errors: Option<&'b mut [f32]>,
+    ) -> impl Sink + 'b
     where
         'a: 'b,
     {
@@ -268,6 +272,7 @@ impl<'a> PixelViewMut<'a> {
             before,
             bytes: self.bytes,
             layout: self.layout,
+            errors,
         }
     }
 }
@@ -300,6 +305,8 @@ struct Rows<'a> {
     before: &'a PixelView<'a>,
     bytes: &'a mut [u8],
     layout: Layout<'a>,
+    /// One for each pixel.
+    errors: Option<&'a mut [f32]>,
 }
 
 impl Sink for Rows<'_> {
@@ -308,6 +315,21 @@ impl Sink for Rows<'_> {
         for (rgb, y) in rows.chunks_exact(self.layout.width * 3).zip(y..) {
             let after = &mut self.bytes[self.layout.row(y)];
             before.write(rgb, self.before.row(y), after, &self.layout.format);
+        }
+        Ok(())
+    }
+
+    fn write_uncertainty(&mut self, y: usize, rows: &[f32]) -> Result<()> {
+        let Some(errors) = &mut self.errors else {
+            return Ok(());
+        };
+        let (width, format) = (self.layout.width, self.before.format());
+        for (from, y) in rows.chunks_exact(width).zip(y..) {
+            let pixels = self.before.row(y).chunks_exact(format.bytes());
+            let to = &mut errors[y * width..][..width];
+            for ((to, from), pixel) in to.iter_mut().zip(from).zip(pixels) {
+                *to = if format.hides(pixel) { 0.0 } else { *from };
+            }
         }
         Ok(())
     }

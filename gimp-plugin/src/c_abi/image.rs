@@ -140,6 +140,11 @@ impl<'a> View<'a> {
         )
     }
 
+    fn overlaps(&self, other: &View<'_>) -> bool {
+        let (a, b) = (self.addresses(), other.addresses());
+        a.0 < b.1 && b.0 < a.1
+    }
+
     fn row(&self, y: usize) -> &[u8] {
         assert!(y < self.height, "a row of the image");
         // SAFETY: inside the pixels, whose layout was checked; only read while this borrow lives.
@@ -153,10 +158,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// An input and an output that go together.
+/// An input and an output that go together, and perhaps a map of the errors to be expected.
 pub struct Pair<'a> {
     from: View<'a>,
     to: View<'a>,
+    map: Option<View<'a>>,
 }
 
 impl<'a> Pair<'a> {
@@ -184,11 +190,45 @@ impl<'a> Pair<'a> {
                 a.0, a.1, a.2, b.0, b.1, b.2
             ));
         }
-        let (a, b) = (from.addresses(), to.addresses());
-        if a.0 < b.1 && b.0 < a.1 {
+        if from.overlaps(&to) {
             return invalid("in and out share memory; give the result a buffer of its own".into());
         }
-        Ok(Self { from, to })
+        Ok(Self {
+            from,
+            to,
+            map: None,
+        })
+    }
+
+    /// The same with a map.
+    ///
+    /// # Safety
+    /// `map` is as the images are.
+    pub unsafe fn with_map(self, map: *const Image) -> Result<Self, Failure> {
+        // SAFETY: as the caller promises. Errors have no colours.
+        let map = unsafe { View::new(map, "map", None)? };
+        let invalid = |what: String| Err(Failure::new(Status::InvalidImage, what));
+        let (width, height) = (self.from.width, self.from.height);
+        if (map.width, map.height, map.format.channels()) != (width, height, 1) {
+            return invalid(format!(
+                "map is {}x{} with {} channels: use {width}x{height}, as in, with 1",
+                map.width,
+                map.height,
+                map.format.channels()
+            ));
+        }
+        if map.overlaps(&self.from) || map.overlaps(&self.to) {
+            return invalid("map shares memory with in or out; give it a buffer of its own".into());
+        }
+        Ok(Self {
+            map: Some(map),
+            ..self
+        })
+    }
+
+    /// Whether there is a map.
+    pub fn has_map(&self) -> bool {
+        self.map.is_some()
     }
 
     /// Whether both store samples alike.
@@ -205,8 +245,8 @@ impl<'a> Pair<'a> {
 
     /// What the restorer reads, and what it writes to.
     pub fn ends(&mut self) -> (impl Source + '_, impl Sink + '_) {
-        let from = self.from;
-        (Input { view: from }, Output { from, to: self.to })
+        let Self { from, to, map } = *self;
+        (Input { view: from }, Output { from, to, map })
     }
 }
 
@@ -252,6 +292,7 @@ impl Source for Input<'_> {
 struct Output<'a> {
     from: View<'a>,
     to: View<'a>,
+    map: Option<View<'a>>,
 }
 
 impl Sink for Output<'_> {
@@ -260,6 +301,25 @@ impl Sink for Output<'_> {
         for (rgb, y) in rows.chunks_exact(self.from.width * 3).zip(y..) {
             let after = self.to.row_mut(y);
             self.from.format.write(rgb, self.from.row(y), after, &to);
+        }
+        Ok(())
+    }
+
+    fn write_uncertainty(&mut self, y: usize, errors: &[f32]) -> dino_ir::Result<()> {
+        let (from, Some(map)) = (self.from, &mut self.map) else {
+            return Ok(());
+        };
+        let format = map.format;
+        let blank = vec![0; map.row_bytes()];
+        for (errors, y) in errors.chunks_exact(from.width).zip(y..) {
+            let pixels = from.row(y).chunks_exact(from.format.bytes());
+            // Nobody sees what is off where alpha hides the pixel.
+            let shown = |(pixel, error): (&[u8], &f32)| match from.format.hides(pixel) {
+                true => [0.0; 3],
+                false => [*error; 3],
+            };
+            let grey: Vec<f32> = pixels.zip(errors).flat_map(shown).collect();
+            format.write(&grey, &blank, map.row_mut(y), &format);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod pixels;
 mod profiles;
+mod uncertainty;
 
 use std::ptr::{null, null_mut};
 

@@ -13,8 +13,8 @@ use super::libgimp::{LibGimp, RunMode, Status};
 use super::library::{Library, functions};
 use super::{
     AUTHORS, BLURB, BLURB_ALL, DATE, HELP, HELP_DOMAIN, Host, IMAGE_TYPES, MENU_LABEL,
-    MENU_LABEL_ALL, MENU_PATH, PROCEDURE, PROCEDURE_ALL, PROCEDURE_ONLY, TITLE, TITLE_ALL,
-    arguments, help_folder,
+    MENU_LABEL_ALL, MENU_PATH, PROCEDURE, PROCEDURE_ALL, PROCEDURE_ONLY, PROCEDURE_UNCERTAINTY,
+    TITLE, TITLE_ALL, arguments, help_folder,
 };
 use crate::job::{Error, caught};
 use crate::language::{fill, tr, tr_c};
@@ -183,6 +183,31 @@ static DEFINITIONS_ONLY: [ParameterDefinition; 13] = {
     ]
 };
 
+/// Of the procedure that also takes whether to tell how far off pixels may be.
+static DEFINITIONS_UNCERTAINTY: [ParameterDefinition; 14] = {
+    let [strength, weights, tile_size, output, device] = SETTINGS;
+    [
+        RUN_MODE,
+        IMAGE,
+        DRAWABLE,
+        strength,
+        weights,
+        tile_size,
+        output,
+        device,
+        define_fault(0),
+        define_fault(1),
+        define_fault(2),
+        define_fault(3),
+        define_fault(4),
+        define(
+            Kind::Int32,
+            arguments::UNCERTAINTY,
+            c"Whether a hidden layer above shows how far off each pixel may be { no (0), yes (1) }",
+        ),
+    ]
+};
+
 /// Of the procedure for all open images.
 static DEFINITIONS_ALL: [ParameterDefinition; 6] = {
     let [strength, weights, tile_size, output, device] = SETTINGS;
@@ -261,6 +286,13 @@ unsafe extern "C" fn query() {
     );
     install(PROCEDURE_ONLY, None, BLURB, IMAGE_TYPES, &DEFINITIONS_ONLY);
     install(
+        PROCEDURE_UNCERTAINTY,
+        None,
+        BLURB,
+        IMAGE_TYPES,
+        &DEFINITIONS_UNCERTAINTY,
+    );
+    install(
         PROCEDURE_ALL,
         Some(MENU_LABEL_ALL),
         BLURB_ALL,
@@ -296,6 +328,8 @@ unsafe extern "C" fn run(
                 run_all(api, parameters)
             } else if name == PROCEDURE_ONLY {
                 run_one(api, parameters, &DEFINITIONS_ONLY)
+            } else if name == PROCEDURE_UNCERTAINTY {
+                run_one(api, parameters, &DEFINITIONS_UNCERTAINTY)
             } else {
                 run_one(api, parameters, &DEFINITIONS)
             }
@@ -326,7 +360,7 @@ unsafe extern "C" fn run(
 }
 
 /// # Safety
-/// The arguments of a GimpRunProc, by [`DEFINITIONS`] or [`DEFINITIONS_ONLY`]: as `due`.
+/// The arguments of a GimpRunProc, by [`DEFINITIONS`] or one of those that have more: as `due`.
 unsafe fn run_one(
     api: &Api,
     parameters: &[Parameter],
@@ -428,9 +462,9 @@ fn too_few(parameters: &[Parameter], due: &[ParameterDefinition]) -> Error {
 }
 
 /// # Safety
-/// GIMP checked the types against [`SETTINGS`], of what comes after them that it is numbers.
+/// GIMP checked the types against [`SETTINGS`], and of what comes after them, shares and whether there is uncertainty, likewise.
 unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
-    let [strength, weights, tile_size, output, device, removal @ ..] = arguments else {
+    let [strength, weights, tile_size, output, device, more @ ..] = arguments else {
         return Err(too_few(arguments, &SETTINGS));
     };
     // SAFETY: as the caller promises; a string may be NULL.
@@ -450,10 +484,12 @@ unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
         )
     };
     let mut shares = [1.0; FAULTS.len()];
-    for (share, given) in shares.iter_mut().zip(removal) {
+    for (share, given) in shares.iter_mut().zip(more) {
         // SAFETY: as the caller promises.
         *share = unsafe { given.data.float };
     }
+    // SAFETY: as the caller promises.
+    let uncertainty = |given: &Parameter| unsafe { given.data.int != 0 };
     let unknown = |what: &str, number: i32| {
         Error::Setting(fill(
             tr("{what} {number} is unknown"),
@@ -467,5 +503,6 @@ unsafe fn from_arguments(arguments: &[Parameter]) -> Result<Settings, Error> {
         output: Output::from_number(output).ok_or_else(|| unknown("output", output))?,
         device: Device::from_number(device).ok_or_else(|| unknown("device", device))?,
         removal: settings::removal(shares),
+        uncertainty: more.get(FAULTS.len()).is_some_and(uncertainty),
     })
 }

@@ -248,6 +248,7 @@ unsafe fn take_items(api: &Api, items: *mut Pointer) -> Vec<Pointer> {
 unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
     let mut strength: c_double = 0.0;
     let mut tile_size: c_int = 0;
+    let mut uncertainty: c_int = 0;
     let mut file: Pointer = null_mut();
     // SAFETY: properties of these names and types; the file is ours to release.
     unsafe {
@@ -257,6 +258,8 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             &raw mut strength,
             arguments::TILE_SIZE.as_ptr(),
             &raw mut tile_size,
+            arguments::UNCERTAINTY.as_ptr(),
+            &raw mut uncertainty,
             arguments::WEIGHTS.as_ptr(),
             &raw mut file,
             null::<c_char>(),
@@ -292,6 +295,7 @@ unsafe fn settings(api: &Api, config: Pointer) -> Result<Settings, Error> {
             output: Output::from_number(choice(arguments::OUTPUT)).unwrap_or_default(),
             device: Device::from_number(choice(arguments::DEVICE)).unwrap_or_default(),
             removal: settings::removal(shares),
+            uncertainty: uncertainty != 0,
         })
     }
 }

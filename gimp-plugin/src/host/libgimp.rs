@@ -12,7 +12,7 @@ use dino_ir::ColourProfile;
 use dino_ir::weights::Loaded;
 
 use self::functions::Functions;
-use self::gimp_host::GimpHost;
+use self::gimp_host::{GimpHost, Select};
 use super::gegl::{Buffer, Gegl, take_text};
 use super::library::Library;
 use crate::job::{self, Done, Error};
@@ -71,6 +71,7 @@ pub struct LibGimp<Id> {
     pub none: Id,
     /// Where in the image a drawable begins.
     offsets: Offsets<Id>,
+    select: Select<Id>,
 }
 
 impl<Id: Copy + PartialEq> LibGimp<Id> {
@@ -85,6 +86,7 @@ impl<Id: Copy + PartialEq> LibGimp<Id> {
             offsets: unsafe { transmute::<*mut c_void, Offsets<Id>>(offsets) },
             gimp: Functions::load(library)?,
             gegl: Gegl::load(library)?,
+            select: Select::load(library)?,
             none,
         })
     }

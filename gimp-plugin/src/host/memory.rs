@@ -2,7 +2,7 @@
 
 use dino_ir::restore::Area;
 
-use super::{Drawable, Host, Refused};
+use super::{Drawable, ErrorMap, Host, Refused};
 use crate::preview::Place;
 use crate::settings::Output;
 
@@ -16,6 +16,8 @@ pub struct Memory {
     pub mask: Vec<f32>,
     /// The layer put above, if any.
     pub above: Option<Vec<f32>>,
+    /// The hidden layer with the errors to be expected, if any.
+    pub errors: Option<ErrorMap>,
     /// Steps that the user could undo.
     pub steps: usize,
     /// Lines of progress.
@@ -40,6 +42,7 @@ impl Memory {
             pixels,
             mask: vec![1.0; area],
             above: None,
+            errors: None,
             steps: 0,
             progress: Vec::new(),
             largest: std::cell::Cell::new(0),
@@ -119,7 +122,7 @@ impl Host for Memory {
         }
     }
 
-    fn finish(&mut self, output: Output) -> Result<(), Refused> {
+    fn finish(&mut self, output: Output, errors: Option<&ErrorMap>) -> Result<(), Refused> {
         if self.refuse {
             return Err(Refused);
         }
@@ -128,6 +131,7 @@ impl Host for Memory {
             Output::Replace => self.pixels = merged,
             Output::NewLayer => self.above = Some(merged),
         }
+        self.errors = errors.cloned();
         self.steps += 1;
         Ok(())
     }

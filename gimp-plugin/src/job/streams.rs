@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use dino_ir::restore::{Area, Sink, Source};
 
-use crate::host::{Drawable, Host};
+use crate::host::{Drawable, ErrorMap, Host};
 
 /// Rows that are converted and written at a time.
 const ROWS: usize = 32;
@@ -62,19 +62,54 @@ pub struct Output<'a, 'host> {
     host: &'a RefCell<&'host mut dyn Host>,
     drawable: &'a Drawable,
     selection: Area,
+    errors: Option<ErrorMap>,
 }
 
 impl<'a, 'host> Output<'a, 'host> {
-    /// `selection` is inside the drawable.
+    /// `selection` is inside the drawable. `mapped`: whether errors to be expected are kept.
     pub fn new(
         host: &'a RefCell<&'host mut dyn Host>,
         drawable: &'a Drawable,
         selection: Area,
+        mapped: bool,
     ) -> Self {
         Self {
             host,
             drawable,
             selection,
+            errors: mapped.then(|| ErrorMap::new(selection)),
+        }
+    }
+
+    /// The errors to be expected, if they were to be kept.
+    pub fn into_errors(self) -> Option<ErrorMap> {
+        self.errors
+    }
+
+    /// How much of each pixel is restored, 0..=1: what is selected, and not hidden by alpha.
+    fn restored(&self, area: Area) -> Vec<f32> {
+        let (host, pixels) = (self.host.borrow(), area.width * area.height);
+        let mut restored = vec![0.0; pixels];
+        host.selected(area, &mut restored);
+        if self.drawable.alpha {
+            let channels = self.drawable.channels();
+            let mut samples = vec![0.0; pixels * channels];
+            host.read(area, &mut samples);
+            for (restored, pixel) in restored.iter_mut().zip(samples.chunks_exact(channels)) {
+                if self.drawable.hides(pixel) {
+                    *restored = 0.0;
+                }
+            }
+        }
+        restored
+    }
+
+    /// Rows of the selection, the first of which is its row `y`.
+    fn rows(&self, y: usize, height: usize) -> Area {
+        Area {
+            y: self.selection.y + y,
+            height,
+            ..self.selection
         }
     }
 
@@ -100,12 +135,20 @@ impl Sink for Output<'_, '_> {
     fn write_rows(&mut self, y: usize, rows: &[f32]) -> dino_ir::Result<()> {
         let stride = self.selection.width * 3;
         for (part, rows) in rows.chunks(ROWS * stride).enumerate() {
-            let area = Area {
-                y: self.selection.y + y + part * ROWS,
-                height: rows.len() / stride,
-                ..self.selection
-            };
+            let area = self.rows(y + part * ROWS, rows.len() / stride);
             self.write(area, rows);
+        }
+        Ok(())
+    }
+
+    fn write_uncertainty(&mut self, y: usize, errors: &[f32]) -> dino_ir::Result<()> {
+        let stride = self.selection.width;
+        for (part, errors) in errors.chunks(ROWS * stride).enumerate() {
+            let area = self.rows(y + part * ROWS, errors.len() / stride);
+            let restored = self.restored(area);
+            if let Some(map) = &mut self.errors {
+                map.extend(errors, &restored);
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod profiles;
 mod refusals;
 mod removals;
 mod selections;
+mod uncertainty;
 
 use std::cell::RefCell;
 use std::fs;
@@ -121,6 +122,7 @@ fn every_gimp_restores_as_the_trainer_does() {
         layers::compare(results, folder, &whole);
         profiles::compare(results, folder, &whole);
         removals::compare(results, folder, &whole);
+        uncertainty::compare(results, folder);
         selections::compare(results, &input("rgb.png"), &whole);
         masks::compare(results, folder);
         refusals::compare(results);

@@ -14,6 +14,7 @@ pub fn compare(results: &Results) {
         ("group", "select one layer inside it"),
         ("outside", "Select > None"),
         ("mask-new-layer", "choose the output"),
+        ("uncertain-mask", "leave out"),
         ("weights-missing", "missing.safetensors"),
         ("weights-truncated", "truncated.safetensors"),
         ("weights-other", "rgb.png"),

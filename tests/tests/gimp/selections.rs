@@ -43,7 +43,7 @@ pub fn compare(results: &Results, input: &DynamicImage, whole: &DynamicImage) {
 }
 
 /// The largest difference of two pixels' samples.
-fn distance(a: &Rgb<u8>, b: &Rgb<u8>) -> u8 {
+pub fn distance(a: &Rgb<u8>, b: &Rgb<u8>) -> u8 {
     let pairs = a.0.iter().zip(b.0);
     pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0)
 }

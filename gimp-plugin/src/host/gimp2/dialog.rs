@@ -26,7 +26,7 @@ const OPEN: c_int = 0;
 /// Pixels around and between the rows.
 const SPACING: c_int = 6;
 /// Rows of the table: one for each setting, and one for the faults.
-const ROWS: c_int = 6;
+const ROWS: c_int = 7;
 /// Columns: label, slider, number.
 const COLUMNS: c_int = 3;
 
@@ -56,6 +56,9 @@ functions! {
         fn gtk_table_set_col_spacings(Pointer, c_int);
         fn gtk_container_set_border_width(Pointer, c_int);
         fn gtk_container_add(Pointer, Pointer);
+        fn gtk_check_button_new_with_mnemonic(Text) -> Pointer;
+        fn gtk_toggle_button_set_active(Pointer, c_int);
+        fn gtk_toggle_button_get_active(Pointer) -> c_int;
         fn gtk_expander_new_with_mnemonic(Text) -> Pointer;
         fn gtk_expander_set_expanded(Pointer, c_int);
         fn gtk_box_pack_start(Pointer, Pointer, c_int, c_int, c_int);
@@ -160,6 +163,8 @@ struct Fields<'a> {
     shares: [Pointer; FAULTS.len()],
     /// GimpIntComboBox.
     output: Pointer,
+    /// GtkCheckButton.
+    uncertainty: Pointer,
     /// GtkFileChooserButton.
     weights: Pointer,
     /// GtkAdjustment.
@@ -233,6 +238,12 @@ impl<'a> Fields<'a> {
                     arguments::REMOVE_TIP,
                 )
             });
+            let uncertainty = (ui.gtk_check_button_new_with_mnemonic)(
+                tr_c(arguments::UNCERTAINTY_LABEL).as_ptr(),
+            );
+            let tip = tr_c(arguments::UNCERTAINTY_TIP);
+            (ui.gimp_help_set_help_data)(uncertainty, tip.as_ptr(), null());
+            (ui.gimp_table_attach_aligned)(table, 0, 3, null(), 0.0, 0.5, uncertainty, COLUMNS, 0);
             let chooser = (ui.gtk_file_chooser_button_new)(tr_c("Model file").as_ptr(), OPEN);
             Self {
                 ui,
@@ -247,8 +258,9 @@ impl<'a> Fields<'a> {
                     combo(&Output::CHOICES),
                     arguments::OUTPUT_TIP,
                 ),
+                uncertainty,
                 weights: attach(
-                    3,
+                    4,
                     arguments::WEIGHTS_LABEL,
                     chooser,
                     msgid(
@@ -257,7 +269,7 @@ impl<'a> Fields<'a> {
                 ),
                 tile_size: scale(
                     table,
-                    4,
+                    5,
                     arguments::TILE_SIZE_LABEL,
                     f64::from(MAX_TILE),
                     8.0,
@@ -266,7 +278,7 @@ impl<'a> Fields<'a> {
                     arguments::TILE_SIZE_TIP,
                 ),
                 device: attach(
-                    5,
+                    6,
                     arguments::DEVICE_LABEL,
                     combo(&Device::CHOICES),
                     arguments::DEVICE_TIP,
@@ -298,6 +310,8 @@ impl<'a> Fields<'a> {
             }
             let is_set = settings.removal != Settings::default().removal;
             (self.ui.gtk_expander_set_expanded)(self.remove, c_int::from(is_set));
+            let uncertainty = c_int::from(settings.uncertainty);
+            (self.ui.gtk_toggle_button_set_active)(self.uncertainty, uncertainty);
             (self.ui.gtk_adjustment_set_value)(self.tile_size, f64::from(settings.tile_size));
             (self.ui.gimp_int_combo_box_set_active)(self.output, settings.output as c_int);
             (self.ui.gimp_int_combo_box_set_active)(self.device, settings.device as c_int);
@@ -331,6 +345,7 @@ impl<'a> Fields<'a> {
                     self.shares
                         .map(|share| (self.ui.gtk_adjustment_get_value)(share)),
                 ),
+                uncertainty: (self.ui.gtk_toggle_button_get_active)(self.uncertainty) != 0,
             }
         }
     }

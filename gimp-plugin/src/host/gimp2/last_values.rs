@@ -16,6 +16,8 @@ const PATH: usize = 4096;
 struct Stored {
     strength: f64,
     removal: [f64; FAULTS.len()],
+    /// As wide as it is so that there is no padding.
+    uncertainty: u64,
     tile_size: i32,
     output: i32,
     device: i32,
@@ -28,6 +30,7 @@ impl Stored {
         Self {
             strength: 0.0,
             removal: [0.0; FAULTS.len()],
+            uncertainty: 0,
             tile_size: 0,
             output: 0,
             device: 0,
@@ -42,6 +45,7 @@ impl From<&Settings> for Stored {
         let mut stored = Self {
             strength: settings.strength,
             removal: settings::shares(&settings.removal),
+            uncertainty: u64::from(settings.uncertainty),
             tile_size: settings.tile_size,
             output: settings.output as i32,
             device: settings.device as i32,
@@ -70,6 +74,7 @@ impl From<&Stored> for Settings {
             output: Output::from_number(stored.output).unwrap_or_default(),
             device: Device::from_number(stored.device).unwrap_or_default(),
             removal: settings::removal(stored.removal),
+            uncertainty: stored.uncertainty != 0,
         }
     }
 }
@@ -119,6 +124,7 @@ mod tests {
                 output: Output::NewLayer,
                 device: Device::Gpu,
                 removal: settings::removal([0.0, 1.0, 0.5, 0.25, 0.1]),
+                uncertainty: true,
             },
         ] {
             assert_eq!(Settings::from(&Stored::from(&settings)), settings);

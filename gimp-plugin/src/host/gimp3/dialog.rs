@@ -7,7 +7,8 @@ use dino_ir::weights::Loaded;
 
 use crate::host::Host;
 use crate::host::arguments::{
-    DEVICE, OUTPUT, REMOVE_LABEL, STRENGTH, TILE_SIZE, WEIGHTS, WEIGHTS_LABEL, WEIGHTS_TIP,
+    DEVICE, OUTPUT, REMOVE_LABEL, STRENGTH, TILE_SIZE, UNCERTAINTY, WEIGHTS, WEIGHTS_LABEL,
+    WEIGHTS_TIP,
 };
 use crate::host::gegl::{Pointer, Text};
 use crate::host::library::{Library, functions};
@@ -88,6 +89,7 @@ pub unsafe fn run(
             TOP.as_ptr(),
             STRENGTH.as_ptr(),
             OUTPUT.as_ptr(),
+            UNCERTAINTY.as_ptr(),
             null::<c_char>(),
         );
         let remove = remover(&ui, dialog);

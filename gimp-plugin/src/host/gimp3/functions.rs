@@ -36,6 +36,7 @@ functions! {
         fn gimp_procedure_add_double_argument(
             Pointer, Text, Text, Text, c_double, c_double, c_double, c_uint);
         fn gimp_procedure_add_int_argument(Pointer, Text, Text, Text, c_int, c_int, c_int, c_uint);
+        fn gimp_procedure_add_boolean_argument(Pointer, Text, Text, Text, c_int, c_uint);
         fn gimp_procedure_add_choice_argument(Pointer, Text, Text, Text, Pointer, Text, c_uint);
         fn gimp_procedure_add_file_argument(
             Pointer, Text, Text, Text, c_int, c_int, Pointer, c_uint);

@@ -153,5 +153,13 @@ unsafe fn add_arguments(gimp3: &Functions, procedure: Pointer) {
                 READ_WRITE,
             );
         }
+        (gimp3.gimp_procedure_add_boolean_argument)(
+            procedure,
+            arguments::UNCERTAINTY.as_ptr(),
+            tr_c(arguments::UNCERTAINTY_LABEL).as_ptr(),
+            tr_c(arguments::UNCERTAINTY_TIP).as_ptr(),
+            c_int::from(default.uncertainty),
+            READ_WRITE,
+        );
     }
 }

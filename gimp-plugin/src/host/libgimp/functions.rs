@@ -27,8 +27,11 @@ functions! {
         fn gimp_item_get_name(Id) -> *mut c_char;
         fn gimp_item_set_name(Id, Text) -> c_int;
         fn gimp_item_delete(Id) -> c_int;
+        fn gimp_item_set_visible(Id, c_int) -> c_int;
         fn gimp_layer_from_mask(Id) -> Id;
         fn gimp_layer_is_floating_sel(Id) -> c_int;
+        fn gimp_layer_new(Id, Text, c_int, c_int, c_int, c_double, c_int) -> Id;
+        fn gimp_layer_set_offsets(Id, c_int, c_int) -> c_int;
         fn gimp_layer_new_from_drawable(Id, Id) -> Id;
         fn gimp_image_insert_layer(Id, Id, Id, c_int) -> c_int;
         fn gimp_image_remove_layer(Id, Id) -> c_int;

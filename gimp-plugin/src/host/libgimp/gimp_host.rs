@@ -1,5 +1,7 @@
 //! One drawable of a running GIMP as the job sees it: pixels in sRGB, the selection, the result as a step to undo.
 
+mod error_layer;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_int};
@@ -7,10 +9,11 @@ use std::ffi::{CStr, CString, c_int};
 use dino_ir::ColourProfile;
 use dino_ir::restore::Area;
 
+pub use self::error_layer::Select;
 use super::LibGimp;
 use super::functions::Functions;
 use crate::host::gegl::{Buffer, Pointer, Rectangle, take_text};
-use crate::host::{Colour, Drawable, Host, Refused};
+use crate::host::{Colour, Drawable, ErrorMap, Host, Refused};
 use crate::job::Error;
 use crate::language::tr;
 use crate::preview::Place;
@@ -175,11 +178,7 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
             if layer == lib.none {
                 return Err(Refused);
             }
-            let name = take_text(&lib.gegl, (gimp.gimp_item_get_name)(self.id));
-            let mut name = name.unwrap_or_default().into_bytes();
-            name.extend(tr(" restored").as_bytes());
-            // A string of GIMP's with a suffix: no zero byte.
-            let name = CString::new(name).unwrap_or_default();
+            let name = self.name_with(tr(" restored"));
             (gimp.gimp_item_set_name)(layer, name.as_ptr());
             (gimp.gimp_item_set_lock_content)(layer, 0);
 
@@ -196,6 +195,43 @@ impl<'a, Id: Copy + PartialEq> GimpHost<'a, Id> {
             };
             (gimp.gimp_image_undo_group_end)(self.image);
             done
+        }
+    }
+
+    /// The layer's name with something behind it.
+    fn name_with(&self, suffix: &str) -> CString {
+        let lib = self.lib;
+        // SAFETY: an item of GIMP's; the string is ours to free.
+        let name = unsafe { take_text(&lib.gegl, (lib.gimp.gimp_item_get_name)(self.id)) };
+        let mut name = name.unwrap_or_default().into_bytes();
+        name.extend(suffix.as_bytes());
+        // A string of GIMP's with a suffix: no zero byte.
+        CString::new(name).unwrap_or_default()
+    }
+
+    /// Makes the draft the result.
+    fn apply(&self, output: Output) -> Result<(), Refused> {
+        let mut draft = self.draft.take().ok_or(Refused)?;
+        let area = self.drawable.selection.ok_or(Refused)?;
+        draft.flush();
+        match output {
+            Output::Replace => {
+                drop(draft);
+                self.merge(self.id, area)
+            }
+            Output::NewLayer => {
+                let done = self.insert(|layer| {
+                    let mut shadow = self.shadow(layer).ok_or(Refused)?;
+                    shadow.copy_from(&draft, area);
+                    shadow.flush();
+                    drop(shadow);
+                    self.merge(layer, area)
+                });
+                drop(draft);
+                // SAFETY: a drawable of ours.
+                unsafe { (self.lib.gimp.gimp_drawable_free_shadow)(self.id) };
+                done
+            }
         }
     }
 
@@ -293,28 +329,25 @@ impl<Id: Copy + PartialEq> Host for GimpHost<'_, Id> {
         }
     }
 
-    fn finish(&mut self, output: Output) -> Result<(), Refused> {
-        let mut draft = self.draft.take().ok_or(Refused)?;
-        let area = self.drawable.selection.ok_or(Refused)?;
-        draft.flush();
-        match output {
-            Output::Replace => {
-                drop(draft);
-                self.merge(self.id, area)
+    fn finish(&mut self, output: Output, errors: Option<&ErrorMap>) -> Result<(), Refused> {
+        let Some(errors) = errors else {
+            return self.apply(output);
+        };
+        let gimp = &self.lib.gimp;
+        // SAFETY: an image and a layer of GIMP's.
+        unsafe {
+            (gimp.gimp_image_undo_group_start)(self.image);
+            // First, so that a result in a new layer is the one that the user goes on with.
+            let done = self.insert_errors(errors).and_then(|layer| {
+                self.apply(output).inspect_err(|_| {
+                    (gimp.gimp_image_remove_layer)(self.image, layer);
+                })
+            });
+            if done.is_ok() && output == Output::Replace {
+                self.select();
             }
-            Output::NewLayer => {
-                let done = self.insert(|layer| {
-                    let mut shadow = self.shadow(layer).ok_or(Refused)?;
-                    shadow.copy_from(&draft, area);
-                    shadow.flush();
-                    drop(shadow);
-                    self.merge(layer, area)
-                });
-                drop(draft);
-                // SAFETY: a drawable of ours.
-                unsafe { (self.lib.gimp.gimp_drawable_free_shadow)(self.id) };
-                done
-            }
+            (gimp.gimp_image_undo_group_end)(self.image);
+            done
         }
     }
 
