@@ -57,15 +57,15 @@ impl fmt::Display for DeviceChoice {
 /// A device that works, and what was loaded there.
 #[derive(Debug)]
 pub struct Opened<T> {
-    /// The device: what `auto` came down to.
+    /// The device; with `auto`, the one that was chosen.
     pub device: DeviceChoice,
     /// What was loaded.
     pub loaded: T,
-    /// The better devices that `auto` found and did not take: to be told to the user.
+    /// Better devices that `auto` found and refused. Tell the user.
     pub refused: Vec<Refusal>,
 }
 
-/// A device that is there, but does not work as it should.
+/// A device that is there, but does not work correctly.
 #[derive(Debug, thiserror::Error)]
 #[error("{device} is not used: {error}")]
 pub struct Refusal {

@@ -168,7 +168,7 @@ impl Packed {
         let map = self.map_of(image, size);
         let fused = self.guidance.as_ref().map(|guidance| {
             // Fused features serve for the sums of D-R fusion only.
-            let needed = !run.stats.given() && !guidance.stages.is_empty();
+            let needed = !run.stats.is_given() && !guidance.stages.is_empty();
             let fused = needed.then(|| guidance.fuse(&self.workspace, map.planes(), run));
             (guidance, fused)
         });

@@ -25,7 +25,7 @@ pub enum WeightsFile<'a> {
 }
 
 impl Restorer<Loaded> {
-    /// Opens weights on a device, checked against their golden values there. [`DeviceChoice::Auto`] takes the fastest
+    /// Opens weights on a device, checked against their golden values there. [`DeviceChoice::Auto`] uses the fastest
     /// device that passes; [`Opened`] tells which, and which were refused.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! How an image is cut into overlapping tiles: geometry only.
 //!
-//! All tiles of a plan have one size, so that what a network prepares for a size serves them all.
-//! They start at multiples of the network's own multiple, so that its inner grids fall on the same
-//! pixels as they would without tiles. Tiles at the right and bottom border may reach past the
-//! image, by less than the multiple; those pixels are reflected ([`reflect`]). Nothing is added at the
-//! left and top border: a plan of one tile is what the network sees without tiling.
+//! All tiles of a plan have one size, so that a network prepares for only one size. They start at multiples of
+//! [`Network::multiple`](crate::Network::multiple), so that the network's inner grids fall on the same pixels as without tiles.
+//! Tiles at the right and bottom border may reach past the image, by less than the multiple; those pixels are reflected
+//! ([`reflect`]). Nothing is added at the left and top border: with a single tile the network sees the image as it would
+//! without tiling.
 
 use std::ops::Range;
 
@@ -56,7 +56,7 @@ pub struct Tile {
     pub row: usize,
     /// What the network sees, context included; may reach past the right and bottom border.
     pub input: Area,
-    /// The pixels to which the tile contributes; inside the image and inside `input`.
+    /// The pixels that the tile contributes to; inside the image and inside `input`.
     pub output: Area,
 }
 
@@ -275,7 +275,7 @@ impl Axis {
         self.seams.get(index).cloned()
     }
 
-    /// The pixels to which tile `index` contributes.
+    /// The pixels that tile `index` contributes to.
     pub fn output(&self, index: usize) -> Range<usize> {
         let start = self.seam_before(index).map_or(0, |seam| seam.start);
         let end = self.seam_after(index).map_or(self.length, |seam| seam.end);

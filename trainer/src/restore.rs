@@ -47,7 +47,7 @@ pub struct Settings {
     pub uncertainty: Option<PathBuf>,
     /// Say what is wrong with each photo.
     pub explain: bool,
-    /// Leave photos alone with which nothing is wrong.
+    /// Do not restore photos that have no fault.
     pub skip_fine: bool,
     /// No progress, no notes.
     pub quiet: bool,
@@ -81,7 +81,7 @@ pub fn run(jobs: &naming::Jobs, engine: &dyn Engine, settings: &Settings) -> Out
     })
 }
 
-/// Restores photos one after another, and tells what becomes of them.
+/// Restores photos one after another, and reports the result of each.
 pub struct Work<'a> {
     /// The network.
     pub engine: &'a dyn Engine,

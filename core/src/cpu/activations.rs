@@ -38,7 +38,7 @@ pub(crate) fn normal<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
 pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let x = s.max(x, s.splat(-87.0));
     let k = s.round(s.mul(x, s.splat(LOG2_E)));
-    // ln 2 in two parts, of which the first times k is exact.
+    // ln 2 in two parts; the product of the first with k is exact.
     let r = s.mul_add(k, s.splat(-0.693_145_75), x);
     let r = s.mul_add(k, s.splat(-1.428_606_8e-6), r);
     let series = [

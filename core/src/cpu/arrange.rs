@@ -1,4 +1,4 @@
-//! Where the results of a convolution go: changes of level are no pass of their own.
+//! Where the results of a convolution go. Pixel shuffle and unshuffle happen as they are written, not in a pass of their own.
 
 use super::pool::Planes;
 use super::rows::{Rows, copy};

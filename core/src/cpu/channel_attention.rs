@@ -148,7 +148,7 @@ pub(crate) fn forward(heads: &Heads, qkv: &[f32], temperature: &[f32]) -> (Vec<f
 }
 
 /// The matrices that take a head's q, k and dy to its gradients, pixel by pixel.
-struct Backmaps {
+struct GradientMaps {
     dq_from_q: Vec<f32>,
     dq_from_k: Vec<f32>,
     dk_from_q: Vec<f32>,
@@ -164,10 +164,15 @@ struct Backmaps {
     clippy::needless_range_loop,
     reason = "several arrays are walked by one index"
 )]
-fn backmaps(heads: &Heads, temperature: &[f32], dattention: &[f32], maps: &Maps) -> Backmaps {
+fn gradient_maps(
+    heads: &Heads,
+    temperature: &[f32],
+    dattention: &[f32],
+    maps: &Maps,
+) -> GradientMaps {
     let depth = heads.depth;
     let zeros = || vec![0.0; heads.count() * heads.map()];
-    let mut back = Backmaps {
+    let mut back = GradientMaps {
         dq_from_q: zeros(),
         dq_from_k: zeros(),
         dk_from_q: zeros(),
@@ -234,7 +239,7 @@ pub(crate) fn backward(
             &qkv[heads.of_qkv(head, Part::V)..],
         ]
     });
-    let back = backmaps(heads, temperature, &dattention, maps);
+    let back = gradient_maps(heads, temperature, &dattention, maps);
     let mut dqkv = Output::new(qkv.len());
     let out = dqkv.shared();
     let [q_from_q, q_from_k, k_from_q, k_from_k, v_from_dy] = [

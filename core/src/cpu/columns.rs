@@ -1,6 +1,5 @@
-//! What is done to panels of columns between matrix products: activations, softmax. A panel
-//! has [`PANEL`](super::rows::PANEL) floats from row to row, and whole vectors of it may be
-//! written whatever the number of columns.
+//! Activations and softmax on panels of columns, between matrix products. The rows of a panel are
+//! [`PANEL`](super::rows::PANEL) floats apart, and whole vectors of it may be written, whatever the number of columns.
 
 use super::activations::{exp, normal};
 use super::rows::{PANEL, Rows};

@@ -39,7 +39,7 @@ impl Conv3x3 {
         let Filters {
             outputs, inputs, ..
         } = filters;
-        let method = if Winograd::pays(inputs, outputs) {
+        let method = if Winograd::is_faster(inputs, outputs) {
             Method::Winograd(Winograd::new(filters))
         } else {
             Method::Taps(filters.matrix())

@@ -225,7 +225,7 @@ pub(crate) struct Gradients {
     pub(crate) dbeta: Vec<f32>,
 }
 
-/// A norm of which only gamma, and whether it is centred, are needed.
+/// What the gradients need of a norm.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale<'a> {
     pub(crate) gamma: &'a [f32],

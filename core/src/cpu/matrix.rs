@@ -102,7 +102,7 @@ impl Matrix {
     ///
     /// # Safety
     /// `b` has `inner` rows, readable to whole vectors; `add` and `c` have `rows` rows of
-    /// `columns`, of which `c`'s are this thread's alone.
+    /// `columns`, and no other thread touches those of `c`.
     pub(crate) unsafe fn multiply(&self, b: Rows, add: Option<Rows>, c: Rows, columns: usize) {
         // SAFETY: B, the summand and C are as the entry asks.
         unsafe { multiply(self, b, add, c, columns) }
@@ -111,7 +111,7 @@ impl Matrix {
     /// The product with columns of a slice, plus `add` where given (which may be `c`).
     ///
     /// # Safety
-    /// `add` and `c` have `rows` rows of `columns`, of which `c`'s are this thread's alone.
+    /// `add` and `c` have `rows` rows of `columns`, and no other thread touches those of `c`.
     ///
     /// # Panics
     /// If the slice has not `inner` rows of `columns`.

@@ -1,4 +1,4 @@
-//! Buffers that are kept between uses: fresh ones cost page faults, as much as much of the work.
+//! Buffers that are used again: the page faults of fresh ones would take a large part of the time.
 
 use core::marker::PhantomData;
 use core::mem;

@@ -124,7 +124,7 @@ simd_fn! {
     /// Copies rows, too short ones for a call each.
     ///
     /// # Safety
-    /// `rows` rows of `columns`, of which those written are this thread's alone.
+    /// Both have `rows` rows of `columns`, and no other thread touches those of `to`.
     pub(crate) unsafe fn copy(from: Rows, to: Rows, rows: usize, columns: usize) = copy_body::<_, false>
 }
 

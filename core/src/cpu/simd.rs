@@ -234,7 +234,7 @@ macro_rules! simd_fn {
                 // SAFETY: this needs nothing of the processor that is not always there; the arguments are as the body asks.
                 unsafe { $body($crate::cpu::simd::Baseline, $($a),*) }
             }
-            // SAFETY: the caller's.
+            // SAFETY: the arguments are as the body asks, as the caller promises.
             unsafe { baseline($($a),*) }
         }
     };

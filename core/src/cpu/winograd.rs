@@ -42,7 +42,7 @@ pub(crate) struct Winograd {
 
 impl Winograd {
     /// Whether a convolution of so many channels is faster this way.
-    pub(crate) fn pays(inputs: usize, outputs: usize) -> bool {
+    pub(crate) fn is_faster(inputs: usize, outputs: usize) -> bool {
         inputs.min(outputs) >= FEWEST_CHANNELS
     }
 

@@ -1,5 +1,5 @@
-//! DINOv2 with the channels of all tokens apart, as in an image whose pixels are tokens: then
-//! every product has the weights on its left and tokens as its columns.
+//! DINOv2 with a row for each channel and a column for each token, as in an image whose pixels are tokens: every product then
+//! has weights on its left and tokens in its columns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

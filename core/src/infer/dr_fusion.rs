@@ -237,7 +237,7 @@ unsafe fn shrink(x: Planes<'_>, y: Planes<'_>) {
                 }
                 Columns::Taps(taps) => {
                     let rows = sums.chunks_exact(x.width).zip(to.chunks_exact_mut(y.width));
-                    rows.for_each(|(from, to)| spread(from, taps, to));
+                    rows.for_each(|(from, to)| scatter(from, taps, to));
                 }
             }
         },
@@ -255,8 +255,8 @@ fn transposed(taps: &[(usize, Vec<f32>)], width: usize) -> Vec<f32> {
     matrix
 }
 
-/// The adjoint of gathering by taps: each value of `from` goes to where its taps came from.
-fn spread(from: &[f32], taps: &[(usize, Vec<f32>)], to: &mut [f32]) {
+/// The adjoint of gathering by taps: adds each value of `from`, times the weights, to where its taps came from.
+fn scatter(from: &[f32], taps: &[(usize, Vec<f32>)], to: &mut [f32]) {
     to.fill(0.0);
     for (value, (first, weights)) in from.iter().zip(taps) {
         for (to, weight) in to[*first..].iter_mut().zip(weights) {

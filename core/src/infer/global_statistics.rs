@@ -13,7 +13,7 @@ pub(crate) enum GlobalStatistics<'a> {
 
 impl GlobalStatistics<'_> {
     /// Whether they come from a calibration pass.
-    pub(crate) fn given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         matches!(self, Self::Given(_))
     }
 

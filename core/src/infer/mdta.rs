@@ -99,7 +99,7 @@ impl Mdta {
         stats: &mut GlobalStatistics<'_>,
     ) -> Matrix {
         let pool = &workspace.scratch;
-        if stats.given() {
+        if stats.is_given() {
             let parts = parts(x.size(), self.channels);
             // SAFETY: `x` is only read; parts of `v` do not overlap.
             let sweep = |part| unsafe { self.sweep_values(part, pool, x, v) };

@@ -1,4 +1,4 @@
-//! What a run of the network needs at its peak, by the buffers that the sweeps allocate.
+//! The peak memory of a run of the network, computed from the buffers that the sweeps allocate.
 
 use crate::model::DinoIrConfig;
 use crate::model::restormer::LEVELS;

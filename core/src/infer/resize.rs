@@ -1,4 +1,4 @@
-//! The image as the backbone takes it.
+//! Resizes the image for the backbone.
 
 use rayon::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What a run of the network is told, tells and works in.
+//! The options, the results and the buffers of a run of the network.
 
 use super::global_statistics::GlobalStatistics;
 use crate::cpu::pool::Pool;

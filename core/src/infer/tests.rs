@@ -329,7 +329,7 @@ fn check_network(what: &str, config: &DinoIrConfig, size: [usize; 2]) {
     check_description(what, &model, &packed, size);
 }
 
-/// A diagnosis goes by the same values on the CPU and elsewhere.
+/// A diagnosis uses the same values on the CPU and elsewhere.
 fn check_description(
     what: &str,
     model: &DinoIr,

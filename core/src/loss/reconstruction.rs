@@ -14,8 +14,8 @@ pub fn l1(restored: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
 
 /// Each image's mean absolute difference `e` on a logarithmic scale, `unit * ln(1 + e / unit)`, averaged over the batch.
 ///
-/// Below `unit` it is [`l1`]. Far above, it is the likelihood of Laplace noise of an unknown width for each image, and what
-/// counts is the share by which an error shrinks: a hazy photo, whose errors are large, does not outweigh ten compressed ones.
+/// Below `unit` it is [`l1`]. Far above, it is the log likelihood of Laplace noise with an unknown width for each image. There only
+/// the ratio of errors counts: one hazy photo with large errors does not outweigh ten compressed photos.
 /// NAFNet (Chen et al., ECCV 2022) trains with the logarithm of the squared error for the same reason.
 ///
 /// # Shapes

@@ -1,9 +1,8 @@
 //! What is wrong with a photo, in numbers: noise, blur, rain, haze and compression, each with how sure that is.
 //!
-//! A two-layer perceptron judges windows of the photo. It sees what the network makes of a window, as means and deviations
-//! over all pixels ([`DinoIr::describe`](crate::model::DinoIr::describe)), and beside it [`statistics`] of the pixels.
-//! For each fault it gives a mean and a variance; what it says of the windows is averaged, those that are sure counting
-//! most.
+//! A two-layer perceptron judges windows of the photo. It is given the means and deviations of the network's features of a
+//! window ([`DinoIr::describe`](crate::model::DinoIr::describe)), and [`statistics`] of the window's pixels. For each fault it
+//! gives a mean and a variance. The diagnosis of the photo is the average over its windows, weighted by how sure each is.
 
 pub mod statistics;
 mod words;
@@ -149,7 +148,7 @@ impl Faults {
 pub struct Diagnosis {
     /// How much there is of each fault.
     pub faults: Faults,
-    /// Variances of the errors to be expected, in the order of [`Fault::ALL`] and the square of each fault's units.
+    /// Variances of the expected errors, in the order of [`Fault::ALL`] and the square of each fault's units.
     pub variances: [f32; 5],
 }
 

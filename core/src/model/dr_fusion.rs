@@ -52,7 +52,7 @@ impl DrFusion {
         stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
         let [batch, channels, height, width] = features.dims();
-        let map = self.map_by(fused, features.clone(), stats);
+        let map = self.map_with_stats(fused, features.clone(), stats);
         let pixels = features.clone().reshape([batch, channels, height * width]);
         let mixed = ops::matmul(map, pixels);
         mixed.reshape([batch, channels, height, width]) + features
@@ -69,10 +69,10 @@ impl DrFusion {
     /// - `features`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, channels]`
     pub fn map(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
-        self.map_by(|| fused, features, &mut GlobalStatistics::Own)
+        self.map_with_stats(|| fused, features, &mut GlobalStatistics::Own)
     }
 
-    fn map_by(
+    fn map_with_stats(
         &self,
         fused: impl FnOnce() -> Tensor<4>,
         features: Tensor<4>,

@@ -1,11 +1,11 @@
-//! Global statistics: all that the net knows of more than a neighbourhood, sums over pixels.
+//! Global statistics: the sums over all pixels that the net uses.
 //!
-//! MDTA's products and norms and D-R fusion's products are sums over all pixels that the net is given; everything
-//! else looks at a few pixels around. (What the backbone says reaches the pixels through D-R fusion's products alone.)
-//! A tile's sums are not its image's: beside each other, tiles would be restored by different attention, which shows
-//! most in haze (TLC, Chu et al. 2022, describes the effect). So a calibration pass comes first: as much of the image as
-//! fits at once runs to have the sums recorded, and the tiles are given the mean of these in place of their own. That
-//! leaves less to compute: no backbone, no queries, no keys.
+//! MDTA's products and norms and D-R fusion's products are sums over all pixels of the input. Everything else in the net uses
+//! a small neighbourhood of each pixel. (The backbone reaches the pixels through D-R fusion's products alone.) The sums of a
+//! tile differ from those of its image, so neighbouring tiles would be restored with different attention; this shows most in
+//! haze (TLC, Chu et al. 2022, describes the effect). So a calibration pass comes first: it runs some tiles, as large as fit,
+//! and records their sums. Then every tile uses the mean of these sums in place of its own. That also saves work: no backbone,
+//! no queries, no keys.
 
 use burn::tensor::Tensor;
 

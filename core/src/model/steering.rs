@@ -1,11 +1,11 @@
-//! Which part of a restoration is due to which fault, so that people can have one fault removed and keep another.
+//! Which part of a restoration belongs to which fault, so that users can remove one fault and keep another.
 //!
-//! The network takes away all that it finds: its correction is restored minus image. That falls in two by itself. The
-//! image, fitted to the restored one by a gain and an offset that change slowly from place to place (as a guided filter
-//! does), is the restored one seen through the haze: what is left to the restored one is tone, and to the image, detail.
-//! A small head, trained on the frozen network, knows from the network's last features which fault has which share of
-//! either. What is kept of a fault is that share of its part, given back. So the network itself stays as it is, nothing is
-//! computed where all is removed, and its sums over pixels ([`crate::model::global_statistics`]) are the same however it is steered.
+//! The network removes all faults; its correction is restored minus image. The correction has two parts. A gain and an offset
+//! that change slowly from place to place fit the restored image to the input, as a guided filter does: the fitted one is the
+//! restored one seen through the haze. Restored minus fitted is tone; fitted minus image is detail. A small head, trained on the frozen network,
+//! tells from the network's last features the share of each fault in both parts. To keep a fault, its share is added back.
+//! So the network itself does not change, nothing is computed if all faults are removed, and the sums over pixels
+//! ([`crate::model::global_statistics`]) do not depend on the steering.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;

@@ -1,8 +1,8 @@
-//! How far off a restored pixel may be: the absolute error to be expected of it, from what the network last knew of it.
+//! The expected absolute error of each restored pixel.
 //!
-//! A narrow head of two convolutions, trained on the frozen network. It sees the network's last features, the restored
-//! image, and how much the network changed here and around here. What it says is the scale of a Laplace distribution of the
-//! error: with that likelihood the best it can say is the mean of the absolute error of such pixels.
+//! A narrow head of two convolutions, trained on the frozen network. Its inputs are the network's last features, the restored
+//! image, and how much the network changed the pixel and its surroundings. Its output is the scale of a Laplace distribution
+//! of the error: the most likely scale of similar pixels is the mean of their absolute errors.
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -68,7 +68,7 @@ impl UncertaintyConfig {
     }
 }
 
-/// Tells the absolute error to be expected of each pixel.
+/// Tells the expected absolute error of each pixel.
 #[derive(Module, Debug)]
 pub struct UncertaintyHead {
     /// Means in training of what it sees, `[features + 5]`.
@@ -98,7 +98,7 @@ impl UncertaintyHead {
         4 * features + 5 * BESIDES + 2 * hidden + 4
     }
 
-    /// The absolute error to be expected, mean over red, green and blue: 0.02 is about five 8-bit levels.
+    /// The expected absolute error, mean over red, green and blue: 0.02 is about five 8-bit levels.
     ///
     /// # Shapes
     /// - `features`: `[batch, features, height, width]`, the network's last ones; height and width multiples of 8

@@ -97,7 +97,7 @@ macro_rules! kernels {
 
 kernels! {
     mdta_statistics(qkv: Tensor<4>; heads: usize) -> Tensor<2> = mdta::sums;
-    mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>;) -> Tensor<4> = mdta::by;
+    mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>;) -> Tensor<4> = mdta::attend_with_stats;
     linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>;) -> Tensor<3> = matmul_nt::linear;
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;
     attention(qkv: Tensor<3>; heads: usize) -> Tensor<3> = attention::attention;

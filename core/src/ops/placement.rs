@@ -1,4 +1,4 @@
-//! Where tensors are, and with that which kernels support them.
+//! Which device a tensor is on, and which kernels support it.
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Tensor};

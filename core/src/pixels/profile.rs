@@ -40,7 +40,7 @@ pub struct ColourProfile {
 }
 
 impl ColourProfile {
-    /// Display P3, as the canvases of browsers have it: sRGB's curve and white, and wider primaries.
+    /// Display P3, as browsers define it for canvases: sRGB's curve and white, and wider primaries.
     pub fn display_p3() -> Self {
         let matrix = [
             [1.224_940_176, -0.224_940_176, 0.0],

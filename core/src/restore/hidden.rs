@@ -1,5 +1,5 @@
-//! Colours for pixels that have none: hidden ones, whose alpha is 0. What an editor left there is no part of the photo, and
-//! the network would carry it into what is visible; so the colours around are continued over them.
+//! Colours for hidden pixels, whose alpha is 0. The colours that an editor left there do not belong to the photo, and the
+//! network would spread them to visible pixels. So the colours around fill the hidden pixels.
 
 /// Red, green and blue times how much of it is known, and how much that is, 0..=1.
 type Known = [f32; 4];

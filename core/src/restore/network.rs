@@ -7,7 +7,7 @@ use crate::model::diagnosis::DiagnosisHead;
 
 /// What restoring needs of a network.
 pub trait Network {
-    /// The height and the width of the input of [`forward`](Self::forward) are multiples of this; at least 1.
+    /// The height and the width of the input of [`forward`](Self::forward) must be multiples of this number; at least 1.
     fn multiple(&self) -> usize;
 
     /// The least side of a tile in pixels: a smaller tile does not show enough of the image to be restored as a part of it.
@@ -15,7 +15,7 @@ pub trait Network {
         1
     }
 
-    /// The peak bytes of one forward run on a tile of that size; must not fall with either side.
+    /// The peak bytes of one forward run on a tile of that size; a larger tile must not need less.
     fn activation_bytes(&self, height: usize, width: usize) -> u64;
 
     /// Restores a batch of RGB images, sRGB-encoded, nominally 0..=1.
@@ -24,7 +24,7 @@ pub trait Network {
     /// `[batch, 3, height, width]` to the same.
     fn forward(&self, x: Tensor<4>) -> Tensor<4>;
 
-    /// Whether it computes sums over all pixels of its input. If so, a calibration pass comes before the tiles of an image
+    /// Whether it uses sums over all pixels of its input. If so, a calibration pass comes before the tiles of an image
     /// ([`crate::model::global_statistics`]).
     fn has_global_statistics(&self) -> bool {
         false
@@ -84,9 +84,9 @@ pub trait Network {
         false
     }
 
-    /// As [`forward_steered`](Self::forward_steered), with the absolute error to be expected of each pixel (mean over red,
-    /// green and blue, 0..=1) where all faults are removed. It is only called for networks that
-    /// [can tell](Self::has_uncertainty).
+    /// As [`forward_steered`](Self::forward_steered), with the expected absolute error of each pixel (mean over red,
+    /// green and blue, 0..=1) where all faults are removed. It is only called if
+    /// [`has_uncertainty`](Self::has_uncertainty) is true.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` and `[batch, statistics]` to `[batch, 3, height, width]` and `[batch, 1, height, width]`

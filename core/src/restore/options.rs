@@ -20,17 +20,17 @@ pub struct Options {
     /// 16..=64.
     pub overlap: Option<usize>,
     /// Peak bytes of all that a call allocates: the network's buffers, a tile, rows of the result as high as a tile;
-    /// `None`: [`DEFAULT_MEMORY`] unless `tile` is given. The images in and out and the weights, which are there already,
-    /// are no part of it.
+    /// `None`: [`DEFAULT_MEMORY`] unless `tile` is given. It does not count the images in and out and the weights, which the
+    /// caller has already.
     pub memory: Option<u64>,
     /// Average the results of the 8 flips and rotations of each tile: better, and 8 times slower.
     pub self_ensemble: bool,
-    /// How much of each fault is removed; anything but [`Removal::ALL`] asks for weights that can be
+    /// How much of each fault is removed; anything but [`Removal::ALL`] needs weights that can be
     /// [steered](super::Network::steers).
     pub removal: Removal,
-    /// Whether to tell the absolute error to be expected of each pixel ([`Sink::write_uncertainty`](super::Sink::write_uncertainty)),
-    /// which asks for weights that [can](super::Network::has_uncertainty). It is that of the network's own result: with all
-    /// faults removed, at full strength, whatever else is asked for; with the self-ensemble the mean over the passes.
+    /// Whether to tell the expected absolute error of each pixel ([`Sink::write_uncertainty`](super::Sink::write_uncertainty)).
+    /// Not all weights [can](super::Network::has_uncertainty). The error is always that of the network's own result, with all
+    /// faults removed and at full strength; with the self-ensemble it is the mean over the passes.
     pub uncertainty: bool,
 }
 

@@ -5,7 +5,7 @@ use super::{Network, Options, Removal, toning};
 /// Bytes of a pixel as the network sees it: red, green and blue in floats.
 const RGB: u64 = 12;
 
-/// Bytes of the error to be expected of a pixel.
+/// Bytes of the expected error of a pixel.
 const ERROR: u64 = 4;
 
 /// The number of rows that are cropped, or converted by a front end, at a time.
@@ -16,9 +16,9 @@ const HANDED_ON: u64 = RGB + 16;
 /// Copies of the global statistics during a run: as they are recorded, in a vector that grows, and twice on their way.
 const STATISTICS: u64 = 4;
 
-/// The peak bytes of a restoration in tiles of `[height, width]`, for an image of `[height, width]`: the network (with
-/// steering, if one fault is removed and another kept, and the uncertainty, if it is asked for), the tile, the rows to which tiles are added, and the rows on their
-/// way to the sink.
+/// The peak bytes of a restoration in tiles of `[height, width]`, for an image of `[height, width]`. They are those of the
+/// network (with steering if one fault is removed and another kept, with the uncertainty if it is asked for), of the tile, of
+/// the rows that tiles are added to, and of the rows on their way to the sink.
 pub(super) fn peak_bytes<N: Network + ?Sized>(
     network: &N,
     [height, width]: [usize; 2],
@@ -49,7 +49,7 @@ pub(super) fn peak_bytes<N: Network + ?Sized>(
     // The weights of the columns need one more row.
     let band = RGB * (height + 1) * image_width;
     let handed_on = HANDED_ON * ROWS as u64 * image_width;
-    // The errors to be expected: in the result of the network, in the mean of its passes, alone, and in rows.
+    // The expected errors: in the result of the network, in the mean of its passes, alone, and in rows.
     let errors = match options.uncertainty {
         true => ERROR * (3 * height * width + (height + 1 + ROWS as u64) * image_width),
         false => 0,

@@ -18,7 +18,7 @@ pub fn plan<N: Network + ?Sized>(
     options: &Options,
 ) -> Result<TilePlan> {
     options.validate()?;
-    // A tile that the caller fixed is held against a budget only if the caller set that too.
+    // If the caller chose the tile size, the memory is limited only if the caller set that, too.
     let memory = options
         .memory
         .or(options.tile.is_none().then_some(DEFAULT_MEMORY));

@@ -3,7 +3,7 @@
 use crate::model::diagnosis::Fault;
 use crate::{Error, Result};
 
-/// How much of each fault is removed, 0..=1: nothing, to all that the network finds of it. The rest stays in the photo.
+/// How much of each fault is removed, from 0 (nothing) to 1 (all that the network finds). The rest stays in the photo.
 ///
 /// ```
 /// use dino_ir::{Fault, Removal};

@@ -17,7 +17,7 @@ pub struct FinishedRows<'a> {
     pub y: usize,
     /// `[rows, image width, 3]`, interleaved RGB, not clamped.
     pub rgb: &'a [f32],
-    /// `[rows, image width]`, the absolute errors to be expected, if they were [asked for](Options::uncertainty).
+    /// `[rows, image width]`, the expected absolute errors, if they were [asked for](Options::uncertainty).
     pub uncertainty: Option<&'a [f32]>,
 }
 
@@ -40,7 +40,7 @@ pub struct Restoration {
     /// Rows above this were handed out.
     finished: usize,
     band: Band,
-    /// The errors to be expected, if they are asked for.
+    /// The expected errors, if they are asked for.
     errors: Option<Band>,
     current: Option<Current>,
 }
@@ -50,15 +50,15 @@ struct Current {
     tile: Tile,
     /// `[3, height, width]`, as the source gave it, hidden pixels filled.
     input: Vec<f32>,
-    /// The mean of the passes so far, each weighted by 1 / passes: `[3, height, width]`, or 4 planes, the last of which is
-    /// the errors to be expected.
+    /// The mean of the passes so far, each weighted by 1 / passes: `[3, height, width]`, or 4 planes; the last one
+    /// has the expected errors.
     mean: Vec<f32>,
 }
 
 impl Restoration {
     /// Begins. `calibrates`: whether a calibration pass comes first, as
     /// [`Network::has_global_statistics`](super::Network::has_global_statistics) says. All of `source` is read once, to
-    /// tell whether it is in colour. A strength of 0 is respected, but only [`Restorer`](super::Restorer) then spares the network.
+    /// tell whether it is in colour. With strength 0 the network still runs; only [`Restorer`](super::Restorer) skips it.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] as [`Options::validate`]; the source's own errors.
@@ -162,7 +162,7 @@ impl Restoration {
 
         let purpose = purpose(&self.calibration, pass);
         let input = network_input(&current.input, current.tile.input, pass, purpose);
-        Ok(Some(self.asked(input)))
+        Ok(Some(self.with_options(input)))
     }
 
     /// What [`next_tile`](Self::next_tile) will give at its turn, for callers that run the network on several tiles
@@ -184,7 +184,7 @@ impl Restoration {
         let area = self.plan.tile(run / self.passes).input;
         let input = read_reflected(&Part::new(source, self.part), area)?;
         let pass = run % self.passes;
-        Ok(self.asked(network_input(
+        Ok(self.with_options(network_input(
             &input,
             area,
             pass,
@@ -192,8 +192,8 @@ impl Restoration {
         )))
     }
 
-    /// An input with what is asked of the network besides.
-    fn asked(&self, input: TileInput) -> TileInput {
+    /// The input, with the options of this restoration.
+    fn with_options(&self, input: TileInput) -> TileInput {
         TileInput {
             removal: self.removal,
             uncertainty: self.errors.is_some(),
@@ -215,7 +215,7 @@ impl Restoration {
         );
     }
 
-    /// Takes the network's result for the tile handed out last, `[3, height, width]` (with the errors to be expected 4
+    /// Takes the network's result for the tile handed out last, `[3, height, width]` (with the expected errors 4
     /// planes) or the statistics, and gives the rows that are finished now, if any: they are to be written before the next call.
     ///
     /// # Errors

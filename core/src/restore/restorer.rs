@@ -49,14 +49,14 @@ impl<N: Network> Restorer<N> {
     /// Restores `source` into `sink`, rows from top to bottom, each once. The result is not clamped:
     /// that is for the caller when it quantises. With strength 0, or if nothing is to be removed, the pixels
     /// are copied as they are.
-    /// With [`Options::uncertainty`] the sink also gets the errors to be expected, after the rows that they belong to.
+    /// With [`Options::uncertainty`] the sink also gets the expected errors, after the rows that they belong to.
     /// A photo of one tone keeps its tone. If red, green and blue are equal in every visible pixel, they are equal in the
     /// result, bit by bit.
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::InvalidImage`] and [`Error::OutOfMemory`] before anything is
-    /// written; [`Error::Cancelled`] when `progress` breaks, [`Error::Device`] when the result cannot
-    /// be had, and the errors of the source and the sink as they gave them; after any, nothing more is written.
+    /// written; [`Error::Cancelled`] when `progress` breaks; [`Error::Device`] when the device fails; the errors of the source
+    /// and the sink, unchanged. After an error nothing more is written.
     pub fn restore(
         &self,
         source: &dyn Source,

@@ -34,7 +34,7 @@ pub trait Sink {
     /// Whatever goes wrong, best as [`Error::Caller`]; it ends the restoration.
     fn write_rows(&mut self, y: usize, rows: &[f32]) -> Result<()>;
 
-    /// Takes the absolute errors to be expected of the rows written last, `[rows, width]`: one number for each pixel, the mean
+    /// Takes the expected absolute errors of the rows written last, `[rows, width]`: one number for each pixel, the mean
     /// over red, green and blue, 0..=1 as samples are. It is called only with [`Options::uncertainty`](super::Options::uncertainty);
     /// a sink that has no use for them need not have it.
     ///

@@ -1,4 +1,4 @@
-//! What the network is run on: a tile of the source, reflected at the image's border, turned for one pass, finite.
+//! The input of a run of the network: a tile of the source, reflected at the image's border, transformed for one pass, finite.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{Area, Removal, Source, hidden};
 use crate::Result;
 use crate::tile::reflect;
 
-/// What the network is to be run on.
+/// The input of a run of the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TileInput {
     /// Rows, a multiple of what the network asks for.
@@ -17,11 +17,11 @@ pub struct TileInput {
     pub width: usize,
     /// `[3, height, width]`, RGB, sRGB-encoded, nominally 0..=1, finite.
     pub planar: Vec<f32>,
-    /// What is wanted of the network.
+    /// What the network has to compute.
     pub purpose: Purpose,
     /// How much of each fault is to be removed; ignored by the calibration pass.
     pub removal: Removal,
-    /// Whether the errors to be expected are wanted too; never of the calibration pass.
+    /// Whether the expected errors are wanted too; never in the calibration pass.
     pub uncertainty: bool,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn purpose(calibration: &Calibration, pass: usize) -> Purpose {
         .map_or(Purpose::Restore, Purpose::RestoreWithStats)
 }
 
-/// `input`, `[3, area.height, area.width]`, turned for one pass, every sample finite and of a size that layers can bear.
+/// `input`, `[3, area.height, area.width]`, transformed for one pass; every sample is finite and not too large for the layers.
 pub(super) fn network_input(input: &[f32], area: Area, pass: usize, purpose: Purpose) -> TileInput {
     let transform = Dihedral::new(pass);
     let Area { width, height, .. } = area;

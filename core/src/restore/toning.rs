@@ -1,5 +1,5 @@
-//! Photos of one colour at each brightness: black and white, faded, sepia. The network, which was taught on photos in
-//! colour, invents tints for them; their colour is known from the photo itself, and is kept.
+//! Photos of one colour at each brightness: black and white, faded, sepia. The network was trained on photos in
+//! colour and invents tints for them. So the colour of each brightness is measured in the photo itself, and kept.
 
 mod curve;
 mod look;

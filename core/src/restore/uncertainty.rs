@@ -1,4 +1,4 @@
-//! Restoring an image in memory with the error to be expected of each pixel.
+//! Restoring an image in memory with the expected error of each pixel.
 
 use std::ops::ControlFlow;
 
@@ -7,12 +7,12 @@ use crate::Result;
 use crate::image::Image;
 
 impl<N: Network> Restorer<N> {
-    /// Whether it can tell the errors to be expected: whether the weights file holds an uncertainty head.
+    /// Whether it can tell the expected errors: whether the weights file has an uncertainty head.
     pub fn has_uncertainty(&self) -> bool {
         self.network().has_uncertainty()
     }
 
-    /// Restores an image in memory, and tells the absolute error to be expected of each pixel, as
+    /// Restores an image in memory, and tells the expected absolute error of each pixel, as
     /// [`Options::uncertainty`] says, which it need not have: `[height, width]`, mean over red, green and blue, 0..=1
     /// (0.02 is about five 8-bit levels).
     ///
@@ -37,7 +37,7 @@ impl<N: Network> Restorer<N> {
     }
 }
 
-/// An image and the errors to be expected of it.
+/// An image and its expected errors.
 struct Both {
     image: ImageSink,
     errors: Vec<f32>,

@@ -1,5 +1,5 @@
-//! Golden values: a small made image and what the model makes of it. A device that computes
-//! something else (as some browsers' WebGPU silently does) must not restore anybody's photo.
+//! Golden values: a small synthetic image, and the model's output for it. A device that computes other values (as WebGPU of
+//! some browsers does, without an error) must not restore photos.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};

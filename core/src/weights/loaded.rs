@@ -16,8 +16,8 @@ use crate::model::{DinoIr, DinoIrConfig};
 use crate::ops;
 use crate::restore::{Network, Removal};
 
-/// What a pixel becomes depends on some 180 pixels around it, haze most. Tiles of 256 give what the whole photo gives
-/// within 0.05 dB, those of 192 not quite (docs/RECIPE.md).
+/// A restored pixel depends on about 180 pixels around it, most of all in haze. The result of tiles of 256 pixels is within
+/// 0.05 dB of the whole photo's; tiles of 192 are a little worse (docs/RECIPE.md).
 const LEAST_TILE: usize = 256;
 
 /// A restoration net with its sizes, ready for a [`crate::restore::Restorer`].
@@ -27,18 +27,18 @@ pub struct Loaded {
     pub model: DinoIr,
     /// Its sizes.
     pub config: DinoIrConfig,
-    /// The same net for the CPU, where it is there and has no block that only the model knows.
+    /// The same net packed for the CPU, if it is there and all its blocks have a packed form.
     packed: Option<Packed>,
-    /// What judges photos by it, on the CPU, if its file has that.
+    /// The diagnosis head, if the file has one; on the CPU.
     pub diagnosis: Option<DiagnosisHead>,
-    /// What splits its correction into the parts of faults, where the net is, if its file has that.
+    /// The steering head, if the file has one; on the net's device.
     pub steering: Option<SteeringHead>,
-    /// What tells how far off a restored pixel may be, where the net is, if its file has that.
+    /// The uncertainty head, if the file has one; on the net's device.
     pub uncertainty: Option<UncertaintyHead>,
 }
 
 impl Loaded {
-    /// A net with its sizes; one that is on the CPU is packed, if all its blocks can be.
+    /// A net with its sizes. On the CPU it is packed, if all its blocks have a packed form.
     pub fn new(model: DinoIr, config: DinoIrConfig) -> Self {
         let weight = model.restormer.output.weight.val();
         let packed = match ops::on_cpu(&weight) {
@@ -94,7 +94,7 @@ impl Loaded {
         ]
     }
 
-    /// The packed net, if `x` is where it computes.
+    /// The packed net, if it can compute `x`.
     fn packed_for(&self, x: &Tensor<4>) -> Option<&Packed> {
         self.packed.as_ref().filter(|_| ops::on_cpu(x))
     }

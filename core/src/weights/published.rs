@@ -1,12 +1,12 @@
 //! The names that published checkpoints give to our parameters, as tables.
 //!
-//! A row is the beginning of a name, in whole parts between dots, here and there; what follows it
-//! is alike in both, but for the parts of `KeyMap::inner`.
+//! A row has the beginning of our name and the beginning of the published one, in whole parts between dots. The rest of the
+//! two names is equal, except for the parts of `KeyMap::inner`.
 
-/// How names of ours lead to those of a published checkpoint.
+/// Translates our names to those of a published checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyMap {
-    /// In front of all of our names, and of none of theirs.
+    /// A prefix of all of our names that the published ones do not have.
     root: &'static str,
     /// Beginnings: ours, theirs.
     rows: &'static [(&'static str, &'static str)],

@@ -148,7 +148,7 @@ unsafe extern "C" fn set_property(
 
 unsafe extern "C" fn get_property(operation: Pointer, id: c_uint, value: Pointer, _: Pointer) {
     if id == STRENGTH {
-        // SAFETY: as above.
+        // SAFETY: our instance, and a value of the property's type.
         unsafe { g_value_set_double(value, (*fields(operation)).strength) };
     }
 }

@@ -32,7 +32,7 @@ struct Api {
 
 // SAFETY: addresses of functions, and NULL. GIMP calls back on the thread that is in `gimp_main`.
 unsafe impl Send for Api {}
-// SAFETY: as above.
+// SAFETY: nothing in it changes once it is made; the callbacks share one thread.
 unsafe impl Sync for Api {}
 
 /// For the callbacks, to which GIMP hands nothing of ours. Set before the first of them.

@@ -32,19 +32,19 @@ impl Limited {
 unsafe impl GlobalAlloc for Limited {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the arguments go to the system's allocator as the caller gave them.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         self.count(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the arguments go to the system's allocator as the caller gave them.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         self.used.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: the arguments go to the system's allocator as the caller gave them.
         unsafe { System.dealloc(place, layout) }
     }
 }

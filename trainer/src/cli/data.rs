@@ -10,7 +10,7 @@ use serde_json::json;
 use super::FAILED;
 use crate::data::dataset::DataConfig;
 use crate::data::dataset::check::check;
-use crate::data::dataset::layout::{Layout, survey};
+use crate::data::dataset::layout::{Layout, contents};
 use crate::data::dataset::pack::pack;
 use crate::host::size::show_size;
 use crate::host::{interrupt, terminal};
@@ -113,7 +113,7 @@ fn run_pack(args: &PackArgs) -> Result<ExitCode> {
             Some(("pairs", folder)) => (&mut data.pairs, Path::new(folder)),
             _ => {
                 let folder = Path::new(folder);
-                let list = match survey(folder)?.layout {
+                let list = match contents(folder)?.layout {
                     Layout::Flat => &mut data.clean,
                     Layout::Folders("rainy", _) => &mut data.rain_pairs,
                     Layout::Folders("hazy" | "synthetic", _) => &mut data.haze_pairs,

@@ -1,4 +1,4 @@
-//! What a photo says beside its pixels, made to fit another format: what can be said there is, and what cannot is named.
+//! Metadata of a photo for another file format: what that format can hold is converted, and the rest is reported.
 
 use anyhow::Result;
 

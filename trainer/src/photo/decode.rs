@@ -14,7 +14,7 @@ use super::metadata::{MAX_PROFILE, Resolution, icc_fits};
 use super::{Depth, Format, Metadata, Photo, bmp, cost, foreign, gif, jpeg, jpeg_xl, png, tiff};
 use crate::host::size::show_size;
 
-/// From this size on a file that says much with few bytes is taken for damaged or hostile.
+/// From this number of pixels on, a file with very few bytes for its pixels is treated as damaged or hostile.
 const LARGE: u64 = 20_000_000;
 /// No photo of more than 20 megapixels packs so many pixels into a byte.
 const MAX_PIXELS_PER_BYTE: u64 = 2000;

@@ -218,7 +218,7 @@ fn options_within(
     };
     match engine.plan(photo.width, photo.height, &options) {
         Ok(_) => Ok(options),
-        // A tile that the user fixed is held against a bound only if the user set that too.
+        // If the user chose the tile size, the memory is limited only if the user set that, too.
         Err(_) if settings.options.tile.is_some() && settings.memory.is_none() => {
             Ok(settings.options.clone())
         }

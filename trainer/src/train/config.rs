@@ -64,7 +64,7 @@ pub struct InitConfig {
     /// A weights file of the same net, or of one with fewer blocks: those it lacks do nothing at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// A backbone's weights file, or a guided net's, of which the backbone is taken.
+    /// Weights file of a backbone, or of a guided net whose backbone is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backbone: Option<PathBuf>,
 }

@@ -37,7 +37,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {
-        // SAFETY: the caller's; an array of floats needs no more alignment than a float, and
+        // SAFETY: as many floats are readable, as the caller promises; an array needs no more alignment than a float, and
         // `read_unaligned` not even that.
         unsafe { p.cast::<Self::V>().read_unaligned() }
     }

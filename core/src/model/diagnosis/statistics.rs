@@ -1,7 +1,7 @@
-//! What can be seen of a photo's faults without a network: statistics of the pixels of a window, each of which moves with
-//! one or two of the faults. They are the same on every device.
+//! Statistics of the pixels of a window. Each one changes with one or two of the faults. They need no network, and are the same
+//! on every device.
 
-/// Side of the windows that are looked at: whole blocks of JPEG, patches of the backbone and pixels of the latent.
+/// Side of a window in pixels: whole JPEG blocks, backbone patches and latent pixels.
 pub const SIDE: usize = 224;
 
 /// How many there are.
@@ -216,10 +216,10 @@ fn blocks(luma: &Plane, found: &mut Vec<f32>) {
     let (x, steps_x) = phase(luma.width, luma.height, |at, line| luma.at(at, line));
     let (y, steps_y) = phase(luma.height, luma.width, |at, line| luma.at(line, at));
     found.extend([steps_x, steps_y]);
-    let zones = coefficients(luma, x, y);
+    let zones = dct_bands(luma, x, y);
     found.extend(zones.size);
     found.extend(zones.zeros);
-    found.extend(coefficients(luma, (x + 4) % 8, (y + 4) % 8).zeros);
+    found.extend(dct_bands(luma, (x + 4) % 8, (y + 4) % 8).zeros);
 }
 
 /// Where blocks begin, and how much larger steps are there than elsewhere.
@@ -241,15 +241,15 @@ fn phase(length: usize, lines: usize, at: impl Fn(usize, usize) -> f32) -> (usiz
     (best, log((most - others).max(0.0) / count, 0.02))
 }
 
-/// Of the cosine transform's coefficients, the higher of both frequencies being 1 to 7.
-struct Zones {
+/// The coefficients of the cosine transform of blocks of 8 x 8 pixels, by the higher of both frequencies, 1 to 7.
+struct DctBands {
     /// Mean sizes.
     size: [f32; 7],
     /// Shares of those that are nearly zero, of frequencies 1 and 2, 3 to 5, 6 and 7.
     zeros: [f32; 3],
 }
 
-fn coefficients(luma: &Plane, x: usize, y: usize) -> Zones {
+fn dct_bands(luma: &Plane, x: usize, y: usize) -> DctBands {
     let cosines: [[f32; 8]; 8] = std::array::from_fn(|frequency| {
         std::array::from_fn(|at| {
             let scale = if frequency == 0 { 0.125f32.sqrt() } else { 0.5 };
@@ -284,7 +284,7 @@ fn coefficients(luma: &Plane, x: usize, y: usize) -> Zones {
             }
         }
     }
-    Zones {
+    DctBands {
         size: std::array::from_fn(|zone| log(sizes[zone] / counts[zone], 0.2)),
         zeros: std::array::from_fn(|band| zeros[band] / all[band]),
     }

@@ -52,7 +52,11 @@ pub(in crate::ops) fn attend(qkv: CubeTensor, temperature: CubeTensor) -> Attend
 }
 
 /// The values by the map that these sums give.
-pub(super) fn by(qkv: CubeTensor, sums: CubeTensor, temperature: CubeTensor) -> CubeTensor {
+pub(super) fn attend_with_stats(
+    qkv: CubeTensor,
+    sums: CubeTensor,
+    temperature: CubeTensor,
+) -> CubeTensor {
     let [qkv, sums, temperature] = [qkv, sums, temperature].map(contiguous);
     let [heads, ..] = dims::<3>(&temperature);
     let [_, _, height, width] = dims(&qkv);

@@ -79,7 +79,7 @@ pub(super) fn product(
     product_and_own(a, b, c, size, layouts, None);
 }
 
-/// The same, to which `own` rows of a tensor that lies as told are added, each times its scale (`[images, heads, rows]`).
+/// The same, plus the rows of another tensor, `own` with its layout, each times its scale (`[images, heads, rows]`).
 pub(super) fn product_and_own(
     a: CubeTensor,
     b: CubeTensor,

@@ -26,7 +26,7 @@ pub(super) fn place(brightness: f32) -> (usize, f32) {
     (knot, position - knot as f32)
 }
 
-/// The curve of which the mean colours of parts of a photo tell, by least squares.
+/// The curve through the mean colours of the parts of a photo, by least squares.
 #[derive(Default)]
 pub(super) struct Fit {
     /// The normal equations: what each knot shares with each other one, and its part of red and blue.
@@ -35,8 +35,8 @@ pub(super) struct Fit {
     weight: f64,
 }
 
-/// How much neighbouring knots are drawn to each other, as a share of all weight: what a photo says nothing about is
-/// taken from the nearest brightness that it has.
+/// How strongly neighbouring knots are tied to each other, as a share of all weight: a brightness that the photo does not
+/// have gets the colour of the nearest one that it has.
 const STIFFNESS: f64 = 1e-4;
 
 impl Fit {

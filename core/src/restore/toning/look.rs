@@ -1,10 +1,10 @@
 //! What tells a toned photo from one in colour.
 //!
 //! The photo is cut into about a thousand square cells, and a curve from brightness to colour is fitted to their means.
-//! What it leaves unexplained of a toned photo is noise, of which neighbouring cells know nothing from each other; in a
-//! photo in colour they agree, for things are larger than a cell. A small thing in colour stands out of one cell at least.
-//! In a large photo a cell's mean hides a thing as small as a signature on a letter; so squares of a few pixels are looked
-//! at too, which may not have a colour far from all of the curve's.
+//! In a toned photo the rest is noise, and neighbouring cells have independent noise. In a photo in colour the rests of
+//! neighbouring cells agree, because objects are larger than a cell. A small object in colour stands out in at least one cell.
+//! In a large photo the mean of a cell hides an object as small as a signature on a letter. So squares of a few pixels are
+//! tested too: none of them may have a colour far from all colours of the curve.
 
 use super::curve::{Curve, Fit, KNOTS, place};
 
@@ -38,7 +38,7 @@ pub(super) struct Look {
     side: usize,
     columns: usize,
     cells: Vec<Cell>,
-    things: Things,
+    chroma_range: ChromaRange,
     grey: bool,
 }
 
@@ -54,8 +54,8 @@ fn cell_side(width: usize, height: usize) -> usize {
     (width as f64 * height as f64 / CELLS as f64).sqrt().ceil() as usize
 }
 
-/// How far the colours of small squares go.
-struct Things {
+/// The range of the colours of small squares.
+struct ChromaRange {
     /// Sums of the present row of squares: what red and blue have more than the mean of the channels.
     sums: Vec<[f32; 2]>,
     least: [f32; 2],
@@ -82,7 +82,7 @@ impl Look {
             side,
             columns,
             cells: vec![Cell::default(); columns * height.div_ceil(side)],
-            things: Things {
+            chroma_range: ChromaRange {
                 sums: vec![[0.0; 2]; width / THING],
                 least: [0.0; 2],
                 most: [0.0; 2],
@@ -93,7 +93,7 @@ impl Look {
 
     /// Takes row `y`, interleaved RGB; rows come in order.
     pub(super) fn add(&mut self, y: usize, row: &[f32]) {
-        self.things.add(y, row);
+        self.chroma_range.add(y, row);
         let first = y / self.side * self.columns;
         let mut before = None;
         let runs = row.chunks(self.side * 3);
@@ -149,7 +149,7 @@ impl Look {
         if noise > DEAFENING {
             return None;
         }
-        if self.things.leave(&curve, noise) {
+        if self.chroma_range.leave(&curve, noise) {
             return None;
         }
         let noise = noise / most;
@@ -179,7 +179,7 @@ impl Look {
     }
 }
 
-impl Things {
+impl ChromaRange {
     fn add(&mut self, y: usize, row: &[f32]) {
         for (sum, pixels) in self.sums.iter_mut().zip(row.chunks_exact(3 * THING)) {
             for pixel in pixels.chunks_exact(3) {

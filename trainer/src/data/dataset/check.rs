@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Photo;
-use super::layout::{Half, Layout, PairFiles, find_sets, survey};
+use super::layout::{Half, Layout, PairFiles, contents, find_sets};
 use super::overlap::{Scene, Scenes};
 use super::side_by_side::{Votes, vote};
 
@@ -66,8 +66,8 @@ struct Tested {
     stems: BTreeSet<String>,
 }
 
-/// Checks all sets under `root`; `tested` are test sets of which nothing may be in them. A set that cannot be used is
-/// reported as such, and the others are checked all the same.
+/// Checks all sets under `root`; no photo of the test sets `tested` may be in them. If a set cannot be used, its
+/// report says so, and the other sets are checked.
 ///
 /// # Errors
 /// A root that cannot be read, or without a photo; a test set that cannot be used.
@@ -116,8 +116,8 @@ struct Seen {
 }
 
 fn check_set(folder: &Path, tested: Option<&Tested>) -> SetReport {
-    let survey = match survey(folder) {
-        Ok(survey) => survey,
+    let contents = match contents(folder) {
+        Ok(contents) => contents,
         Err(error) => {
             return SetReport {
                 folder: folder.display().to_string(),
@@ -128,7 +128,7 @@ fn check_set(folder: &Path, tested: Option<&Tested>) -> SetReport {
     };
     // Each file once; a truth with its pair, which says what of it counts.
     let mut paths: BTreeMap<&PathBuf, Option<&PairFiles>> = BTreeMap::new();
-    for pair in &survey.files {
+    for pair in &contents.files {
         paths.entry(&pair.degraded).or_insert(None);
         paths.insert(&pair.clean, Some(pair));
     }
@@ -144,7 +144,7 @@ fn check_set(folder: &Path, tested: Option<&Tested>) -> SetReport {
             Err(error) => unreadable.push(format!("{error:#}")),
         }
     }
-    let truths: BTreeSet<&PathBuf> = survey.files.iter().map(|pair| &pair.clean).collect();
+    let truths: BTreeSet<&PathBuf> = contents.files.iter().map(|pair| &pair.clean).collect();
     let shown = |path: &Path| path.display().to_string();
     let leaks = |path: &&&PathBuf| {
         let scene = seen.get(**path).map(|seen| &seen.scene);
@@ -152,19 +152,19 @@ fn check_set(folder: &Path, tested: Option<&Tested>) -> SetReport {
             .zip(scene)
             .is_some_and(|(tested, scene)| tested.scenes.contain_scene(scene))
     };
-    let orientation = (survey.layout == Layout::SideBySide).then(|| {
-        let files: Vec<PathBuf> = survey.files.iter().map(|p| p.degraded.clone()).collect();
+    let orientation = (contents.layout == Layout::SideBySide).then(|| {
+        let files: Vec<PathBuf> = contents.files.iter().map(|p| p.degraded.clone()).collect();
         vote(&files, true)
     });
     SetReport {
         folder: shown(folder),
-        layout: survey.layout.to_string(),
+        layout: contents.layout.to_string(),
         error: None,
-        files: survey.files.len(),
+        files: contents.files.len(),
         truths: truths.len(),
-        alone: survey.alone.iter().map(|path| shown(path)).collect(),
-        unused: survey.unused.len(),
-        unequal: unequal(&survey.files, &seen),
+        alone: contents.alone.iter().map(|path| shown(path)).collect(),
+        unused: contents.unused.len(),
+        unequal: unequal(&contents.files, &seen),
         orientation,
         duplicates: duplicates(&seen),
         leaked: truths

@@ -27,15 +27,16 @@ pub struct DataConfig {
     pub tasks: TaskWeights,
     /// Share of the rain and haze samples that come from real pairs, 0..=1, where there are both.
     pub real_share: f32,
-    /// Share of the crops of clean photos that are taken twice as large and halved, 0..=1: sharper, and with colour at
-    /// full resolution where the photo's file has it at half.
+    /// Share of the crops of clean photos that are cut twice as large and halved, 0..=1. They are sharper, and have colour
+    /// at full resolution even if the photo's file has it at half.
     pub halved_share: f32,
     /// Share of the clean samples that are lightly compressed, as most good photos are, 0..=1.
     pub compressed_share: f32,
     /// Share of the crops without haze that are chosen for looking hazy, 0..=1: of several, the one whose dark channel
-    /// (the mean of each pixel's least colour) is brightest. Mist-grey walls must not be taken for haze.
+    /// (the mean of each pixel's least colour) is brightest. The network must learn that mist-grey walls are not haze.
     pub pale_share: f32,
-    /// Folders of clean photos of which a quarter is kept for measuring ([`reserved`](super::reserved)): neither trained nor validated on.
+    /// Folders of clean photos. A quarter of them is kept for measuring ([`reserved`](super::reserved)), and not used to train
+    /// or to validate.
     pub reserve: Vec<PathBuf>,
 }
 

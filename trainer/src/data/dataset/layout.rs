@@ -1,4 +1,4 @@
-//! How datasets lie on disk, told apart by the names of their folders.
+//! The layouts of datasets on disk. The names of folders tell which layout it is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -144,8 +144,8 @@ impl fmt::Display for Layout {
 
 /// What a folder holds.
 #[derive(Clone, Debug)]
-pub struct Survey {
-    /// How it lies there.
+pub struct Contents {
+    /// How its photos are arranged.
     pub layout: Layout,
     /// Pairs; in a flat folder each photo is its own truth.
     pub files: Vec<PairFiles>,
@@ -185,25 +185,25 @@ pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// Extensions may differ. An input without a truth is an error; a truth without an input is left alone.
 pub fn find_pairs(folder: &Path) -> Result<Vec<PairFiles>> {
-    let survey = survey(folder)?;
-    if survey.layout == Layout::Flat {
+    let contents = contents(folder)?;
+    if contents.layout == Layout::Flat {
         bail!(
             "{} has no pairs: expected input/ + target/, hazy/ + gt/ or rainy/ + norain/ in it, or pairs side by side",
             folder.display()
         );
     }
-    match survey.alone.first() {
+    match contents.alone.first() {
         Some(alone) => bail!("{} has no truth in {}", alone.display(), folder.display()),
-        None => Ok(survey.files),
+        None => Ok(contents.files),
     }
 }
 
 /// A pair for each truth of a set, or its clean photos; sorted by the truth.
 ///
 /// # Errors
-/// As [`survey`].
+/// As [`contents`].
 pub fn truths(folder: &Path) -> Result<Vec<PairFiles>> {
-    let files = survey(folder)?.files;
+    let files = contents(folder)?.files;
     let found: BTreeMap<PathBuf, PairFiles> = files
         .into_iter()
         .map(|pair| (pair.clean.clone(), pair))
@@ -214,14 +214,14 @@ pub fn truths(folder: &Path) -> Result<Vec<PairFiles>> {
 /// What a folder holds, in any layout.
 ///
 /// # Errors
-/// An empty or unreadable folder; pairs side by side of which it is not clear what is the truth.
-pub fn survey(folder: &Path) -> Result<Survey> {
+/// An empty or unreadable folder; pairs side by side, if it is not clear which half is the truth.
+pub fn contents(folder: &Path) -> Result<Contents> {
     if let Some((layout, key)) = named_layout(folder) {
         let Layout::Folders(degraded, truths) = layout else {
             bail!("a named layout has two folders");
         };
         let (files, alone, unused) = match_pairs(folder, degraded, truths, key)?;
-        return Ok(Survey {
+        return Ok(Contents {
             layout,
             files,
             alone,
@@ -241,7 +241,7 @@ pub fn survey(folder: &Path) -> Result<Survey> {
         half,
         ..PairFiles::clean(path, folder)
     });
-    Ok(Survey {
+    Ok(Contents {
         layout,
         files: files.collect(),
         alone: Vec::new(),

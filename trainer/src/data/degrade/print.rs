@@ -1,10 +1,10 @@
-//! Old prints: grey, faded, perhaps toned. Not a fault to mend but what many photos with faults look like, so that the
-//! network sees noise on them too.
+//! Old prints: grey, faded, perhaps toned. This is not a fault to remove. Many photos with faults look like this, so the
+//! network must see noise on them too.
 
 use crate::data::rgb::Rgb;
 use rand::Rng;
 
-/// How a print looks: what becomes of black, of white and of the greys between.
+/// How a print looks: the colours of black, of white and of the greys between.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Print {
     /// Value of black, 0..1: prints fade to grey.

@@ -1,5 +1,5 @@
-//! Photos with two faults of which one can be taken away: what steering learns from. Such pairs are free, because the same
-//! fault can be laid over the photo with the other fault and over the photo without.
+//! Pairs of photos for steering: one has two faults, the other only one of them. Such pairs cost nothing: the same fault is
+//! laid over the photo with the other fault and over the photo without it.
 
 use anyhow::Result;
 use dino_ir::Fault;

@@ -49,7 +49,7 @@ impl Sampler {
             self.with_fault_of_scene(side, rng)?
         } else {
             let picture = self.cut(Task::Clean, side, rng).0;
-            sound(picture)
+            undamaged(picture)
         };
         if of_file {
             known.add_fault_of_file(rng)?;
@@ -120,7 +120,7 @@ impl Sampler {
 /// Pixels around the patch that are cut away at the end: as far as the kernels of blur reach, and whole blocks of JPEG.
 pub(super) const MARGIN: usize = 16;
 
-fn sound(picture: Rgb) -> Known {
+fn undamaged(picture: Rgb) -> Known {
     Known {
         picture,
         faults: Faults::NONE,

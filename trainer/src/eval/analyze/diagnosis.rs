@@ -41,7 +41,7 @@ pub struct Found {
     /// What was called what.
     pub confusion: Vec<Row>,
     /// What was said of the other photos.
-    pub others: BTreeMap<String, Said>,
+    pub others: BTreeMap<String, DiagnosisReport>,
     #[serde(skip)]
     cases: Vec<Case>,
 }
@@ -74,7 +74,7 @@ pub struct Row {
 
 /// A diagnosis for people and for programs.
 #[derive(Clone, Debug, Serialize)]
-pub struct Said {
+pub struct DiagnosisReport {
     /// In words.
     pub words: String,
     /// In numbers.
@@ -136,7 +136,7 @@ pub fn measure(restorer: &Restorer<Loaded>, folder: &Path, limit: usize) -> Resu
     for (job, found) in jobs.iter().zip(judged) {
         if job.kind == Kind::Other {
             let name = job.file.strip_prefix(folder).unwrap_or(&job.file);
-            let said = Said {
+            let said = DiagnosisReport {
                 words: found.to_string(),
                 faults: found.faults,
             };
@@ -221,7 +221,7 @@ const LEVELLED: [(Kind, Fault); 3] = [
 ];
 
 impl Found {
-    fn new(cases: Vec<Case>, others: BTreeMap<String, Said>) -> Self {
+    fn new(cases: Vec<Case>, others: BTreeMap<String, DiagnosisReport>) -> Self {
         let mut mean_errors = BTreeMap::new();
         let mut levels = BTreeMap::new();
         for (kind, fault) in LEVELLED {

@@ -1,4 +1,4 @@
-//! Whether the errors that a network expects of its results are those that come.
+//! Whether the errors that a network expects of its results are the real ones.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! A JPEG file's pixels. Huffman-coded files of 8 bits, sequential and progressive, whatever their scans and sampling; the
-//! decoders that image libraries bring were wrong about scans of single components, and silent about missing data.
+//! A JPEG file's pixels: Huffman-coded files of 8 bits, sequential and progressive, with any scans and sampling. The decoders
+//! of image libraries decoded scans of single components wrongly, and did not report missing data.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::planes::{Colours, Plane, pixels};
 use super::scan::{Codes, Scan, State};
 use super::segments::{DHT, DQT, DRI, EOI, SOS, Segments};
 
-/// Unread bytes after a scan that are taken for the habit of a camera; lost or added data leave more.
+/// Cameras leave up to this many unread bytes after a scan; lost or added data leave more.
 const STRAY: usize = 64;
 /// No encoder makes more scans; each of them can make a small file's decoder pass over the whole picture.
 const MAX_SCANS: usize = 1000;

@@ -1,4 +1,5 @@
-//! Whether expected errors are right: pixels of which much is expected must be off by much, and by as much as is expected.
+//! Whether expected errors are right: pixels with large expected errors must have large errors, and the two must be equal on
+//! average.
 
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// How far off what is expected is, as a share of what came.
+    /// The difference of expected and real errors, as a share of the real ones.
     pub fn off(&self) -> f64 {
         self.expected / self.real.max(1e-6) - 1.0
     }
@@ -37,7 +38,7 @@ impl Reliability {
             .extend(pairs.map(|(&expected, &real)| [expected, real]));
     }
 
-    /// From the tenth of the pixels of which least is expected to that of which most is. Empty without pixels.
+    /// From the tenth of the pixels with the smallest expected errors to the tenth with the largest. Empty without pixels.
     pub fn groups(&self) -> Vec<Group> {
         let mut pixels = self.0.clone();
         pixels.sort_unstable_by(|a, b| a[0].total_cmp(&b[0]));

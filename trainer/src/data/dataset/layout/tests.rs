@@ -97,14 +97,18 @@ fn every_layout_is_read_and_its_pairs_are_right() {
         ("Rain100H", "rainy/ + norain/"),
         ("OTS", "synthetic/ + original/"),
     ] {
-        let survey = survey(&root.join(set)).expect("a set");
+        let contents = contents(&root.join(set)).expect("a set");
         assert!(
-            survey.layout.to_string().contains(layout),
+            contents.layout.to_string().contains(layout),
             "{set}: {}",
-            survey.layout
+            contents.layout
         );
-        assert_eq!((survey.files.len(), survey.alone.len()), (8, 0), "{set}");
-        for (seed, pair) in survey.files.iter().enumerate() {
+        assert_eq!(
+            (contents.files.len(), contents.alone.len()),
+            (8, 0),
+            "{set}"
+        );
+        for (seed, pair) in contents.files.iter().enumerate() {
             // OTS is sorted by its parts first.
             let seed = if set == "OTS" {
                 seed % 4 * 2 + seed / 4
@@ -131,7 +135,7 @@ fn every_layout_is_read_and_its_pairs_are_right() {
             );
         }
     }
-    let flat = survey(&root.join("BSD400")).expect("a set");
+    let flat = contents(&root.join("BSD400")).expect("a set");
     assert_eq!((flat.layout, flat.files.len()), (Layout::Flat, 8));
     assert!(find_pairs(&root.join("BSD400")).is_err());
 }
