@@ -21,7 +21,7 @@ pub struct FinishedRows<'a> {
     pub uncertainty: Option<&'a [f32]>,
 }
 
-/// The restoration of one image, a run of the network at a time: [`next_tile`](Self::next_tile), [`run`](super::run) the
+/// The restoration of one image, a run of the network at a time: [`next_tile`](Self::next_tile), [`run`](fn@super::run) the
 /// network, [`accept`](Self::accept), write the finished rows, and so on until there is no next tile.
 /// Dropping it at any point cancels. Besides the plan it holds a tile and a band of rows as high as
 /// a tile, not the image.

@@ -41,7 +41,7 @@ impl<N: Network> Restorer<N> {
     /// The tiles that [`restore`](Self::restore) would use.
     ///
     /// # Errors
-    /// As [`plan`].
+    /// As [`plan`](fn@super::plan).
     pub fn plan(&self, width: usize, height: usize, options: &Options) -> Result<TilePlan> {
         plan(&self.network, width, height, options)
     }
@@ -54,9 +54,10 @@ impl<N: Network> Restorer<N> {
     /// result, bit by bit.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::InvalidImage`] and [`Error::OutOfMemory`] before anything is
-    /// written; [`Error::Cancelled`] when `progress` breaks; [`Error::Device`] when the device fails; the errors of the source
-    /// and the sink, unchanged. After an error nothing more is written.
+    /// [`InvalidOption`](crate::Error::InvalidOption), [`InvalidImage`](crate::Error::InvalidImage) and
+    /// [`OutOfMemory`](crate::Error::OutOfMemory) before anything is written; [`Cancelled`](crate::Error::Cancelled) when
+    /// `progress` breaks; [`Device`](crate::Error::Device) when the device fails; the errors of the source and the sink,
+    /// unchanged. After an error nothing more is written.
     pub fn restore(
         &self,
         source: &dyn Source,

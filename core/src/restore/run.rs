@@ -5,7 +5,7 @@ use burn::tensor::{Device, TensorData};
 
 use super::{Network, Purpose, Removal, TileInput};
 
-/// Runs a network for its [`Purpose`]; the result is for [`Restoration::accept`].
+/// Runs a network for its [`Purpose`]; the result is for [`Restoration::accept`](super::Restoration::accept).
 pub fn run<N: Network + ?Sized>(network: &N, input: TileInput, device: &Device) -> Tensor<1> {
     let shape = [1, 3, input.height, input.width];
     let x = Tensor::<4>::from_data(TensorData::new(input.planar, shape), device);
