@@ -27,8 +27,9 @@ fn restore_with_uncertainty(
 #[test]
 fn errors_to_be_expected_come_in_every_layout() {
     let restorer = open();
-    // Some pixels have an alpha of 0.
-    let from = picture(4, Sample::F32, 0);
+    let mut from = picture(4, Sample::F32, 0);
+    // This pixel is hidden.
+    from.set(4 * 30 + 3, 0);
     let (mut plain, mut to) = (picture(4, Sample::F32, 0), picture(4, Sample::F32, 0));
     assert_eq!(restore(restorer, &from, &mut plain, &options(1.0)), 0);
     let mut told = |sample, gap| {
