@@ -2,7 +2,8 @@
 //!
 //! A narrow head of two convolutions, trained on the frozen network. Its inputs are the network's last features, the restored
 //! image, and how much the network changed the pixel and its surroundings. Its output is the scale of a Laplace distribution
-//! of the error: the most likely scale of similar pixels is the mean of their absolute errors.
+//! of the error: the most likely scale of similar pixels is the mean of their absolute errors. A curve, fitted to photos that
+//! were held out of training, corrects it (calibration).
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -13,9 +14,12 @@ use super::resize::{Axis, resize};
 use crate::{Error, Result, ops};
 
 /// Besides the features it sees the restored image, and how much was changed at the pixel and around it.
-pub const BESIDES: usize = 3 + 2;
-/// Pixels along each side that "around" means.
-const AROUND: usize = 8;
+pub const BESIDES: usize = 3 + 1 + AROUND.len();
+/// Pixels along each side that "around" means. The widest tells rain, which is not everywhere, from a network that finds
+/// nothing to do.
+const AROUND: [usize; 3] = [8, 32, 64];
+/// Knots of the calibration curve.
+pub const KNOTS: usize = 10;
 /// Changes are told on a logarithmic scale, as errors are; smaller ones than this hardly differ.
 const LEAST_CHANGE: f64 = 1.0 / 1024.0;
 /// Logarithms of what it can say: from a sixteenth of an 8-bit level to the whole range.
@@ -58,12 +62,16 @@ impl UncertaintyConfig {
         output.weight = Param::from_tensor(Tensor::zeros(shape, device));
         let bias = Tensor::from_floats([FIRST.ln()], device);
         output.bias = Some(Param::from_tensor(bias));
+        let [low, high] = LOGS;
+        let knot = |at: usize| (low + (high - low) * at as f64 / (KNOTS - 1) as f64) as f32;
+        let knots: [f32; KNOTS] = std::array::from_fn(knot);
         let inputs = self.features + BESIDES;
         UncertaintyHead {
             centre: Initializer::Zeros.init([inputs], device),
             spread: Initializer::Ones.init([inputs], device),
             look: Conv::full(inputs, self.hidden, true, device),
             output,
+            curve: Param::from_tensor(Tensor::from_floats([knots, knots], device)),
         }
     }
 }
@@ -71,14 +79,18 @@ impl UncertaintyConfig {
 /// Tells the expected absolute error of each pixel.
 #[derive(Module, Debug)]
 pub struct UncertaintyHead {
-    /// Means in training of what it sees, `[features + 5]`.
+    /// Means in training of what it sees, `[features + BESIDES]`.
     pub centre: Param<Tensor<1>>,
-    /// Their deviations, `[features + 5]`.
+    /// Their deviations, `[features + BESIDES]`.
     pub spread: Param<Tensor<1>>,
-    /// 3x3, `features + 5 -> hidden`: a pixel and its neighbours.
+    /// 3x3, `features + BESIDES -> hidden`: a pixel and its neighbours.
     pub look: Conv,
     /// 1x1, `hidden -> 1`: the logarithm of the expected error.
     pub output: Conv,
+    /// `[2, KNOTS]`: ascending logarithms of the output, and those of the real mean errors there, which do not fall. Between two
+    /// knots the curve is straight. Below the first knot the factor stays the same; above the last the curve is level, because
+    /// the network cannot be that far off.
+    pub curve: Param<Tensor<2>>,
 }
 
 impl UncertaintyHead {
@@ -92,10 +104,11 @@ impl UncertaintyHead {
     }
 
     /// Floats for each pixel that it takes at its peak: the features, also as the network left them, and with them what
-    /// else it sees, before and after it is scaled; its hidden channels, before and after the activation; and the result.
+    /// else it sees, before and after it is scaled; its hidden channels, before and after the activation; the sides of the curve,
+    /// before and after they are scaled; and the result.
     pub(crate) fn floats(&self) -> usize {
         let UncertaintyConfig { features, hidden } = self.config();
-        4 * features + 5 * BESIDES + 2 * hidden + 4
+        4 * features + 5 * BESIDES + 2 * hidden.max(KNOTS) + 4
     }
 
     /// The expected absolute error, mean over red, green and blue: 0.02 is about five 8-bit levels.
@@ -105,10 +118,29 @@ impl UncertaintyHead {
     /// - `image`, `restored`: `[batch, 3, height, width]`, RGB in 0..1
     /// - output: `[batch, 1, height, width]`, above 0, at most 1
     pub fn forward(&self, features: Tensor<4>, image: Tensor<4>, restored: Tensor<4>) -> Tensor<4> {
-        self.logs(seen(features, image, restored)).exp()
+        self.calibrated(self.logs(seen(features, image, restored)))
+            .exp()
     }
 
-    /// Natural logarithms of what [`forward`](Self::forward) says.
+    /// What came where it says that.
+    ///
+    /// # Shapes
+    /// - `logs`, output: `[batch, 1, height, width]`, natural logarithms
+    fn calibrated(&self, logs: Tensor<4>) -> Tensor<4> {
+        let sides = KNOTS - 1;
+        let curve = self.curve.val();
+        let part = |row: usize, from: usize, count: usize| {
+            let values = curve.clone().narrow(0, row, 1).narrow(1, from, count);
+            values.reshape([1, count, 1, 1])
+        };
+        let lengths = |row: usize| part(row, 1, sides) - part(row, 0, sides);
+        // Of each side, how far along it is.
+        let along = ((logs.clone() - part(0, 0, sides)) / lengths(0)).clamp(0.0, 1.0);
+        let below = (logs - part(0, 0, 1)).clamp_max(0.0);
+        (along * lengths(1)).sum_dim(1) + part(1, 0, 1) + below
+    }
+
+    /// Natural logarithms of what it says, before the curve.
     ///
     /// # Shapes
     /// - `seen`: as [`seen`] gives it
@@ -129,18 +161,20 @@ impl UncertaintyHead {
 ///
 /// # Shapes
 /// - as [`UncertaintyHead::forward`] takes them
-/// - output: `[batch, features + 5, height, width]`
+/// - output: `[batch, features + BESIDES, height, width]`
 pub fn seen(features: Tensor<4>, image: Tensor<4>, restored: Tensor<4>) -> Tensor<4> {
     let change = (restored.clone() - image).abs().mean_dim(1);
-    let around = around(change.clone());
+    let around = AROUND.map(|side| around(change.clone(), side));
     let scaled = |change: Tensor<4>| (change + LEAST_CHANGE).log();
-    Tensor::cat(vec![features, restored, scaled(change), scaled(around)], 1)
+    let mut seen = vec![features, restored, scaled(change)];
+    seen.extend(around.map(scaled));
+    Tensor::cat(seen, 1)
 }
 
-/// Means that change slowly from place to place.
-fn around(x: Tensor<4>) -> Tensor<4> {
+/// Means over some `side` pixels along each side, which change slowly from place to place.
+fn around(x: Tensor<4>, side: usize) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
-    let (rows, columns) = (height / AROUND, width / AROUND);
+    let [rows, columns] = [height, width].map(|length| (length / side).max(1));
     let [down, across] =
         [(height, rows), (width, columns)].map(|(from, to)| Axis::bilinear_antialias(from, to));
     let means = resize(x, down, across);
@@ -189,18 +223,19 @@ mod tests {
     }
 
     /// The mean over the neighbourhood, by the definition of a triangular filter on blocks.
-    fn around_of(change: &[f32], y: usize, x: usize) -> f32 {
+    fn around_of(change: &[f32], side: usize, y: usize, x: usize) -> f32 {
         let weights = |at: usize, length: usize| -> Vec<f32> {
-            let count = length / AROUND;
-            let place = (at as f32 + 0.5) / AROUND as f32 - 0.5;
+            let count = (length / side).max(1);
+            let side = length as f32 / count as f32;
+            let place = (at as f32 + 0.5) / side - 0.5;
             let last = (count - 1) as f32;
             let place = place.clamp(0.0, last);
             let block = |index: usize| (1.0 - (place - index as f32).abs()).max(0.0);
             // Each block's mean is itself a triangle over the pixels, cut off at the border.
             let triangle = |index: usize| -> Vec<f32> {
-                let middle = (index as f32 + 0.5) * AROUND as f32;
+                let middle = (index as f32 + 0.5) * side;
                 let tent = |at: usize| {
-                    let far = (at as f32 + 0.5 - middle).abs() / AROUND as f32;
+                    let far = (at as f32 + 0.5 - middle).abs() / side;
                     (1.0 - far).max(0.0)
                 };
                 let sum: f32 = (0..length).map(tent).sum();
@@ -265,7 +300,10 @@ mod tests {
             let mut seen = of(&features);
             seen.extend(&restored);
             seen.extend(change.iter().map(|&value| log(value)));
-            seen.extend((0..plane).map(|at| log(around_of(&change, at / width, at % width))));
+            for side in AROUND {
+                let around = |at: usize| log(around_of(&change, side, at / width, at % width));
+                seen.extend((0..plane).map(around));
+            }
             let scaled: Vec<f32> = seen
                 .chunks_exact(plane)
                 .enumerate()
@@ -299,6 +337,29 @@ mod tests {
                 let found = found[item * plane + y * width + x];
                 assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn the_curve_is_straight_between_its_knots_and_level_above() {
+        let mut head = head();
+        let said: [f32; KNOTS] = std::array::from_fn(|at| -8.0 + 0.5 * at as f32);
+        let came: [f32; KNOTS] = std::array::from_fn(|at| -7.0 + (at as f32).sqrt());
+        let cpu = Device::flex();
+        head.curve = Param::from_tensor(Tensor::from_floats([said, came], &cpu));
+        let logs = [-9.0, -8.0, -7.75, -5.6, -3.5, -1.0];
+        let last = came[KNOTS - 1];
+        let expected = [
+            -8.0,
+            -7.0,
+            -6.5,
+            came[4] + 0.8 * (came[5] - came[4]),
+            last,
+            last,
+        ];
+        let logs = Tensor::<1>::from_floats(logs, &cpu).reshape([1, 1, 2, 3]);
+        for (found, expected) in values(&head.calibrated(logs)).iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use burn::module::{Module, Param};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
-use dino_ir::model::uncertainty::{BESIDES, UncertaintyConfig, UncertaintyHead, seen};
+use dino_ir::model::uncertainty::{BESIDES, KNOTS, UncertaintyConfig, UncertaintyHead, seen};
 use dino_ir::weights::{Heads, Loaded};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -34,7 +34,9 @@ pub struct TrainingConfig {
     pub samples: usize,
     /// Side of a patch in pixels, a multiple of what the network takes.
     pub patch: usize,
-    /// Side of the window of each patch that the head learns from.
+    /// Windows of each patch that the head learns from.
+    pub windows: usize,
+    /// Side of a window.
     pub window: usize,
     /// Patches of photos held out of training by which it is calibrated; 0: it is not.
     pub calibration: usize,
@@ -60,9 +62,9 @@ impl TrainingConfig {
         ensure!(
             config.epochs > 0
                 && config.batch > 0
-                && config.samples >= config.batch
+                && config.samples * config.windows >= config.batch
                 && config.hidden > 0,
-            "{}: epochs, batch and hidden must be at least 1, and samples at least batch",
+            "{}: epochs, batch and hidden must be at least 1, and samples times windows at least batch",
             path.display()
         );
         ensure!(
@@ -149,28 +151,35 @@ impl Windows {
         config: &TrainingConfig,
         watch: &(dyn Fn() + Sync),
     ) -> Result<Self> {
-        let TrainingConfig { patch, window, .. } = *config;
+        let TrainingConfig {
+            patch,
+            window,
+            windows,
+            ..
+        } = *config;
         let mut random = StdRng::seed_from_u64(config.seed);
         let mut made = Self {
             window,
-            seen: Vec::with_capacity(config.samples),
-            errors: Vec::with_capacity(config.samples),
+            seen: Vec::with_capacity(config.samples * windows),
+            errors: Vec::with_capacity(config.samples * windows),
         };
         for index in 0..config.samples {
             ensure!(!interrupt::asked(), dino_ir::Error::Cancelled);
             let sample = sampler.sample(index as u64, patch)?;
             let Seen { seen, errors } = Seen::of(net, &[sample], patch);
-            let [top, left] = [0, 1].map(|_| random.random_range(0..=patch - window));
-            let cut = |x: Tensor<4>, border: usize| -> Vec<f32> {
-                let side = window - 2 * border;
-                let rows = x.narrow(2, top + border, side);
-                rows.narrow(3, left + border, side)
-                    .into_data()
-                    .iter()
-                    .collect()
-            };
-            made.seen.push(cut(seen, 0));
-            made.errors.push(cut(errors, 1));
+            for _ in 0..windows {
+                let [top, left] = [0, 1].map(|_| random.random_range(0..=patch - window));
+                let cut = |x: &Tensor<4>, border: usize| -> Vec<f32> {
+                    let side = window - 2 * border;
+                    let rows = x.clone().narrow(2, top + border, side);
+                    rows.narrow(3, left + border, side)
+                        .into_data()
+                        .iter()
+                        .collect()
+                };
+                made.seen.push(cut(&seen, 0));
+                made.errors.push(cut(&errors, 1));
+            }
             watch();
         }
         Ok(made)
@@ -231,6 +240,7 @@ fn fit(windows: &Windows, config: &TrainingConfig) -> Result<UncertaintyHead> {
     [head.centre, head.spread] = windows.spread().map(|values| {
         Param::from_tensor(Tensor::from_floats(&values[..], &device)).set_require_grad(false)
     });
+    head.curve = head.curve.set_require_grad(false);
     let mut optimizer = AdamWConfig::new().with_weight_decay(WEIGHT_DECAY).init();
     let mut random = StdRng::seed_from_u64(config.seed);
     let mut order: Vec<usize> = (0..windows.seen.len()).collect();
@@ -261,7 +271,7 @@ fn unlikelihood(logs: Tensor<4>, errors: Tensor<4>) -> Tensor<1> {
     (logs.clone() + errors * logs.neg().exp()).mean()
 }
 
-/// The head with its last bias changed by a common factor of all errors, by which it is right on average on held-out photos.
+/// The head with the curve that makes of what it says of held-out photos what came.
 fn calibrated(
     net: &Loaded,
     mut head: UncertaintyHead,
@@ -278,8 +288,8 @@ fn calibrated(
         reliability.add(&expected, &real);
         watch();
     }
-    if let (Some(factor), Some(bias)) = (reliability.factor(), head.output.bias.take()) {
-        head.output.bias = Some(Param::from_tensor(bias.val() + factor.ln()));
+    if let Some(curve) = reliability.curve::<KNOTS>() {
+        head.curve = Param::from_tensor(Tensor::from_floats(curve, &Device::flex()));
     }
     Ok((head, reliability))
 }

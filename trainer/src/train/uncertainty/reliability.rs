@@ -6,6 +6,11 @@ use serde::Serialize;
 /// Groups of pixels, by what is expected of them.
 pub const GROUPS: usize = 10;
 
+/// Less than a sixteenth of an 8-bit level is as good as nothing.
+const LEAST: f32 = 1.0 / 4080.0;
+/// Knots of a curve lie at least so far apart, in logarithms.
+const LEAST_STEP: f64 = 0.02;
+
 /// Pixels with what was expected of them and what came.
 #[derive(Clone, Debug, Default)]
 pub struct Reliability(Vec<[f32; 2]>);
@@ -56,14 +61,28 @@ impl Reliability {
         pixels.chunks(size).map(group).collect()
     }
 
-    /// By what all expectations are to be multiplied, so that no tenth counts more than another; nothing without pixels.
-    pub fn factor(&self) -> Option<f32> {
-        let groups = self.groups();
-        let logs = groups
-            .iter()
-            .map(|group| (group.real.max(1e-3) / group.expected).ln());
-        let mean = logs.sum::<f64>() / groups.len() as f64;
-        (!groups.is_empty()).then_some(mean.exp() as f32)
+    /// Of as many groups of pixels as there are knots, by what was expected of them: means of the logarithms of that, each a
+    /// little more than the one before, and logarithms of the means of what came, which do not fall; of 0..=1. Nothing without
+    /// pixels.
+    pub fn curve<const KNOTS: usize>(&self) -> Option<[[f32; KNOTS]; 2]> {
+        if self.0.len() < KNOTS {
+            return None;
+        }
+        let mut pixels = self.0.clone();
+        pixels.sort_unstable_by(|a, b| a[0].total_cmp(&b[0]));
+        let mut curve = [[0.0; KNOTS]; 2];
+        let (mut said, mut came) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        let [saids, cames] = &mut curve;
+        for (at, knot) in saids.iter_mut().zip(cames).enumerate() {
+            let [from, to] = [at, at + 1].map(|at| at * pixels.len() / KNOTS);
+            let mean = |of: fn(&[f32; 2]) -> f64| {
+                pixels[from..to].iter().map(of).sum::<f64>() / (to - from) as f64
+            };
+            said = (said + LEAST_STEP).max(mean(|pixel| f64::from(pixel[0].max(LEAST)).ln()));
+            came = came.max(mean(|pixel| f64::from(pixel[1])).max(f64::from(LEAST)).ln());
+            (*knot.0, *knot.1) = (said as f32, came as f32);
+        }
+        Some(curve)
     }
 
     /// A table for people.
@@ -92,7 +111,7 @@ mod tests {
     #[test]
     fn pixels_are_grouped_by_what_is_expected_of_them() {
         let mut found = Reliability::default();
-        assert_eq!((found.groups(), found.factor()), (vec![], None));
+        assert_eq!((found.groups(), found.curve::<5>()), (vec![], None));
         // In any order; what came is one and a half times what was expected, alternately less and more.
         let expected: Vec<f32> = (0..1000)
             .map(|at| (at * 37 % 1000 + 1) as f32 / 5000.0)
@@ -111,6 +130,24 @@ mod tests {
         for group in &groups {
             assert!((group.off() + 1.0 / 3.0).abs() < 0.02, "{group:?}");
         }
-        assert!((found.factor().expect("pixels") - 1.5).abs() < 0.01);
+        let [said, came] = found.curve::<5>().expect("pixels");
+        assert!(said.is_sorted_by(|a, b| a < b));
+        // The middle ones of equally many: what was expected rises evenly.
+        for (at, (said, came)) in said.iter().zip(came).enumerate() {
+            let middle = (at as f32 + 0.5) / 25.0;
+            assert!(at == 0 || (said.exp() / middle - 1.0).abs() < 0.02);
+            assert!((came.exp() / (1.5 * middle) - 1.0).abs() < 0.02);
+        }
+    }
+
+    #[test]
+    fn a_curve_rises_whatever_comes() {
+        let mut found = Reliability::default();
+        found.add(&[0.1; 60], &[0.2; 60]);
+        found.add(&[0.4; 20], &[0.0; 20]);
+        let [said, came] = found.curve::<4>().expect("pixels");
+        assert!(said.is_sorted_by(|a, b| a < b), "{said:?}");
+        assert!((came[0].exp() - 0.2).abs() < 1e-3);
+        assert_eq!(came, [came[0]; 4]);
     }
 }
