@@ -122,7 +122,7 @@ impl UncertaintyHead {
             .exp()
     }
 
-    /// What came where it says that.
+    /// The logarithms after calibration by the curve.
     ///
     /// # Shapes
     /// - `logs`, output: `[batch, 1, height, width]`, natural logarithms
@@ -140,7 +140,7 @@ impl UncertaintyHead {
         (along * lengths(1)).sum_dim(1) + part(1, 0, 1) + below
     }
 
-    /// Natural logarithms of what it says, before the curve.
+    /// Natural logarithms of the output, before calibration.
     ///
     /// # Shapes
     /// - `seen`: as [`seen`] gives it
