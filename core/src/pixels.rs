@@ -60,7 +60,7 @@ impl<N: Network> Restorer<N> {
         self.restore(&from, &mut to.sink(&from, None), options, progress)
     }
 
-    /// As [`restore_pixels`](Self::restore_pixels), and fills `errors`, `[height, width]`, with the absolute error to be expected of
+    /// As [`restore_pixels`](Self::restore_pixels), and fills `errors`, `[height, width]`, with the expected absolute error of
     /// each pixel, as [`Options::uncertainty`] says, which it need not have: mean over red, green and blue, 0..=1 (0.02 is about
     /// five 8-bit levels); 0 where alpha hides the pixel.
     ///

@@ -202,7 +202,7 @@ int dino_ir_restore_only(dino_ir_restorer *restorer,
                          dino_ir_progress progress,
                          void *user);
 
-// As dino_ir_restore_only, and fills `map` with the absolute error to be expected of each pixel of the network's own result,
+// As dino_ir_restore_only, and fills `map` with the expected absolute error of each pixel of the network's own result,
 // mean over red, green and blue, in the measure of samples: 0.02 as a float is 5 as uint8_t. `map` has the width and height of
 // `in`, one channel, and memory of its own; it is 0 where alpha hides the pixel. Neither `strength` nor `removal` changes the
 // map. With nothing to restore (a strength of 0, or nothing to be removed), or weights that cannot tell:

@@ -172,7 +172,7 @@ impl ErrorMap {
         Self { area, pixels }
     }
 
-    /// Adds pixels: the absolute error to be expected of each, and how much of it was restored, 0..=1.
+    /// Adds pixels: the expected absolute error of each, and how much of it was restored, 0..=1.
     pub fn extend(&mut self, errors: &[f32], restored: &[f32]) {
         // A cast saturates.
         let byte = |value: f32| (value * 255.0).round() as u8;

@@ -31,7 +31,7 @@
     (gimp-image-delete image)))
 (define (nothing image layer) #t)
 
-; The errors to be expected, as a hidden layer above; what is selected stays so. Saved when it is all that there is to see.
+; The expected errors, as a hidden layer above; what is selected stays so. Saved when it is all that there is to see.
 (define (uncertain name in output prepare)
   (result name in
     (lambda (image layer)

@@ -43,7 +43,7 @@ pub struct Settings {
     pub quality: Option<u8>,
     /// Write a picture of each photo before and after beside its result.
     pub compare: bool,
-    /// Where the map of the errors to be expected of the one photo is written.
+    /// Where the map of the expected errors of the one photo is written.
     pub uncertainty: Option<PathBuf>,
     /// Say what is wrong with each photo.
     pub explain: bool,

@@ -75,7 +75,7 @@ class Restorer:
     ):
         """The restored photo, and how far off each of its pixels may be: (photo, errors).
 
-        errors: float32 of shape (height, width): the absolute error to be expected of the pixel, mean over red, green and blue, of a
+        errors: float32 of shape (height, width): the expected absolute error of the pixel, mean over red, green and blue, of a
             range of 0 to 1 whatever the type of `array` (0.02 is about five of 255); 0 where alpha hides the pixel. They are
             those of the network's own result: strength, only and removal do not change them.
         All else is as restore has it. ValueError if nothing is to be restored, or the weights cannot tell.

@@ -69,7 +69,7 @@ def test_nothing_removed_is_the_input(photo, restorer):
     assert np.array_equal(restorer.restore(photo[:64, :64], removal={"noise": 1.0}), restorer.restore(photo[:64, :64]))
 
 
-def test_errors_to_be_expected(photo, restorer):
+def test_expected_errors(photo, restorer):
     part = photo[:64, 3:83]
     result, errors = restorer.restore_with_uncertainty(part)
     assert np.array_equal(result, restorer.restore(part))

@@ -64,7 +64,7 @@ fn types_and_channels_agree() {
 
 /// The map is that of the same picture as an image, without what alpha hides; the photo is as without a map.
 #[test]
-fn errors_to_be_expected_come_beside_the_pixels() {
+fn expected_errors_come_beside_the_pixels() {
     let restorer = restorer();
     let none = &mut |_| ControlFlow::Continue(());
     let mut rgba = noisy(4);

@@ -259,7 +259,7 @@ impl<'a> PixelViewMut<'a> {
         Ok(())
     }
 
-    /// Takes restored rows of `before`, and, where there is room for them, the errors to be expected.
+    /// Takes restored rows of `before`, and, where there is room for them, the expected errors.
     pub(super) fn sink<'b>(
         &'b mut self,
         before: &'b PixelView<'b>,

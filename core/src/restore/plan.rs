@@ -37,7 +37,7 @@ pub fn plan<N: Network + ?Sized>(
     }
     if options.uncertainty && !network.has_uncertainty() {
         return Err(Error::InvalidOption(
-            "these weights cannot tell the errors to be expected: do without, or take weights with an uncertainty head \
+            "these weights cannot tell how far off pixels may be: do without, or take weights with an uncertainty head \
              (trainer uncertainty)"
                 .to_owned(),
         ));

@@ -158,7 +158,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// An input and an output that go together, and perhaps a map of the errors to be expected.
+/// An input and an output that go together, and perhaps a map of the expected errors.
 pub struct Pair<'a> {
     from: View<'a>,
     to: View<'a>,

@@ -16,7 +16,7 @@ pub struct Memory {
     pub mask: Vec<f32>,
     /// The layer put above, if any.
     pub above: Option<Vec<f32>>,
-    /// The hidden layer with the errors to be expected, if any.
+    /// The hidden layer with the expected errors, if any.
     pub errors: Option<ErrorMap>,
     /// Steps that the user could undo.
     pub steps: usize,

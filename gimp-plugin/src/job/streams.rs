@@ -66,7 +66,7 @@ pub struct Output<'a, 'host> {
 }
 
 impl<'a, 'host> Output<'a, 'host> {
-    /// `selection` is inside the drawable. `mapped`: whether errors to be expected are kept.
+    /// `selection` is inside the drawable. `mapped`: whether expected errors are kept.
     pub fn new(
         host: &'a RefCell<&'host mut dyn Host>,
         drawable: &'a Drawable,
@@ -81,7 +81,7 @@ impl<'a, 'host> Output<'a, 'host> {
         }
     }
 
-    /// The errors to be expected, if they were to be kept.
+    /// The expected errors, if they were to be kept.
     pub fn into_errors(self) -> Option<ErrorMap> {
         self.errors
     }

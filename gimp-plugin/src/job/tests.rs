@@ -268,7 +268,7 @@ fn unsure(_: &Settings) -> Result<Model<Unsure>, Error> {
 }
 
 #[test]
-fn errors_to_be_expected_are_a_layer_of_their_own() {
+fn expected_errors_are_a_layer_of_their_own() {
     for (output, alpha) in [(Output::Replace, false), (Output::NewLayer, true)] {
         let mut host = layer(40, 70, Colour::Rgb, alpha);
         let area = Area {

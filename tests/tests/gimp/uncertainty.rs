@@ -1,4 +1,4 @@
-//! The hidden layer that shows the errors to be expected.
+//! The hidden layer that shows the expected errors.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::inputs::alpha;
 use super::selections::distance;
 use super::{Results, STEP, trainer};
 
-/// The hidden layer with the errors to be expected, against the program's map.
+/// The hidden layer with the expected errors, against the program's map.
 pub fn compare(results: &Results, folder: &Path) {
     let file = folder.join("map.png");
     let map = file.to_str().expect("a path in UTF-8");

@@ -154,7 +154,7 @@ fn note_losses(photo: &mut Photo, format: Format) {
     }
 }
 
-/// Runs the network over a photo within the budget: the restored samples, and those of the map of the errors to be expected, if
+/// Runs the network over a photo within the budget: the restored samples, and those of the map of the expected errors, if
 /// there is to be one.
 fn restored(
     photo: &Photo,
@@ -233,7 +233,7 @@ fn options_within(
     }
 }
 
-/// Bytes of the map of the errors to be expected.
+/// Bytes of the map of the expected errors.
 fn map_bytes(photo: &Photo, settings: &Settings) -> u64 {
     match settings.uncertainty {
         Some(_) => uncertainty::BYTES * (photo.width * photo.height) as u64,

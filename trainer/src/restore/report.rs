@@ -19,7 +19,7 @@ pub struct Report {
     pub output: Option<String>,
     /// The picture of both, with `--compare`.
     pub compare: Option<String>,
-    /// The map of the errors to be expected, with `--uncertainty`.
+    /// The map of the expected errors, with `--uncertainty`.
     pub uncertainty: Option<String>,
     /// What became of it.
     pub outcome: Ending,

@@ -13,7 +13,7 @@ pub const WHITE: f32 = 32.0 / 255.0;
 /// Bytes of the map for each pixel.
 pub const BYTES: u64 = 2;
 
-/// Takes restored pixels, and the errors to be expected of them.
+/// Takes restored pixels, and the expected errors of them.
 pub struct Mapped {
     restored: Restored,
     /// 16-bit grey.

@@ -1,4 +1,4 @@
-//! The map of errors to be expected.
+//! The map of expected errors.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn restore_with_uncertainty(
 }
 
 #[test]
-fn errors_to_be_expected_come_in_every_layout() {
+fn expected_errors_come_in_every_layout() {
     let restorer = open();
     let mut from = picture(4, Sample::F32, 0);
     // This pixel is hidden.

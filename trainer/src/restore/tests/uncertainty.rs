@@ -1,4 +1,4 @@
-//! The map of the errors to be expected.
+//! The map of the expected errors.
 
 use dino_ir::restore::Removal;
 
