@@ -30,5 +30,7 @@ export async function serve(folder, before = async () => {}, headers = {}) {
     createReadStream(path).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // One that a failed test has left behind does not keep the tests from ending.
+  server.unref();
   return { origin: `http://localhost:${server.address().port}`, close: () => server.close() };
 }

@@ -54,6 +54,21 @@ fn use_it(version: Version) {
     wait("the undo", || !window.is_dirty());
     assert_eq!(largest_difference(&window.pixels(), &photo()), 0);
 
+    // With its uncertainty as a layer: the two come and go in one step.
+    window.keys(&["alt+r", "Up", "Up", "Return"]);
+    window.wait_for_window("^Restore \\(DINO-IR\\)$");
+    window.keys(&["alt+u"]);
+    look("uncertainty");
+    window.keys(&["Return"]);
+    wait("the result", || window.is_dirty());
+    wait("the plug-in's end", || window.plug_ins().is_empty());
+    let layers = || window.script("(layers (first-image))");
+    assert_eq!(layers().as_deref(), Some("2"));
+    window.keys(&["ctrl+z"]);
+    wait("the undo", || !window.is_dirty());
+    assert_eq!(layers().as_deref(), Some("1"));
+    assert_eq!(largest_difference(&window.pixels(), &photo()), 0);
+
     // A cancel in the middle leaves everything.
     window
         .script("(begin (gimp-image-scale (first-image) 2400 1800) (gimp-displays-flush))")
