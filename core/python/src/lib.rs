@@ -51,8 +51,8 @@ impl Restorer {
     }
 
     /// `shape`: width, height, channels, bytes of a sample (1: u8, 2: u16, 4: f32). `removal`: a share for each fault, in the
-    /// order noise, blur, rain, haze, jpeg. `icc`: the profile of both, sRGB unless given. `errors`: room for the error to be
-    /// expected of each pixel, if that is wanted.
+    /// order noise, blur, rain, haze, jpeg. `icc`: the profile of both, sRGB unless given. `errors`: room for the expected
+    /// error of each pixel, if that is wanted.
     #[expect(clippy::too_many_arguments, reason = "Python has them by name")]
     fn restore(
         &self,

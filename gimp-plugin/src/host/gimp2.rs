@@ -146,13 +146,6 @@ const IMAGE: ParameterDefinition = define(Kind::Image, c"image", c"The image");
 const DRAWABLE: ParameterDefinition =
     define(Kind::Drawable, c"drawable", c"The layer, mask or channel");
 
-static DEFINITIONS: [ParameterDefinition; 8] = {
-    let [strength, weights, tile_size, output, device] = SETTINGS;
-    [
-        RUN_MODE, IMAGE, DRAWABLE, strength, weights, tile_size, output, device,
-    ]
-};
-
 /// How much of a fault is removed.
 const fn define_fault(at: usize) -> ParameterDefinition {
     define(
@@ -162,29 +155,9 @@ const fn define_fault(at: usize) -> ParameterDefinition {
     )
 }
 
-/// Of the procedure that also takes how much of each fault is removed. GIMP 2.10 refuses a call with an argument less than
-/// there are, so that the other one keeps its own for scripts that use it.
-static DEFINITIONS_ONLY: [ParameterDefinition; 13] = {
-    let [strength, weights, tile_size, output, device] = SETTINGS;
-    [
-        RUN_MODE,
-        IMAGE,
-        DRAWABLE,
-        strength,
-        weights,
-        tile_size,
-        output,
-        device,
-        define_fault(0),
-        define_fault(1),
-        define_fault(2),
-        define_fault(3),
-        define_fault(4),
-    ]
-};
-
-/// Of the procedure that also takes whether to tell how far off pixels may be.
-static DEFINITIONS_UNCERTAINTY: [ParameterDefinition; 14] = {
+/// The arguments of all procedures for one image: each takes the first so many. GIMP 2.10 refuses a call with an argument less
+/// than there are, so that each new argument has a new procedure, and scripts that call the older ones go on.
+static DEFINITIONS: [ParameterDefinition; ONLY + 1] = {
     let [strength, weights, tile_size, output, device] = SETTINGS;
     [
         RUN_MODE,
@@ -207,6 +180,11 @@ static DEFINITIONS_UNCERTAINTY: [ParameterDefinition; 14] = {
         ),
     ]
 };
+
+/// Arguments of the first procedure.
+const PLAIN: usize = 3 + SETTINGS.len();
+/// Of the procedure that also takes how much of each fault is removed. The last one takes all.
+const ONLY: usize = PLAIN + FAULTS.len();
 
 /// Of the procedure for all open images.
 static DEFINITIONS_ALL: [ParameterDefinition; 6] = {
@@ -282,15 +260,21 @@ unsafe extern "C" fn query() {
         Some(MENU_LABEL),
         BLURB,
         IMAGE_TYPES,
-        &DEFINITIONS,
+        &DEFINITIONS[..PLAIN],
     );
-    install(PROCEDURE_ONLY, None, BLURB, IMAGE_TYPES, &DEFINITIONS_ONLY);
+    install(
+        PROCEDURE_ONLY,
+        None,
+        BLURB,
+        IMAGE_TYPES,
+        &DEFINITIONS[..ONLY],
+    );
     install(
         PROCEDURE_UNCERTAINTY,
         None,
         BLURB,
         IMAGE_TYPES,
-        &DEFINITIONS_UNCERTAINTY,
+        &DEFINITIONS,
     );
     install(
         PROCEDURE_ALL,
@@ -327,11 +311,11 @@ unsafe extern "C" fn run(
             if name == PROCEDURE_ALL {
                 run_all(api, parameters)
             } else if name == PROCEDURE_ONLY {
-                run_one(api, parameters, &DEFINITIONS_ONLY)
+                run_one(api, parameters, &DEFINITIONS[..ONLY])
             } else if name == PROCEDURE_UNCERTAINTY {
-                run_one(api, parameters, &DEFINITIONS_UNCERTAINTY)
-            } else {
                 run_one(api, parameters, &DEFINITIONS)
+            } else {
+                run_one(api, parameters, &DEFINITIONS[..PLAIN])
             }
         }
     });
@@ -360,7 +344,7 @@ unsafe extern "C" fn run(
 }
 
 /// # Safety
-/// The arguments of a GimpRunProc, by [`DEFINITIONS`] or one of those that have more: as `due`.
+/// The arguments of a GimpRunProc, by the first of [`DEFINITIONS`]: as `due`.
 unsafe fn run_one(
     api: &Api,
     parameters: &[Parameter],
