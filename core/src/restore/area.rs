@@ -1,9 +1,9 @@
 //! A part of an image, restored as it would be with the whole.
 
 use super::calibration::Calibration;
+use super::overview::Overview;
 use super::part::{Crop, Part};
 use super::stream::copy;
-use super::toning::Toning;
 use super::{
     Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, Statistics,
     TilePlan,
@@ -42,8 +42,8 @@ impl<N: Network> Restorer<N> {
         }
         let plan = self.plan(part.width, part.height, options)?;
         let calibration = self.calibration(&whole, options);
-        let toning = Toning::of(source)?;
-        let restoration = Restoration::of_part(part, plan, calibration, toning, options)?;
+        let overview = Overview::of(source)?;
+        let restoration = Restoration::of_part(part, plan, calibration, overview, options)?;
         self.finish(restoration, source, &mut sink, progress)
     }
 
@@ -71,14 +71,11 @@ impl<N: Network> Restorer<N> {
         let whole = self.plan(source.width(), source.height(), options)?;
         let part = surroundings(area, whole.area(), self.network());
         let plan = self.plan(part.width, part.height, options)?;
-        let (calibration, toning) = match statistics {
+        let (calibration, overview) = match statistics {
             Some(statistics) => statistics.of(whole, options)?,
-            None => (
-                Calibration::none(whole),
-                Toning::of(&Part::new(source, part))?,
-            ),
+            None => (Calibration::none(whole), Overview::of_part(source, part)?),
         };
-        let restoration = Restoration::of_part(part, plan, calibration, toning, options)?;
+        let restoration = Restoration::of_part(part, plan, calibration, overview, options)?;
         self.finish(
             restoration,
             source,

@@ -2,9 +2,9 @@
 
 use super::calibration::Calibration;
 use super::dihedral::Dihedral;
+use super::overview::Overview;
 use super::part::Part;
 use super::tile_input::{TileInput, calibration_input, network_input, purpose, read_reflected};
-use super::toning::Toning;
 use super::{Area, Options, Progress, Removal, Source, TilePlan};
 use crate::blend::Band;
 use crate::tile::Tile;
@@ -33,8 +33,9 @@ pub struct Restoration {
     removal: Removal,
     passes: usize,
     calibration: Calibration,
-    /// The colour of a photo that is grey or toned.
-    toning: Option<Toning>,
+    overview: Overview,
+    /// Where the photo is in the part; the rest is its frame.
+    inside: Area,
     done: usize,
     replaced: u64,
     /// Rows above this were handed out.
@@ -73,7 +74,13 @@ impl Restoration {
         } else {
             Calibration::none(plan.clone())
         };
-        Self::of_part(plan.area(), plan, calibration, Toning::of(source)?, options)
+        Self::of_part(
+            plan.area(),
+            plan,
+            calibration,
+            Overview::of(source)?,
+            options,
+        )
     }
 
     /// Of a part of an image. The part has its own plan, and the calibration pass has the plan of the image. Rows and tiles
@@ -82,7 +89,7 @@ impl Restoration {
         part: Area,
         plan: TilePlan,
         calibration: Calibration,
-        toning: Option<Toning>,
+        overview: Overview,
         options: &Options,
     ) -> Result<Self> {
         options.validate()?;
@@ -96,7 +103,8 @@ impl Restoration {
             removal: options.removal,
             passes: options.passes(),
             calibration,
-            toning,
+            inside: overview.frame.inside_of(part),
+            overview,
             done: 0,
             replaced: 0,
             finished: 0,
@@ -147,7 +155,8 @@ impl Restoration {
             Some(current) => current,
             None => {
                 let tile = self.plan.tile(run / self.passes);
-                let input = read_reflected(&Part::new(source, self.part), tile.input)?;
+                let input =
+                    read_reflected(&Part::new(source, self.part), tile.input, self.plan.area())?;
                 if tile.column == 0 {
                     self.band.advance(self.finished);
                     if let Some(errors) = &mut self.errors {
@@ -159,9 +168,12 @@ impl Restoration {
             }
         };
         let current = self.current.insert(current);
-
+        let area = current.tile.input;
+        if self.inside != self.plan.area() {
+            return self.photo(source, area, pass).map(Some);
+        }
         let purpose = purpose(&self.calibration, pass);
-        let input = network_input(&current.input, current.tile.input, pass, purpose);
+        let input = network_input(&current.input, area, pass, purpose);
         Ok(Some(self.with_options(input)))
     }
 
@@ -178,12 +190,17 @@ impl Restoration {
         self.check_size(source);
         let calibration = self.calibration.runs();
         let Some(run) = run.checked_sub(calibration) else {
-            return calibration_input(&self.calibration, run, self.passes, source);
+            let frame = self.overview.frame;
+            return calibration_input(&self.calibration, run, self.passes, source, frame);
         };
         assert!(self.done >= calibration, "the calibration pass is done");
         let area = self.plan.tile(run / self.passes).input;
-        let input = read_reflected(&Part::new(source, self.part), area)?;
-        let pass = run % self.passes;
+        self.photo(source, area, run % self.passes)
+    }
+
+    /// What the network sees of an area: the photo, without its frame.
+    fn photo(&self, source: &dyn Source, area: Area, pass: usize) -> Result<TileInput> {
+        let input = read_reflected(&Part::new(source, self.part), area, self.inside)?;
         Ok(self.with_options(network_input(
             &input,
             area,
@@ -251,9 +268,12 @@ impl Restoration {
         let Some(mut current) = self.current.take() else {
             return Ok(None);
         };
-        if let Some(toning) = &self.toning {
+        if let Some(toning) = &self.overview.toning {
             let rgb = current.input.len();
             toning.apply(&mut current.mean[..rgb], &current.input);
+        }
+        if self.inside != self.plan.area() {
+            current.keep_frame(self.inside);
         }
         let tile = current.tile;
         if let Some(errors) = &mut self.errors {
@@ -305,6 +325,26 @@ impl Current {
             }
         }
         replaced
+    }
+
+    /// Puts what the source gave, with no error expected, where the photo's frame is.
+    fn keep_frame(&mut self, inside: Area) {
+        let Area {
+            x,
+            y,
+            width,
+            height,
+        } = self.tile.input;
+        let columns = inside.x..inside.x + inside.width;
+        let rows = inside.y..inside.y + inside.height;
+        for at in 0..width * height {
+            if columns.contains(&(x + at % width)) && rows.contains(&(y + at / width)) {
+                continue;
+            }
+            for at in (at..self.mean.len()).step_by(width * height) {
+                self.mean[at] = self.input.get(at).copied().unwrap_or(0.0);
+            }
+        }
     }
 
     /// `input + strength * (result - input)`, exact at both ends.

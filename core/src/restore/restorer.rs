@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 
 use super::calibration::Calibration;
+use super::overview::Overview;
 use super::progress::report;
 use super::run::Release;
 use super::stream::copy;
-use super::toning::Toning;
 use super::{
     ImageSink, Network, Options, ProgressCallback, Restoration, Sink, Source, TileInput, TilePlan,
     plan, run,
@@ -50,7 +50,7 @@ impl<N: Network> Restorer<N> {
     /// that is for the caller when it quantises. With strength 0, or if nothing is to be removed, the pixels
     /// are copied as they are.
     /// With [`Options::uncertainty`] the sink also gets the expected errors, after the rows that they belong to.
-    /// A photo of one tone keeps its tone. If red, green and blue are equal in every visible pixel, they are equal in the
+    /// A flat frame around a photo stays as it is. A photo of one tone keeps its tone. If red, green and blue are equal in every visible pixel, they are equal in the
     /// result, bit by bit.
     ///
     /// # Errors
@@ -74,8 +74,8 @@ impl<N: Network> Restorer<N> {
             1 => Calibration::none(plan.clone()),
             _ => self.calibration(&plan, options),
         };
-        let toning = Toning::of(source)?;
-        let restoration = Restoration::of_part(plan.area(), plan, calibration, toning, options)?;
+        let overview = Overview::of(source)?;
+        let restoration = Restoration::of_part(plan.area(), plan, calibration, overview, options)?;
         self.finish(restoration, source, sink, progress)
     }
 

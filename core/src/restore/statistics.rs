@@ -4,30 +4,27 @@
 use std::sync::Arc;
 
 use super::calibration::Calibration;
+use super::overview::Overview;
 use super::progress::report;
 use super::run::Release;
 use super::tile_input::calibration_input;
-use super::toning::Toning;
 use super::{Network, Options, Progress, ProgressCallback, Restorer, Source, TilePlan};
 use crate::{Error, Result};
 
-/// What the parts of one image share: the network's global statistics of the image, and its colour if it is grey or toned.
+/// What the parts of one image share: the network's global statistics of the image, where in it the photo is,
+/// and its colour if it is grey or toned.
 #[derive(Clone, Debug)]
 pub struct Statistics {
     width: usize,
     height: usize,
     /// For each pass; empty if the network has no global statistics.
     stats: Vec<Arc<Vec<f32>>>,
-    toning: Option<Toning>,
+    overview: Overview,
 }
 
 impl Statistics {
-    /// A finished calibration pass, and the colour.
-    pub(super) fn of(
-        &self,
-        plan: TilePlan,
-        options: &Options,
-    ) -> Result<(Calibration, Option<Toning>)> {
+    /// A finished calibration pass, and what else is known.
+    pub(super) fn of(&self, plan: TilePlan, options: &Options) -> Result<(Calibration, Overview)> {
         let fits = (plan.width(), plan.height()) == (self.width, self.height)
             && (self.stats.is_empty() || self.stats.len() == options.passes());
         if !fits {
@@ -37,7 +34,7 @@ impl Statistics {
         }
         Ok((
             Calibration::finished(plan, self.stats.clone()),
-            self.toning.clone(),
+            self.overview.clone(),
         ))
     }
 }
@@ -65,9 +62,10 @@ impl<N: Network> Restorer<N> {
         };
         let _release = Release(self.network());
         report(progress, at(0))?;
-        let toning = Toning::of(source)?;
+        let overview = Overview::of(source)?;
         for run in 0..runs {
-            let input = calibration_input(&calibration, run, options.passes(), source)?;
+            let input =
+                calibration_input(&calibration, run, options.passes(), source, overview.frame)?;
             let stats = self.run(input)?;
             calibration.accept(run, &stats)?;
             report(progress, at(run + 1))?;
@@ -76,7 +74,7 @@ impl<N: Network> Restorer<N> {
             width: plan.width(),
             height: plan.height(),
             stats: calibration.into_means(),
-            toning,
+            overview,
         })
     }
 }

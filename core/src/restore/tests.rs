@@ -1,6 +1,7 @@
 //! Properties of a whole restoration, with networks whose result is known.
 
 mod ends;
+mod frame;
 mod strength;
 mod tiles;
 

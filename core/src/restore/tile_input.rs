@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::calibration::Calibration;
 use super::dihedral::Dihedral;
+use super::frame::Frame;
 use super::{Area, Removal, Source, hidden};
 use crate::Result;
 use crate::tile::reflect;
@@ -42,9 +43,10 @@ pub(super) fn calibration_input(
     run: usize,
     passes: usize,
     source: &dyn Source,
+    frame: Frame,
 ) -> Result<TileInput> {
     let area = calibration.tile(run).input;
-    let input = read_reflected(source, area)?;
+    let input = read_reflected(source, area, frame.inside)?;
     let pass = run % passes;
     Ok(network_input(&input, area, pass, Purpose::Calibrate))
 }
@@ -76,22 +78,22 @@ pub(super) fn network_input(input: &[f32], area: Area, pass: usize, purpose: Pur
     }
 }
 
-/// `area` as `[3, height, width]`, hidden pixels filled, reflected at the right and bottom border.
-pub(super) fn read_reflected(source: &dyn Source, area: Area) -> Result<Vec<f32>> {
-    let fold = |start: usize, count: usize, length: usize| -> (usize, usize, Vec<usize>) {
+/// `area` as `[3, height, width]`, hidden pixels filled. All is of `inside`, the photo in the source, reflected at its border.
+pub(super) fn read_reflected(source: &dyn Source, area: Area, inside: Area) -> Result<Vec<f32>> {
+    let fold = |start: usize, count: usize, inside: usize, length: usize| {
         let at: Vec<_> = (start..start + count)
-            .map(|index| reflect(index, length))
+            .map(|index| inside + reflect(index.abs_diff(inside), length))
             .collect();
         let first = at.iter().copied().min().unwrap_or(0);
         let last = at.iter().copied().max().unwrap_or(0);
         (
             first,
             last - first + 1,
-            at.iter().map(|at| at - first).collect(),
+            at.iter().map(|at| at - first).collect::<Vec<_>>(),
         )
     };
-    let (x, width, columns) = fold(area.x, area.width, source.width());
-    let (y, height, rows) = fold(area.y, area.height, source.height());
+    let (x, width, columns) = fold(area.x, area.width, inside.x, inside.width);
+    let (y, height, rows) = fold(area.y, area.height, inside.y, inside.height);
     let mut rgb = vec![0.0; height * width * 3];
     source.read(
         Area {
@@ -199,7 +201,13 @@ mod tests {
         ] {
             let pixels: Vec<_> = (0..width * height * 3).map(|at| at as f32).collect();
             let image = Image::new(width, height, pixels.clone()).expect("a good image");
-            let planar = read_reflected(&image, area).expect("read");
+            let whole = Area {
+                x: 0,
+                y: 0,
+                width,
+                height,
+            };
+            let planar = read_reflected(&image, area, whole).expect("read");
             for channel in 0..3 {
                 let plane: Vec<Vec<f32>> = (0..height)
                     .map(|y| {

@@ -1,5 +1,6 @@
 //! Draws training samples. A sample depends on the seed and its index alone, so a resumed run continues exactly.
 
+mod backdrop;
 mod composed;
 mod cut;
 mod known;
@@ -14,6 +15,7 @@ use crate::data::degrade::{Task, blur, camera, haze, jpeg, lens, noise, rain};
 use crate::data::hash::mix;
 use crate::data::rgb::Rgb;
 use anyhow::{Result, bail};
+use backdrop::Backdrop;
 pub use composed::Composed;
 use cut::Cut;
 pub use known::Known;
@@ -46,6 +48,7 @@ pub struct Sampler {
     halved_share: f32,
     compressed_share: f32,
     pale_share: f32,
+    backdrop_share: f32,
     seed: u64,
 }
 
@@ -64,6 +67,7 @@ impl Sampler {
             halved_share: config.halved_share,
             compressed_share: config.compressed_share,
             pale_share: config.pale_share,
+            backdrop_share: config.backdrop_share,
             seed,
         };
         for (name, share) in [
@@ -71,6 +75,7 @@ impl Sampler {
             ("halved_share", config.halved_share),
             ("compressed_share", config.compressed_share),
             ("pale_share", config.pale_share),
+            ("backdrop_share", config.backdrop_share),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 bail!("{name} must be between 0 and 1, not {share}");
@@ -241,10 +246,13 @@ impl Sampler {
             let scene = Scene::cut(&place, patch, margin, upright, rng);
             (self.degrade(scene, first, rng)?, &place.photo.name)
         };
-        let cut = match task {
+        let mut cut = match task {
             Task::Mixed => cut.with_second_fault(rng)?,
             _ => cut,
         };
+        if self.backdrop_share > 0.0 && rng.random::<f32>() < self.backdrop_share {
+            Backdrop::draw(rng).apply(&mut cut);
+        }
         Ok(Sample {
             task,
             degraded: cut.degraded.to_planar(),

@@ -105,17 +105,10 @@ fn non_finite_input_stays_where_it_is() {
             8
         }
         fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
-            assert_eq!(
-                area,
-                Area {
-                    x: 0,
-                    y: 0,
-                    width: 16,
-                    height: 8
-                }
-            );
             rgb.fill(0.5);
-            rgb[0] = f32::NAN;
+            if (area.x, area.y) == (0, 0) {
+                rgb[0] = f32::NAN;
+            }
             Ok(())
         }
     }

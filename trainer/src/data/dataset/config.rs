@@ -35,6 +35,9 @@ pub struct DataConfig {
     /// Share of the crops without haze that are chosen for looking hazy, 0..=1: of several, the one whose dark channel
     /// (the mean of each pixel's least colour) is brightest. The network must learn that mist-grey walls are not haze.
     pub pale_share: f32,
+    /// Share of the samples that are flat in places, 0..=1: behind a frame, or around what was cut out. A noisy photo in a frame
+    /// is as noisy as without.
+    pub backdrop_share: f32,
     /// Folders of clean photos. A quarter of them is kept for measuring ([`reserved`](super::reserved)), and not used to train
     /// or to validate.
     pub reserve: Vec<PathBuf>,
@@ -55,6 +58,7 @@ impl Default for DataConfig {
             halved_share: 0.0,
             compressed_share: 0.0,
             pale_share: 0.0,
+            backdrop_share: 0.0,
             reserve: Vec::new(),
         }
     }
