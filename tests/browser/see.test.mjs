@@ -1,7 +1,7 @@
 // How the result is looked at, by hand and by keyboard, and what the page says for itself.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -141,6 +141,36 @@ test('the heat map shows what changed', async () => {
   await page.keyboard.press('Tab');
   await page.locator('#scroll').focus();
   await page.keyboard.press('h');
+  assert.ok(await page.locator('#heat').isHidden());
+  await context.close();
+});
+
+test('the expected error of each part lies over the photo, and costs nothing until it is asked for', async () => {
+  const { page, context } = await done('noisy.png');
+  const before = await pixels(page, '#after');
+  const said = () => page.locator('#change').textContent();
+  await page.locator('#error-map').click();
+  await page.waitForFunction(() => document.querySelector('#change').textContent.startsWith('expected to be off'));
+  assert.match(await status(page, 'Done', 'Error'), /^Done/);
+  const [, mean, most] = /off by ([\d.]+) of 255 levels on average, by ([\d.]+) where most/.exec(await said());
+  assert.ok(Number(most) > Number(mean), `${most} and ${mean}`);
+  // For the comparison with what the program expects.
+  writeFileSync(join(process.env.RESULTS, 'expected-error.txt'), mean);
+  const map = await pixels(page, '#heat');
+  assert.ok(new Set(map.rgba).size > 20, 'parts differ');
+  assert.ok((await pixels(page, '#after')).rgba.equals(before.rgba), 'the result is the same');
+  await page.locator('#strength').fill('0.5');
+  assert.match(await said(), new RegExp(`off by ${mean} of`), 'it is of the full result');
+  await page.locator('#heat-map').click();
+  assert.match(await said(), /^changed by/);
+  assert.equal(await page.locator('#error-map').getAttribute('aria-pressed'), 'false');
+  // It is known now.
+  const restored = await page.locator('#status').textContent();
+  await page.locator('#scroll').focus();
+  await page.keyboard.press('e');
+  assert.match(await said(), new RegExp(`off by ${mean} of`));
+  assert.equal(await page.locator('#status').textContent(), restored, 'nothing is restored again');
+  await page.keyboard.press('e');
   assert.ok(await page.locator('#heat').isHidden());
   await context.close();
 });

@@ -47,7 +47,7 @@ fn the_page_restores_as_the_program_does() {
             continue;
         }
         let found = read_result(&results, name);
-        let expected = restored(&inputs.join(input), tile);
+        let (expected, errors) = restored(&inputs.join(input), tile);
         let psnr = psnr(&found, &expected);
         println!("{name}: {psnr:.2} dB against the program");
         assert!(psnr >= LEAST_PSNR, "{name}: {psnr:.2} dB");
@@ -57,6 +57,13 @@ fn the_page_restores_as_the_program_does() {
             untouched < LEAST_PSNR - 10.0,
             "{name}: the network did nothing"
         );
+        if name == "cpu" {
+            let shown = std::fs::read_to_string(results.join("expected-error.txt"));
+            let shown: f32 = shown.expect("written").parse().expect("a number");
+            let mean = 255.0 * errors.iter().sum::<f32>() / errors.len() as f32;
+            println!("expected errors: {shown} levels in the page, {mean:.2} in the program");
+            assert!((shown - mean).abs() < 0.1 + 0.02 * mean);
+        }
     }
 }
 
@@ -67,8 +74,8 @@ fn read_result(results: &Path, name: &str) -> Vec<u8> {
     pixels.flat_map(|pixel| &pixel[..3]).copied().collect()
 }
 
-/// The program's result with the embedded weights, in tiles of that side or in one piece.
-fn restored(path: &Path, tile: Option<usize>) -> Vec<u8> {
+/// The program's result with the embedded weights, in tiles of that side or in one piece, and its expected errors.
+fn restored(path: &Path, tile: Option<usize>) -> (Vec<u8>, Vec<f32>) {
     let photo = image::open(path).expect("made above").to_rgb8();
     let (width, height) = (photo.width() as usize, photo.height() as usize);
     let pixels = photo.as_raw().iter().map(|&v| f32::from(v) / 255.0);
@@ -78,13 +85,14 @@ fn restored(path: &Path, tile: Option<usize>) -> Vec<u8> {
     let options = Options {
         tile,
         overlap: tile.map(|tile| tile / 8),
+        uncertainty: true,
         ..Options::default()
     };
     // As the page does it: the calibration pass uses the tiles in which the photo is restored, not larger ones.
     let plan = restore::plan(&network, width, height, &options).expect("a plan");
     let mut restoration =
         Restoration::new(plan, &options, network.has_global_statistics(), &photo).expect("begun");
-    let mut bytes = Vec::new();
+    let (mut bytes, mut errors) = (Vec::new(), Vec::new());
     while let Some(tile) = restoration.next_tile(&photo).expect("a photo in memory") {
         let output: Vec<f32> = restore::run(&network, tile, &device)
             .into_data()
@@ -92,9 +100,10 @@ fn restored(path: &Path, tile: Option<usize>) -> Vec<u8> {
             .collect();
         if let Some(rows) = restoration.accept(&output).expect("restored") {
             bytes.extend(rows.rgb.iter().map(|v| (v * 255.0).round() as u8));
+            errors.extend(rows.uncertainty.expect("asked for"));
         }
     }
-    bytes
+    (bytes, errors)
 }
 
 fn psnr(a: &[u8], b: &[u8]) -> f64 {

@@ -2,12 +2,15 @@
 
 use crate::error::PageError;
 use dino_ir::restore::{Area, FinishedRows, Purpose, Restoration, Source, TileInput};
-use js_sys::{Float32Array, Uint8ClampedArray};
+use js_sys::{Float32Array, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::photo::Photo;
 use crate::pixels;
 use crate::removal;
+
+/// Steps of an expected error in a level of 255.
+const ERROR_STEPS: f32 = 8.0;
 
 /// The restoration of one photo. Several tiles may be out at once; results are accepted in order.
 /// Dropping it cancels.
@@ -114,6 +117,12 @@ impl Tile {
         }
     }
 
+    /// Whether the expected errors are wanted too.
+    #[wasm_bindgen(getter)]
+    pub fn errors(&self) -> bool {
+        self.0.uncertainty
+    }
+
     /// How much of each fault is to be removed, as the page said it.
     #[wasm_bindgen(getter)]
     pub fn removal(&self) -> Float32Array {
@@ -126,6 +135,7 @@ impl Tile {
 pub struct Rows {
     y: usize,
     rgba: Vec<u8>,
+    errors: Option<Vec<u8>>,
 }
 
 #[wasm_bindgen]
@@ -141,6 +151,13 @@ impl Rows {
     pub fn rgba(&self) -> Uint8ClampedArray {
         Uint8ClampedArray::from(self.rgba.as_slice())
     }
+
+    /// The expected error of each pixel in steps of an eighth of a level of 255, at most 255 steps, a copy; none if they were not
+    /// asked for.
+    #[wasm_bindgen(getter)]
+    pub fn errors(&self) -> Option<Uint8Array> {
+        self.errors.as_deref().map(Uint8Array::from)
+    }
 }
 
 impl Rows {
@@ -153,6 +170,13 @@ impl Rows {
             height: rows.rgb.len() / (3 * width),
         })?;
         pixels::to_bytes(&photo.own_colours(rows.rgb), &mut rgba);
-        Ok(Self { y: rows.y, rgba })
+        let steps = |error: &f32| (error * 255.0 * ERROR_STEPS).round() as u8;
+        Ok(Self {
+            y: rows.y,
+            rgba,
+            errors: rows
+                .uncertainty
+                .map(|errors| errors.iter().map(steps).collect()),
+        })
     }
 }

@@ -49,6 +49,7 @@ impl Restorer {
         let mut network = Loaded::new(model, config);
         network.diagnosis = weights.diagnosis()?;
         network.steering = weights.steering(&device)?;
+        network.uncertainty = weights.uncertainty(&device)?;
         Ok(Self {
             network,
             golden: weights.header.golden,
@@ -107,6 +108,12 @@ impl Restorer {
         self.network.steers()
     }
 
+    /// Whether the weights can tell how far off each pixel of a result may be.
+    #[wasm_bindgen(getter)]
+    pub fn expects(&self) -> bool {
+        self.network.has_uncertainty()
+    }
+
     /// What is wrong with a photo, judged by a few windows of it; `read` and `color_space` as in
     /// [`begin`](Self::begin).
     ///
@@ -126,7 +133,7 @@ impl Restorer {
 
     /// Runs the network on a tile of a [`Job`]: `[3, height, width]` to the same, or to its global statistics for a
     /// tile of the calibration pass (`calibrates`); `statistics` are the photo's global statistics, if there are any; `removal` as
-    /// in [`begin`](Self::begin).
+    /// in [`begin`](Self::begin). With `errors` a fourth plane follows, the expected absolute errors.
     ///
     /// # Errors
     /// A message, if the device fails or the sizes do not fit.
@@ -138,6 +145,7 @@ impl Restorer {
         calibrates: bool,
         statistics: Option<Vec<f32>>,
         removal: Option<Vec<f32>>,
+        errors: bool,
     ) -> Result<Vec<f32>, PageError> {
         let multiple = self.network.multiple();
         let fits = height.is_multiple_of(multiple) && width.is_multiple_of(multiple);
@@ -155,7 +163,7 @@ impl Restorer {
             planar,
             purpose,
             removal: removal::from_shares(removal.as_deref())?,
-            uncertainty: false,
+            uncertainty: errors && !calibrates,
         };
         let output = restore::run(&self.network, input, &self.device);
         floats(output.into_data_async().await)
@@ -164,7 +172,7 @@ impl Restorer {
     /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
     /// multiplied in; `tile` the side of a tile in pixels, if it is not to be as large as the memory allows; `removal` how much of
     /// noise, blur, rain, haze and JPEG is removed, 0 to 1 each, all of everything if it is not said; `color_space` of the canvas that the pixels are of: `srgb`, which it is
-    /// if it is not said, or `display-p3`, which the network sees as sRGB.
+    /// if it is not said, or `display-p3`, which the network sees as sRGB; `errors`: whether the rows come with their expected errors.
     ///
     /// # Errors
     /// A message, if the photo has no pixels or cannot be read, the tile is too small, or the weights cannot remove one
@@ -177,6 +185,7 @@ impl Restorer {
         read: Function,
         removal: Option<Vec<f32>>,
         color_space: Option<String>,
+        errors: bool,
     ) -> Result<Job, PageError> {
         let options = Options {
             tile,
@@ -184,6 +193,7 @@ impl Restorer {
             overlap: tile.map(|tile| tile / 8),
             memory: tile.is_none().then(|| memory(width.saturating_mul(height))),
             removal: removal::from_shares(removal.as_deref())?,
+            uncertainty: errors,
             ..Options::default()
         };
         let plan = plan(&self.network, width, height, &options)?;

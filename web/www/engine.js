@@ -89,9 +89,11 @@ export class Engine {
    * Restores a photo.
    * @param {Blob | ImageData} source
    * @param {AbortSignal} signal ends the work; it then fails with `Cancelled`
-   * @param {{restart: () => void, rows: Function, progress: Function, findings?: Function, removal?: number[]}} photo told of
+   * @param {{restart: () => void, rows: Function, progress: Function, findings?: Function, removal?: number[],
+   *   errors?: boolean}} photo told of
    *   each step; `restart` when the work begins again on smaller tiles or another device. `removal`: how much of noise, blur,
    *   rain, haze and JPEG goes, 0 to 1; all of everything if it is not said. If nothing of anything, there are no rows.
+   *   `errors`: whether the rows come with their expected errors.
    */
   async restore(source, signal, photo) {
     let ended = false;
@@ -111,8 +113,8 @@ export class Engine {
         throwIfCancelled(signal);
         await this.open();
         throwIfCancelled(signal);
-        const { removal } = photo;
-        return await this.#ask({ type: 'restore', source, small, diagnoses: this.#diagnoses, removal }, photo);
+        const { removal, errors } = photo;
+        return await this.#ask({ type: 'restore', source, small, diagnoses: this.#diagnoses, removal, errors }, photo);
       } catch (error) {
         if (isFinal(error)) throw error;
         this.#stop();

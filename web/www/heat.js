@@ -1,81 +1,135 @@
-// Where the photo changed, and how much: a picture that lies over it.
+// Pictures that lie over the photo: where it changed, and how far off the result may be.
+
+import { Cells } from './cells.js';
 
 const element = (id) => document.getElementById(id);
 
-/** Side of a part in pixels, at least; and how many parts there are in a row, at most. */
-const CELL = 8;
-const CELLS = 256;
 /** How many pixels are compared at a time. */
 const STRIP = 1 << 20;
-/** The change that has the last colour, in levels of 255. */
-const FULL = 32;
-/** From no change to all of it: dark to bright, so that it can be read without telling colours apart. */
+/** Steps of the expected errors in a level of 255. */
+const STEPS = 8;
+/** The pictures: the button of each, what has the last colour, in levels of 255, and what is said of it. */
+const KINDS = {
+  change: { button: 'heat-map', full: 32, label: 'How much each part changed', said: 'changed by' },
+  error: { button: 'error-map', full: 16, label: 'How far off each part may be', said: 'expected to be off by' },
+};
+/** From nothing to all: dark to bright, so that it can be read without telling colours apart. */
 const RAMP = [[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]];
 
-/** Shows it on demand. */
+/** Shows one of them on demand. */
 export class Heat {
   #canvas = element('heat');
-  #button = element('heat-map');
-  #cells;
   #photo;
+  #lacking;
+  #changes;
+  #errors;
 
-  /** @param {() => { before: HTMLCanvasElement, restored: HTMLCanvasElement, colorSpace: string, strength: number }} photo in view */
-  constructor(photo) {
-    this.#button.addEventListener('click', () => this.toggle());
-    this.#drawLegend();
+  /**
+   * @param {() => { before: HTMLCanvasElement, restored: HTMLCanvasElement, colorSpace: string, strength: number }} photo in view
+   * @param {() => void} lacking told when the expected errors are asked for, and the photo was restored without them
+   */
+  constructor(photo, lacking) {
     this.#photo = photo;
+    this.#lacking = lacking;
+    for (const [kind, { button }] of Object.entries(KINDS)) element(button).addEventListener('click', () => this.toggle(kind));
   }
 
-  get shown() {
-    return this.#button.getAttribute('aria-pressed') === 'true';
+  /** Whether the weights can tell the expected errors. */
+  offer(expects) {
+    if (!expects && this.#shown === 'error') this.toggle('error');
+    element(KINDS.error.button).hidden = !expects;
   }
 
-  toggle() {
-    this.#button.setAttribute('aria-pressed', !this.shown);
-    this.update();
+  toggle(kind) {
+    if (element(KINDS[kind].button).hidden) return;
+    const next = this.#shown === kind ? undefined : kind;
+    for (const [kind, { button }] of Object.entries(KINDS)) element(button).setAttribute('aria-pressed', kind === next);
+    this.#show();
+    if (this.expects && !this.#errors) this.#lacking();
   }
 
-  /** Another photo, or more of its result: compared anew if it is looked at. */
-  update() {
-    this.#cells = undefined;
-    this.#canvas.hidden = element('legend').hidden = !this.shown;
-    if (this.shown) this.#draw();
+  /** Whether photos are to be restored with their expected errors. */
+  get expects() {
+    return this.#shown === 'error';
+  }
+
+  /** The expected errors of the photo in view, as far as they came. */
+  get errors() {
+    return this.#errors;
+  }
+
+  /** Another photo, or another result: compared anew if it is looked at. */
+  update(errors) {
+    this.#errors = errors;
+    this.renew();
+  }
+
+  /** More of the result has come. */
+  renew() {
+    this.#changes = undefined;
+    this.#show();
+  }
+
+  /** More rows of expected errors. */
+  expect({ y, width, errors }, height) {
+    this.#errors ??= new Cells(width, height);
+    this.#errors.add(y, errors, 1, 1 / STEPS);
   }
 
   /** The change is as strong as the result is mixed in. */
   mix() {
-    if (this.shown) this.#draw();
+    if (this.#shown === 'change') this.#draw();
+  }
+
+  get #shown() {
+    return Object.keys(KINDS).find((kind) => element(KINDS[kind].button).getAttribute('aria-pressed') === 'true');
+  }
+
+  #show() {
+    const kind = this.#shown;
+    this.#canvas.hidden = element('legend').hidden = !kind;
+    if (!kind) return;
+    this.#canvas.setAttribute('aria-label', KINDS[kind].label);
+    drawLegend(KINDS[kind]);
+    this.#draw();
   }
 
   #draw() {
-    this.#cells ??= compare(this.#photo());
-    const { strength } = this.#photo();
-    const { columns, rows, changes, mean, most } = this.#cells;
+    const { full, said } = KINDS[this.#shown];
+    const cells = this.#cells();
+    const strength = this.expects ? 1 : Number(this.#photo().strength);
+    this.#canvas.hidden = !cells;
+    element('change').textContent = '';
+    if (!cells) return;
+    const { columns, rows } = cells;
+    const { means, mean, most } = cells.summary();
     const image = new ImageData(columns, rows);
-    changes.forEach((change, at) => image.data.set(colour(change * strength), at * 4));
+    means.forEach((value, at) => image.data.set(colour((value * strength) / full), at * 4));
     Object.assign(this.#canvas, { width: columns, height: rows });
     this.#canvas.getContext('2d').putImageData(image, 0, 0);
-    const levels = (change) => (change * strength).toFixed(1);
-    element('change').textContent = `changed by ${levels(mean)} of 255 levels on average, by ${levels(most)} where most`;
+    const levels = (value) => (value * strength).toFixed(1);
+    element('change').textContent = `${said} ${levels(mean)} of 255 levels on average, by ${levels(most)} where most`;
   }
 
-  #drawLegend() {
-    const { width } = element('ramp');
-    const image = new ImageData(width, 1);
-    for (let x = 0; x < width; x += 1) image.data.set(colour((x / (width - 1)) * FULL), x * 4);
-    element('ramp').getContext('2d').putImageData(image, 0, 0);
-    element('full').textContent = `${FULL} levels and more`;
+  #cells() {
+    return this.expects ? this.#errors : (this.#changes ??= compare(this.#photo()));
   }
+}
+
+function drawLegend({ full }) {
+  const { width } = element('ramp');
+  const image = new ImageData(width, 1);
+  for (let x = 0; x < width; x += 1) image.data.set(colour(x / (width - 1)), x * 4);
+  element('ramp').getContext('2d').putImageData(image, 0, 0);
+  element('full').textContent = `${full} levels and more`;
 }
 
 /** The mean difference of the channels in each part of the photo. */
 function compare({ before, restored, colorSpace }) {
   const { width, height } = before;
-  const cell = Math.max(CELL, Math.ceil(Math.max(width, height) / CELLS));
-  const [columns, rows] = [Math.ceil(width / cell), Math.ceil(height / cell)];
-  const changes = new Float32Array(columns * rows);
-  const strip = Math.max(1, Math.floor(STRIP / width / cell)) * cell;
-  const scratch = new OffscreenCanvas(width, Math.min(strip, rows * cell));
+  const changes = new Cells(width, height);
+  const strip = Math.max(1, Math.floor(STRIP / width));
+  const scratch = new OffscreenCanvas(width, Math.min(strip, height));
   const context = scratch.getContext('2d', { colorSpace, willReadFrequently: true });
   for (let top = 0; top < height; top += strip) {
     const lines = Math.min(strip, height - top);
@@ -84,27 +138,14 @@ function compare({ before, restored, colorSpace }) {
       context.drawImage(canvas, 0, top, width, lines, 0, 0, width, lines);
     }
     const { data } = context.getImageData(0, 0, width, lines);
-    for (let y = 0; y < lines; y += 1) {
-      const row = Math.floor((top + y) / cell) * columns;
-      for (let x = 0, at = y * width * 4; x < width; x += 1, at += 4) {
-        changes[row + Math.floor(x / cell)] += data[at] + data[at + 1] + data[at + 2];
-      }
-    }
+    changes.add(top, data, 4, 1 / 3);
   }
-  const mean = changes.reduce((sum, change) => sum + change, 0) / (3 * width * height);
-  const sides = (index, length) => Math.min(cell, length - index * cell);
-  for (let row = 0; row < rows; row += 1) {
-    for (let column = 0; column < columns; column += 1) {
-      changes[row * columns + column] /= 3 * sides(column, width) * sides(row, height);
-    }
-  }
-  const most = changes.reduce((most, change) => Math.max(most, change), 0);
-  return { columns, rows, changes, mean, most };
+  return changes;
 }
 
-/** Red, green, blue and opacity. */
-function colour(change) {
-  const place = Math.min(change / FULL, 1) * (RAMP.length - 1);
+/** Red, green, blue and opacity of a share. */
+function colour(share) {
+  const place = Math.min(share, 1) * (RAMP.length - 1);
   const below = Math.min(Math.floor(place), RAMP.length - 2);
   const mixed = RAMP[below].map((value, channel) => value + (RAMP[below + 1][channel] - value) * (place - below));
   return [...mixed, 255];

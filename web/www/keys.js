@@ -22,7 +22,8 @@ export function listen(viewer) {
     1: () => zoom.to(1),
     2: () => zoom.to(2),
     4: () => zoom.to(4),
-    h: () => heat.toggle(),
+    h: () => heat.toggle('change'),
+    e: () => heat.toggle('error'),
   };
   addEventListener('keydown', (event) => {
     const { target, ctrlKey, metaKey, altKey } = event;

@@ -15,7 +15,7 @@ import * as visit from './visit.js';
 const element = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search).get('backend') === 'cpu' ? 'cpu' : 'webgpu';
 
-const viewer = new Viewer();
+const viewer = new Viewer(renew);
 const keep = new Keep();
 const queue = new Queue(look);
 const removal = new Removal(renew);
@@ -97,7 +97,7 @@ function again() {
   begin();
 }
 
-/** Something else is to be removed of the photo in view, or of the one that is being restored. */
+/** Something else is wanted of the photo in view, or of the one that is being restored. */
 function renew() {
   if (!working) return again();
   renewing = true;
@@ -153,6 +153,7 @@ async function restore(item) {
   let tiles = 0;
   await engine.restore(item.file, stop.signal, {
     removal: shares,
+    errors: viewer.heat.expects,
     restart() {
       viewer.restart();
       progress(0, 1);
@@ -174,15 +175,15 @@ async function restore(item) {
   }).catch(async (error) => {
     // The result of an earlier time comes back.
     const earlier = item.finished && (await createImageBitmap(item.restored).catch(() => undefined));
-    if (!earlier) item.finished = item.restored = item.findings = undefined;
-    viewer.restart(earlier);
+    if (!earlier) item.finished = item.restored = item.findings = item.errors = undefined;
+    viewer.restart(earlier, item.errors);
     earlier?.close();
     explain(item.findings);
     if (earlier && !renewing) removal.show(item.shares);
     progress(0, 1);
     throw error;
   });
-  Object.assign(item, { state: 'done', finished: true, restored: undefined, findings, shares });
+  Object.assign(item, { state: 'done', finished: true, restored: undefined, findings, shares, errors: viewer.heat.errors });
   viewer.finish();
   explain(findings);
   const seconds = (performance.now() - began) / 1000;
@@ -204,7 +205,7 @@ async function show(item) {
   try {
     viewer.check(bitmap);
     queue.current = undefined;
-    viewer.open(photo, restored);
+    viewer.open(photo, restored, item.errors);
   } finally {
     bitmap.close();
     restored?.close();
@@ -321,9 +322,10 @@ function changeWeights(file) {
   });
 }
 
-function showDevice({ backend, device, software, prepared, steers }) {
+function showDevice({ backend, device, software, prepared, steers, expects }) {
   doing = '';
   removal.offer(steers);
+  viewer.heat.offer(expects);
   element('backend').textContent = backend;
   // Not in the note: that says what went wrong on the way here.
   const slow = software ? ', emulated in software and very slow: add ?backend=cpu to the address to use the CPU' : '';

@@ -24,7 +24,7 @@ export class Pool {
    * @param {number} first
    * @param {number} end
    * @param {(index: number) => { height: number, width: number, planar: Float32Array, calibrates: boolean,
-   *   statistics?: Float32Array, removal: Float32Array }} tile
+   *   statistics?: Float32Array, removal: Float32Array, errors: boolean }} tile
    * @param {(output: Float32Array) => boolean} accept ends the work with `false`
    */
   async each(first, end, tile, accept) {
@@ -50,8 +50,8 @@ export class Pool {
 
   /** As many networks as there are processors, tiles, and gigabytes of memory. */
   #enough(tiles) {
-    const here = ({ height, width, planar, calibrates, statistics, removal }) =>
-      this.#restorer.run(height, width, planar, calibrates, statistics, removal);
+    const here = ({ height, width, planar, calibrates, statistics, removal, errors }) =>
+      this.#restorer.run(height, width, planar, calibrates, statistics, removal, errors);
     const count = Math.min(navigator.hardwareConcurrency, navigator.deviceMemory ?? 4, MOST, tiles);
     if (!this.#seed || count < 2) return [here];
     while (this.#runners.length < count) this.#runners.push(runner(this.#seed));

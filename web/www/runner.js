@@ -1,6 +1,6 @@
 // One of several networks on the CPU.
 //
-// In: first { name, module, weights }, then tiles { height, width, planar, calibrates, statistics?, removal }.
+// In: first { name, module, weights }, then tiles { height, width, planar, calibrates, statistics?, removal, errors }.
 // Out: { output } for each tile, or { message } if it fails.
 
 import { modules } from './assets.js';
@@ -14,8 +14,8 @@ addEventListener('message', async ({ data }) => {
       restorer = open(data);
       return;
     }
-    const { height, width, planar, calibrates, statistics, removal } = data;
-    const output = await (await restorer).run(height, width, planar, calibrates, statistics, removal);
+    const { height, width, planar, calibrates, statistics, removal, errors } = data;
+    const output = await (await restorer).run(height, width, planar, calibrates, statistics, removal, errors);
     postMessage({ output }, [output.buffer]);
   } catch (error) {
     postMessage({ message: reason(error) });

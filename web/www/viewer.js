@@ -19,15 +19,16 @@ export class Viewer {
   #colorSpace = 'srgb';
   #frame = 0;
 
-  constructor() {
+  /** @param {() => void} lacking as [Heat]'s: the photo is to be restored again, with its expected errors */
+  constructor(lacking) {
     this.zoom = new Zoom(() => this.divider?.place());
     this.divider = new Divider(() => this.zoom.fits);
     this.heat = new Heat(() => ({
       before: this.#before,
       restored: this.#full,
       colorSpace: this.#colorSpace,
-      strength: Number(this.#strength.value),
-    }));
+      strength: this.#strength.value,
+    }), lacking);
     this.#strength.addEventListener('input', () => {
       element('strength-value').value = `${Math.round(this.#strength.value * 100)} %`;
       // At most once for each picture on the screen.
@@ -69,8 +70,9 @@ export class Viewer {
    * Shows a photo, and its restored version if there is one.
    * @param {{ bitmap: ImageBitmap, colorSpace: string }} photo its bitmap is of no use afterwards
    * @param {ImageBitmap} [restored] of the same size
+   * @param {import('./cells.js').Cells} [errors] that are expected of it
    */
-  open({ bitmap, colorSpace }, restored = bitmap) {
+  open({ bitmap, colorSpace }, restored = bitmap, errors = undefined) {
     this.#use(colorSpace);
     this.#join();
     size(this.#after, bitmap);
@@ -79,29 +81,31 @@ export class Viewer {
     present(this.#before, bitmap);
     element('view').hidden = false;
     this.mix();
-    this.heat.update();
+    this.heat.update(errors);
   }
 
   /**
    * Forgets what has been restored.
    * @param {ImageBitmap} [restored] comes in its place, of the same size
+   * @param {import('./cells.js').Cells} [errors] that are expected of it
    */
-  restart(restored = this.#before) {
+  restart(restored = this.#before, errors = undefined) {
     draw(this.#full, restored);
     this.mix();
-    this.heat.update();
+    this.heat.update(errors);
   }
 
   /** Everything has been restored. */
   finish() {
-    this.heat.update();
+    this.heat.renew();
   }
 
   /** Puts finished rows in their place. */
-  rows({ y, width, rgba }) {
+  rows({ y, width, rgba, errors }) {
     const rows = new ImageData(rgba, width, rgba.length / 4 / width, { colorSpace: this.#colorSpace });
     this.#full.getContext('2d').putImageData(rows, 0, y);
     this.mix(y, rows.height);
+    if (errors) this.heat.expect({ y, width, errors }, this.#after.height);
   }
 
   /** `before + strength * (restored - before)` for some rows, exact at both ends. */

@@ -1,10 +1,10 @@
 // All the work: loads a module and the weights, restores a photo tile by tile. One network for each worker;
 // after a failure the page makes a new one, because a module that has panicked cannot be used again.
 //
-// In: { type: 'open', backend, keeps, weights?: ArrayBuffer, threads, faults }, { type: 'restore', source, small, diagnoses, removal? },
+// In: { type: 'open', backend, keeps, weights?: ArrayBuffer, threads, faults }, { type: 'restore', source, small, diagnoses, removal?, errors? },
 // { type: 'cancel' }.
-// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared, steers }, { type: 'findings', findings? },
-// { type: 'rows', y, width, rgba }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
+// Out: { type: 'status', text }, { type: 'opened', backend, device, software, prepared, steers, expects }, { type: 'findings', findings? },
+// { type: 'rows', y, width, rgba, errors? }, { type: 'progress', done, total }, { type: 'done' | 'cancelled' },
 // { type: 'failed', message, fault: 'photo' | 'weights' | 'connection' | 'device', detail }.
 
 import { modules, weights as builtin } from './assets.js';
@@ -43,10 +43,10 @@ const commands = {
     await restorer.check();
     const prepared = performance.now() - began;
     pool = new Pool(restorer, backend === 'cpu' && threads === 1 && { name, module, weights: file });
-    tell('opened', { ...(gpu || describeCpu(name)), backend: restorer.backend, prepared, steers: restorer.steers });
+    tell('opened', { ...(gpu || describeCpu(name)), backend: restorer.backend, prepared, steers: restorer.steers, expects: restorer.expects });
   },
 
-  async restore({ source, small, diagnoses, removal }) {
+  async restore({ source, small, diagnoses, removal, errors }) {
     cancelled = false;
     const photo = await open(source);
     try {
@@ -58,7 +58,7 @@ const commands = {
       if (removal?.every((share) => share === 0)) return tell('done');
       const { width, height, read, colorSpace } = photo;
       const tile = small ? TILE / 2 : TILE;
-      const job = restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal, colorSpace);
+      const job = restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal, colorSpace, errors);
       try {
         await run(job, width);
       } finally {
@@ -102,16 +102,16 @@ async function run(job, width) {
   tell('progress', { done: 0, total });
   const tile = (index) => {
     const tile = job.tile(index);
-    const { height, width, planar, calibrates, statistics, removal } = tile;
+    const { height, width, planar, calibrates, statistics, removal, errors } = tile;
     tile.free();
-    return { height, width, planar, calibrates, statistics, removal };
+    return { height, width, planar, calibrates, statistics, removal, errors };
   };
   const accept = (output) => {
     if (cancelled) return false;
     const rows = job.accept(output);
     if (rows) {
-      const { y, rgba } = rows;
-      tell('rows', { y, width, rgba }, [rgba.buffer]);
+      const { y, rgba, errors } = rows;
+      tell('rows', { y, width, rgba, errors }, [rgba.buffer]);
       rows.free();
     }
     tell('progress', { done: job.done, total });
