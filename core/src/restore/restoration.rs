@@ -59,7 +59,7 @@ struct Current {
 impl Restoration {
     /// Begins. `calibrates`: whether a calibration pass comes first, as
     /// [`Network::has_global_statistics`](super::Network::has_global_statistics) says. All of `source` is read once, to
-    /// tell whether it is in colour. With strength 0 the network still runs; only [`Restorer`](super::Restorer) skips it.
+    /// tell whether it is in colour and has a frame. With strength 0 the network still runs; only [`Restorer`](super::Restorer) skips it.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] as [`Options::validate`]; the source's own errors.
