@@ -56,8 +56,8 @@ impl Engine for FailsAfter {
 
 #[test]
 fn a_photo_that_cannot_be_read_to_the_end_leaves_nothing() {
-    // Two reads look for toning, four are tiles.
-    for (reads, works) in [(0, false), (2, false), (4, false), (6, true)] {
+    // Three reads look for a frame, two for toning, four are tiles.
+    for (reads, works) in [(0, false), (2, false), (4, false), (8, false), (9, true)] {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.png");
         fs::write(&path, encoded(&photo(Format::Png, 3, Depth::Eight))).expect("a file");
