@@ -155,41 +155,20 @@ mod tests {
     use super::*;
     use crate::image::Image;
     use crate::restore::ImageSink;
+    use crate::restore::tests::global::Global;
 
     /// Subtracts half of the mean of all pixels, and adds the pixel eight columns to the right.
-    struct Wide;
-
-    impl Network for Wide {
-        fn multiple(&self) -> usize {
-            8
-        }
-
-        fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-            (height * width) as u64
-        }
-
-        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-            let stats = self.global_statistics(x.clone());
-            self.forward_with_stats(x, stats)
-        }
-
-        fn has_global_statistics(&self) -> bool {
-            true
-        }
-
-        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
-            x.mean().reshape([1, 1])
-        }
-
-        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
+    const WIDE: Global = Global {
+        statistic: |x| x.mean(),
+        apply: |x, mean| {
             let [_, _, _, width] = x.dims();
             let right = Tensor::cat(
                 vec![x.clone().narrow(3, 8, width - 8), x.clone().narrow(3, 0, 8)],
                 3,
             );
-            x + right - stats.reshape([1, 1, 1, 1]) * 0.5
-        }
-    }
+            x + right - mean * 0.5
+        },
+    };
 
     fn photo() -> Image {
         let (width, height) = (400, 300);
@@ -211,7 +190,7 @@ mod tests {
 
     fn restore(area: Area, options: &Options) -> Vec<f32> {
         let mut sink = ImageSink::new(area.width, area.height).expect("a size");
-        Restorer::new(Wide, &Device::flex())
+        Restorer::new(WIDE, &Device::flex())
             .restore_area(&photo(), area, &mut sink, options, &mut |_| {
                 std::ops::ControlFlow::Continue(())
             })
@@ -232,7 +211,7 @@ mod tests {
                 overlap,
                 ..Options::default()
             };
-            let whole = Restorer::new(Wide, &Device::flex())
+            let whole = Restorer::new(WIDE, &Device::flex())
                 .restore_image(&image, &options)
                 .expect("restored");
             let found = restore(area, &options);
@@ -260,12 +239,12 @@ mod tests {
     fn the_network_sees_what_is_around() {
         let image = area(0, 0, 300, 200);
         assert_eq!(
-            surroundings(area(101, 90, 10, 10), image, &Wide),
+            surroundings(area(101, 90, 10, 10), image, &WIDE),
             area(32, 24, 144, 144)
         );
         // Never beyond the image.
         assert_eq!(
-            surroundings(area(3, 150, 290, 50), image, &Wide),
+            surroundings(area(3, 150, 290, 50), image, &WIDE),
             area(0, 80, 300, 120)
         );
     }
@@ -309,7 +288,7 @@ mod tests {
             tile: Some(128),
             ..Options::default()
         };
-        let restorer = Restorer::new(Wide, &Device::flex());
+        let restorer = Restorer::new(WIDE, &Device::flex());
         let plan = restorer.plan_area(400, 300, area, &options);
         let plan = plan.expect("a plan");
         assert_eq!((plan.width(), plan.height()), (168, 128));
@@ -325,7 +304,7 @@ mod tests {
                 width,
                 height: 1,
             };
-            let error = Restorer::new(Wide, &Device::flex()).restore_area(
+            let error = Restorer::new(WIDE, &Device::flex()).restore_area(
                 &photo(),
                 area,
                 &mut ImageSink::new(1, 1).expect("a size"),

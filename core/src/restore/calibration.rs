@@ -121,48 +121,19 @@ fn tiles(plan: &TilePlan) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use burn::Tensor;
     use burn::tensor::Device;
 
     use super::*;
     use crate::image::Image;
-    use crate::restore::{Network, Options, Restorer};
+    use crate::restore::tests::global::Global;
+    use crate::restore::{Options, Restorer};
     use crate::tile::TileRules;
 
     /// Subtracts the mean of the red plane's first columns: it differs between tiles, and between passes.
-    struct Centred;
-
-    impl Centred {
-        fn mean(x: &Tensor<4>) -> Tensor<1> {
-            x.clone().narrow(1, 0, 1).narrow(3, 0, 4).mean()
-        }
-    }
-
-    impl Network for Centred {
-        fn multiple(&self) -> usize {
-            8
-        }
-
-        fn activation_bytes(&self, _: usize, _: usize) -> u64 {
-            0
-        }
-
-        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-            x.clone() - Self::mean(&x).reshape([1, 1, 1, 1])
-        }
-
-        fn has_global_statistics(&self) -> bool {
-            true
-        }
-
-        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
-            Self::mean(&x).reshape([1, 1])
-        }
-
-        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
-            x - stats.reshape([1, 1, 1, 1])
-        }
-    }
+    const CENTRED: Global = Global {
+        statistic: |x| x.narrow(1, 0, 1).narrow(3, 0, 4).mean(),
+        apply: |x, mean| x - mean,
+    };
 
     fn photo() -> Image {
         let (width, height) = (200, 120);
@@ -173,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_pass_uses_the_largest_tiles_that_the_memory_allows() {
-        let restorer = Restorer::new(Centred, &Device::flex());
+        let restorer = Restorer::new(CENTRED, &Device::flex());
         let restored = |tile| {
             let options = Options {
                 tile,
@@ -192,7 +163,7 @@ mod tests {
     fn tiles_are_restored_alike() {
         let image = photo();
         let pixels = image.pixels();
-        let restorer = Restorer::new(Centred, &Device::flex());
+        let restorer = Restorer::new(CENTRED, &Device::flex());
         for self_ensemble in [false, true] {
             let options = Options {
                 tile: Some(64),

@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::frame::Frame;
+use super::part::{Part, whole};
 use super::run::Release;
 use super::tile_input::{read_reflected, sanitize};
 use super::{Area, Network, Restorer, Source};
@@ -38,10 +39,10 @@ impl<N: Network> Restorer<N> {
         let head = self.head()?;
         samples(source.width(), source.height())?;
         let _release = Release(self.network());
+        let source = &Part::new(source, Frame::of(source)?.inside);
         let mut observed = Vec::new();
-        let inside = Frame::of(source)?.inside;
-        for window in windows(inside) {
-            let (x, statistics) = self.look(source, inside, window)?;
+        for window in windows(source.width(), source.height()) {
+            let (x, statistics) = self.look(source, window)?;
             let described = self.network().describe(x).into_data_async().await;
             let unreadable = |error: &dyn std::fmt::Debug| {
                 Error::Device(format!("the result cannot be read: {error:?}"))
@@ -73,28 +74,23 @@ impl<N: Network> Restorer<N> {
     pub fn observe(&self, source: &dyn Source) -> Result<Vec<Vec<f32>>> {
         samples(source.width(), source.height())?;
         let _release = Release(self.network());
-        let inside = Frame::of(source)?.inside;
-        windows(inside)
+        let source = &Part::new(source, Frame::of(source)?.inside);
+        windows(source.width(), source.height())
             .into_iter()
-            .map(|window| self.observe_window(source, inside, window))
+            .map(|window| self.observe_window(source, window))
             .collect()
     }
 
-    fn observe_window(&self, source: &dyn Source, inside: Area, window: Area) -> Result<Vec<f32>> {
-        let (x, statistics) = self.look(source, inside, window)?;
+    fn observe_window(&self, source: &dyn Source, window: Area) -> Result<Vec<f32>> {
+        let (x, statistics) = self.look(source, window)?;
         let mut values = ops::values(self.network().describe(x))?;
         values.extend(statistics);
         Ok(values)
     }
 
     /// A window for the network, and its [`statistics`].
-    fn look(
-        &self,
-        source: &dyn Source,
-        inside: Area,
-        window: Area,
-    ) -> Result<(Tensor<4>, Vec<f32>)> {
-        let mut rgb = read_reflected(source, window, inside)?;
+    fn look(&self, source: &dyn Source, window: Area) -> Result<(Tensor<4>, Vec<f32>)> {
+        let mut rgb = read_reflected(source, window, whole(source))?;
         rgb.iter_mut()
             .for_each(|sample| *sample = sanitize(*sample));
         let statistics = statistics::of(&rgb);
@@ -104,19 +100,19 @@ impl<N: Network> Restorer<N> {
     }
 }
 
-/// Windows spread evenly over a photo in its frame. A smaller photo is mirrored to fill a window.
-fn windows(inside: Area) -> Vec<Area> {
-    let starts = |first: usize, length: usize| -> Vec<usize> {
+/// Windows spread evenly over an image. A smaller image is mirrored to fill a window.
+fn windows(width: usize, height: usize) -> Vec<Area> {
+    let starts = |length: usize| -> Vec<usize> {
         let count = length.div_ceil(SIDE).min(ALONG);
         let room = length.saturating_sub(SIDE);
         // In the middle of equal parts of the image.
         let start = |at: usize| (2 * at + 1) * length / (2 * count);
         (0..count)
-            .map(|at| first + start(at).saturating_sub(SIDE / 2).min(room))
+            .map(|at| start(at).saturating_sub(SIDE / 2).min(room))
             .collect()
     };
-    let rows = starts(inside.y, inside.height);
-    let columns = starts(inside.x, inside.width);
+    let rows = starts(height);
+    let columns = starts(width);
     let window = |y: usize, x: usize| Area {
         x,
         y,

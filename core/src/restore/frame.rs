@@ -2,6 +2,7 @@
 //! the photo is, its frame is not, and attention across channels, whose statistics are of the whole picture, would take that
 //! for a sign that the photo is fine. So the network sees the photo mirrored there, and the frame stays as it is.
 
+use super::part::whole;
 use super::{Area, Source};
 use crate::Result;
 
@@ -31,12 +32,7 @@ impl Frame {
     /// # Errors
     /// The source's own.
     pub(super) fn of(source: &dyn Source) -> Result<Self> {
-        let whole = Area {
-            x: 0,
-            y: 0,
-            width: source.width(),
-            height: source.height(),
-        };
+        let whole = whole(source);
         let mut inside = whole;
         for _ in 0..NESTED {
             let found = within(source, inside)?;

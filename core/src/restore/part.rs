@@ -4,6 +4,16 @@ use super::peak_memory::ROWS;
 use super::{Area, Sink, Source};
 use crate::Result;
 
+/// All of a source.
+pub(super) fn whole(source: &dyn Source) -> Area {
+    Area {
+        x: 0,
+        y: 0,
+        width: source.width(),
+        height: source.height(),
+    }
+}
+
 /// A part of a source.
 pub(super) struct Part<'a> {
     source: &'a dyn Source,

@@ -83,42 +83,18 @@ impl<N: Network> Restorer<N> {
 mod tests {
     use std::ops::ControlFlow;
 
-    use burn::Tensor;
     use burn::tensor::Device;
 
     use super::*;
     use crate::image::Image;
+    use crate::restore::tests::global::Global;
     use crate::restore::{Area, ImageSink};
 
     /// Subtracts the mean of all pixels.
-    struct Centred;
-
-    impl Network for Centred {
-        fn multiple(&self) -> usize {
-            8
-        }
-
-        fn activation_bytes(&self, height: usize, width: usize) -> u64 {
-            (height * width) as u64
-        }
-
-        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-            let stats = self.global_statistics(x.clone());
-            self.forward_with_stats(x, stats)
-        }
-
-        fn has_global_statistics(&self) -> bool {
-            true
-        }
-
-        fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
-            x.mean().reshape([1, 1])
-        }
-
-        fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
-            x - stats.reshape([1, 1, 1, 1])
-        }
-    }
+    const CENTRED: Global = Global {
+        statistic: |x| x.mean(),
+        apply: |x, mean| x - mean,
+    };
 
     fn photo() -> Image {
         let (width, height) = (400, 300);
@@ -136,8 +112,8 @@ mod tests {
         height: 41,
     };
 
-    fn restorer() -> Restorer<Centred> {
-        Restorer::new(Centred, &Device::flex())
+    fn restorer() -> Restorer<Global> {
+        Restorer::new(CENTRED, &Device::flex())
     }
 
     fn part(image: &Image, statistics: Option<&Statistics>, options: &Options) -> Vec<f32> {

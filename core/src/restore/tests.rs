@@ -2,6 +2,7 @@
 
 mod ends;
 mod frame;
+pub(super) mod global;
 mod strength;
 mod tiles;
 

@@ -129,6 +129,7 @@ pub(super) fn sanitize(sample: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::image::Image;
+    use crate::restore::part::whole;
 
     /// Walks the border back and forth, a pixel at a time.
     fn naive_row(row: &[f32], count: usize) -> Vec<f32> {
@@ -201,13 +202,7 @@ mod tests {
         ] {
             let pixels: Vec<_> = (0..width * height * 3).map(|at| at as f32).collect();
             let image = Image::new(width, height, pixels.clone()).expect("a good image");
-            let whole = Area {
-                x: 0,
-                y: 0,
-                width,
-                height,
-            };
-            let planar = read_reflected(&image, area, whole).expect("read");
+            let planar = read_reflected(&image, area, whole(&image)).expect("read");
             for channel in 0..3 {
                 let plane: Vec<Vec<f32>> = (0..height)
                     .map(|y| {

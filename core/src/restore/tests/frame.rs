@@ -2,41 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use burn::Tensor;
 use burn::tensor::Device;
 
 use crate::image::Image;
-use crate::restore::{Area, ImageSink, Network, Options, Restorer};
+use crate::restore::tests::global::Global;
+use crate::restore::{Area, ImageSink, Options, Restorer};
 
 /// Adds the brightest sample of all that it sees, or of the whole image.
-struct Brightest;
-
-impl Network for Brightest {
-    fn multiple(&self) -> usize {
-        8
-    }
-
-    fn activation_bytes(&self, _: usize, _: usize) -> u64 {
-        0
-    }
-
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let stats = self.global_statistics(x.clone());
-        self.forward_with_stats(x, stats)
-    }
-
-    fn has_global_statistics(&self) -> bool {
-        true
-    }
-
-    fn global_statistics(&self, x: Tensor<4>) -> Tensor<2> {
-        x.max().reshape([1, 1])
-    }
-
-    fn forward_with_stats(&self, x: Tensor<4>, stats: Tensor<2>) -> Tensor<4> {
-        x + stats.reshape([1, 1, 1, 1])
-    }
-}
+const BRIGHTEST: Global = Global {
+    statistic: |x| x.max(),
+    apply: |x, brightest| x + brightest,
+};
 
 const WIDTH: usize = 210;
 const HEIGHT: usize = 130;
@@ -75,7 +51,7 @@ fn check(found: &Image, area: Area, strength: f32) {
 
 #[test]
 fn the_network_sees_the_photo_alone_and_the_frame_stays() {
-    let restorer = Restorer::new(Brightest, &Device::flex());
+    let restorer = Restorer::new(BRIGHTEST, &Device::flex());
     for (tile, self_ensemble, strength) in [
         (None, false, 1.0),
         (Some(32), false, 1.0),
@@ -97,7 +73,7 @@ fn the_network_sees_the_photo_alone_and_the_frame_stays() {
 
 #[test]
 fn a_part_is_as_in_the_whole() {
-    let restorer = Restorer::new(Brightest, &Device::flex());
+    let restorer = Restorer::new(BRIGHTEST, &Device::flex());
     let progress = &mut |_: crate::restore::Progress| ControlFlow::Continue(());
     let options = Options {
         tile: Some(48),
