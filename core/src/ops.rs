@@ -38,7 +38,7 @@ pub(crate) use placement::on_cpu;
 pub use plain::{attention, gelu, layer_norm, linear, matmul};
 pub use pointwise::pointwise;
 pub use precision::allow_tf32;
-pub(crate) use read::values;
+pub(crate) use read::{values, values_async};
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,7 @@ mod stream;
 mod tile_input;
 mod toning;
 mod uncertainty;
+mod veil;
 
 pub use self::network::Network;
 pub use self::options::{DEFAULT_MEMORY, Options};
@@ -38,6 +39,7 @@ pub use self::run::run;
 pub use self::statistics::Statistics;
 pub use self::stream::{ImageSink, Sink, Source};
 pub use self::tile_input::{Purpose, TileInput};
+pub use self::veil::Veil;
 pub use crate::tile::{Area, TilePlan};
 
 #[cfg(test)]

@@ -90,8 +90,11 @@ fn restored(path: &Path, tile: Option<usize>) -> (Vec<u8>, Vec<f32>) {
     };
     // As the page does it: the calibration pass uses the tiles in which the photo is restored, not larger ones.
     let plan = restore::plan(&network, width, height, &options).expect("a plan");
-    let mut restoration =
-        Restoration::new(plan, &options, network.has_global_statistics(), &photo).expect("begun");
+    let restorer = restore::Restorer::new(&network, &device);
+    let veil = restorer.veil(&photo, &options).expect("looked");
+    let calibrates = network.has_global_statistics();
+    let restoration = Restoration::new(plan, &options, calibrates, &photo).expect("begun");
+    let mut restoration = restoration.with_veil(veil);
     let (mut bytes, mut errors) = (Vec::new(), Vec::new());
     while let Some(tile) = restoration.next_tile(&photo).expect("a photo in memory") {
         let output: Vec<f32> = restore::run(&network, tile, &device)

@@ -169,7 +169,7 @@ impl Restorer {
         floats(output.into_data_async().await)
     }
 
-    /// Begins a photo, and looks at all of it once. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
+    /// Begins a photo, and looks at all of it. `read` is `(x, y, width, height) -> Uint8ClampedArray` of RGBA, alpha not
     /// multiplied in; `tile` the side of a tile in pixels, if it is not to be as large as the memory allows; `removal` how much of
     /// noise, blur, rain, haze and JPEG is removed, 0 to 1 each, all of everything if it is not said; `color_space` of the canvas that the pixels are of: `srgb`, which it is
     /// if it is not said, or `display-p3`, which the network sees as sRGB; `errors`: whether the rows come with their expected errors.
@@ -177,7 +177,7 @@ impl Restorer {
     /// # Errors
     /// A message, if the photo has no pixels or cannot be read, the tile is too small, or the weights cannot remove one
     /// fault and keep another.
-    pub fn begin(
+    pub async fn begin(
         &self,
         width: usize,
         height: usize,
@@ -198,9 +198,11 @@ impl Restorer {
         };
         let plan = plan(&self.network, width, height, &options)?;
         let photo = Photo::new(width, height, read, color_space.as_deref());
-        let restoration =
-            Restoration::new(plan, &options, self.network.has_global_statistics(), &photo)?;
-        Ok(Job::new(photo, restoration))
+        let calibrates = self.network.has_global_statistics();
+        let restoration = Restoration::new(plan, &options, calibrates, &photo)?;
+        let restorer = restore::Restorer::new(&self.network, &self.device);
+        let veil = restorer.veil_async(&photo, &options).await?;
+        Ok(Job::new(photo, restoration.with_veil(veil)))
     }
 }
 

@@ -58,7 +58,7 @@ const commands = {
       if (removal?.every((share) => share === 0)) return tell('done');
       const { width, height, read, colorSpace } = photo;
       const tile = small ? TILE / 2 : TILE;
-      const job = restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal, colorSpace, errors);
+      const job = await restorer.begin(width, height, threads > 1 && !small ? undefined : tile, read, removal, colorSpace, errors);
       try {
         await run(job, width);
       } finally {

@@ -42,7 +42,7 @@ impl<N: Network> Restorer<N> {
         }
         let plan = self.plan(part.width, part.height, options)?;
         let calibration = self.calibration(&whole, options);
-        let overview = Overview::of(source)?;
+        let overview = self.overview(source, options)?;
         let restoration = Restoration::of_part(part, plan, calibration, overview, options)?;
         self.finish(restoration, source, &mut sink, progress)
     }

@@ -43,15 +43,7 @@ impl<N: Network> Restorer<N> {
         let mut observed = Vec::new();
         for window in windows(source.width(), source.height()) {
             let (x, statistics) = self.look(source, window)?;
-            let described = self.network().describe(x).into_data_async().await;
-            let unreadable = |error: &dyn std::fmt::Debug| {
-                Error::Device(format!("the result cannot be read: {error:?}"))
-            };
-            let described = described.map_err(|error| unreadable(&error))?;
-            let mut values = described
-                .convert::<f32>()
-                .try_into_vec::<f32>()
-                .map_err(|error| unreadable(&error))?;
+            let mut values = ops::values_async(self.network().describe(x)).await?;
             values.extend(statistics);
             observed.push(values);
         }

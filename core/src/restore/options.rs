@@ -88,6 +88,13 @@ impl Options {
         self.strength == 0.0 || self.removal == Removal::NONE
     }
 
+    /// The bytes that a restoration may take; `None`: any. If the caller chose the tile size, the memory is limited only if the
+    /// caller set that, too.
+    pub(super) fn bound(&self) -> Option<u64> {
+        self.memory
+            .or(self.tile.is_none().then_some(DEFAULT_MEMORY))
+    }
+
     /// How often each tile is restored.
     pub(super) fn passes(&self) -> usize {
         if self.self_ensemble {

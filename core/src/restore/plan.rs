@@ -1,6 +1,5 @@
 //! The tiles that an image is restored in.
 
-use super::options::DEFAULT_MEMORY;
 use super::peak_memory::peak_bytes;
 use super::{Network, Options, Removal, TilePlan};
 use crate::tile::TileRules;
@@ -18,15 +17,11 @@ pub fn plan<N: Network + ?Sized>(
     options: &Options,
 ) -> Result<TilePlan> {
     options.validate()?;
-    // If the caller chose the tile size, the memory is limited only if the caller set that, too.
-    let memory = options
-        .memory
-        .or(options.tile.is_none().then_some(DEFAULT_MEMORY));
     let rules = TileRules {
         multiple: network.multiple(),
         tile: options.tile,
         overlap: options.overlap,
-        memory,
+        memory: options.bound(),
     };
     if options.removal != Removal::ALL && !network.steers() {
         return Err(Error::InvalidOption(

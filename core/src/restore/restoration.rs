@@ -5,6 +5,7 @@ use super::dihedral::Dihedral;
 use super::overview::Overview;
 use super::part::Part;
 use super::tile_input::{TileInput, calibration_input, network_input, purpose, read_reflected};
+use super::veil::Veil;
 use super::{Area, Options, Progress, Removal, Source, TilePlan};
 use crate::blend::Band;
 use crate::tile::Tile;
@@ -81,6 +82,15 @@ impl Restoration {
             Overview::of(source)?,
             options,
         )
+    }
+
+    /// With the veil of haze that [`Restorer::veil`](super::Restorer::veil) has found: it is lifted from the photo before the
+    /// network sees it.
+    pub fn with_veil(self, veil: Option<Veil>) -> Self {
+        Self {
+            overview: self.overview.with_veil(veil),
+            ..self
+        }
     }
 
     /// Of a part of an image. The part has its own plan, and the calibration pass has the plan of the image. Rows and tiles
@@ -169,7 +179,7 @@ impl Restoration {
         };
         let current = self.current.insert(current);
         let area = current.tile.input;
-        if self.inside != self.plan.area() {
+        if self.inside != self.plan.area() || self.overview.veil.is_some() {
             return self.photo(source, area, pass).map(Some);
         }
         let purpose = purpose(&self.calibration, pass);
@@ -191,6 +201,7 @@ impl Restoration {
         let calibration = self.calibration.runs();
         let Some(run) = run.checked_sub(calibration) else {
             let frame = self.overview.frame;
+            let source = &self.overview.lifted(source, self.removal.haze);
             return calibration_input(&self.calibration, run, self.passes, source, frame);
         };
         assert!(self.done >= calibration, "the calibration pass is done");
@@ -198,9 +209,10 @@ impl Restoration {
         self.photo(source, area, run % self.passes)
     }
 
-    /// What the network sees of an area: the photo, without its frame.
+    /// What the network sees of an area: the photo, without its frame and its veil.
     fn photo(&self, source: &dyn Source, area: Area, pass: usize) -> Result<TileInput> {
-        let input = read_reflected(&Part::new(source, self.part), area, self.inside)?;
+        let lifted = self.overview.lifted(source, self.removal.haze);
+        let input = read_reflected(&Part::new(&lifted, self.part), area, self.inside)?;
         Ok(self.with_options(network_input(
             &input,
             area,

@@ -74,9 +74,16 @@ impl<N: Network> Restorer<N> {
             1 => Calibration::none(plan.clone()),
             _ => self.calibration(&plan, options),
         };
-        let overview = Overview::of(source)?;
+        let overview = self.overview(source, options)?;
         let restoration = Restoration::of_part(plan.area(), plan, calibration, overview, options)?;
         self.finish(restoration, source, sink, progress)
+    }
+
+    /// Looks at all of a source.
+    pub(super) fn overview(&self, source: &dyn Source, options: &Options) -> Result<Overview> {
+        let overview = Overview::of(source)?;
+        let veil = self.veil_inside(source, overview.frame.inside, options)?;
+        Ok(overview.with_veil(veil))
     }
 
     /// The calibration pass of an image that is restored in the tiles of `plan`. On the CPU it uses the largest tiles that

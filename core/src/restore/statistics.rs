@@ -62,10 +62,11 @@ impl<N: Network> Restorer<N> {
         };
         let _release = Release(self.network());
         report(progress, at(0))?;
-        let overview = Overview::of(source)?;
+        let overview = self.overview(source, options)?;
+        let lifted = overview.lifted(source, options.removal.haze);
         for run in 0..runs {
             let input =
-                calibration_input(&calibration, run, options.passes(), source, overview.frame)?;
+                calibration_input(&calibration, run, options.passes(), &lifted, overview.frame)?;
             let stats = self.run(input)?;
             calibration.accept(run, &stats)?;
             report(progress, at(run + 1))?;

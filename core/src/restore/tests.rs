@@ -5,6 +5,7 @@ mod frame;
 pub(super) mod global;
 mod strength;
 mod tiles;
+mod veil;
 
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
