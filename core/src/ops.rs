@@ -9,9 +9,11 @@
 //! (`operation`), its forward pass and gradients for each backend, the tests. Gradients are summed in a fixed order, so
 //! that a training run can be repeated bit for bit.
 
+mod attention_half;
 mod channel_layer_norm;
 mod conv3x3;
 mod depthwise;
+mod feed_forward;
 mod flat;
 mod flex;
 mod gated_gelu;
@@ -27,9 +29,11 @@ mod read;
 #[cfg(test)]
 mod testing;
 
-pub use channel_layer_norm::channel_layer_norm;
+pub use attention_half::{Attention, add_attention, add_attention_with_stats};
+pub use channel_layer_norm::{ChannelNorm, channel_layer_norm};
 pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;
+pub use feed_forward::{FeedForward, add_feed_forward};
 pub use flat::{gather, view};
 pub use gated_gelu::gated_gelu;
 pub use mdta::{mdta, mdta_statistics, mdta_with_stats};

@@ -191,26 +191,33 @@ fn kernels_compute_what_the_cpus_do() {
             assert_same(&what("3x3"), |d| {
                 ops::conv3x3(x(2, d), weights(2 * channels, 3, d))
             });
-            assert_same(&what("gate"), |d| ops::gated_gelu(x(2, d)));
             assert_same(&what("norm"), |d| {
                 ops::channel_layer_norm(x(1, d), gamma(1, d), Some(gamma(2, d)))
             });
             assert_same(&what("bias-free norm"), |d| {
                 ops::channel_layer_norm(x(1, d), gamma(1, d), None)
             });
-            assert_same(&what("mdta"), |d| {
-                ops::mdta(x(3, d), random([heads, 1, 1], 4, d) + 2.0)
-            });
+            for centred in [true, false] {
+                assert_same(&what("attention between channels"), |d| {
+                    let weights = halves(channels, 1.0, centred, d);
+                    ops::add_attention(x(1, d), attention(weights, random([heads, 1, 1], 4, d) + 2.0))
+                });
+                // With an odd number of hidden channels.
+                assert_same(&what("feed-forward network"), |d| {
+                    ops::add_feed_forward(x(1, d), feed_forward(halves(channels, 2.7, centred, d)))
+                });
+            }
         }
     }
     // More pixels than one thread sums over.
-    let qkv = |seed, d: &_| random([1, 12, 61, 67], seed, d);
-    assert_same("mdta, in pieces", |d| {
-        ops::mdta(qkv(5, d), random([2, 1, 1], 4, d))
+    let x = |seed, d: &_| random([1, 4, 61, 67], seed, d);
+    let of = |d: &_| attention(halves(4, 1.0, true, d), random([2, 1, 1], 4, d));
+    assert_same("attention between channels, in pieces", |d| {
+        ops::add_attention(x(5, d), of(d))
     });
-    assert_same("mdta by other sums", |d| {
-        let sums = ops::mdta_statistics(qkv(6, d), 2);
-        ops::mdta_with_stats(qkv(5, d), sums, random([2, 1, 1], 4, d))
+    assert_same("attention between channels by other sums", |d| {
+        let sums = ops::mdta_statistics(random([1, 12, 61, 67], 6, d), 2);
+        ops::add_attention_with_stats(x(5, d), of(d), |_| sums)
     });
     for [tokens, width, heads] in [[1, 2, 1], [26, 24, 3], [37, 10, 2]] {
         let what = |name| format!("{name}, {tokens} x {width}");
@@ -234,8 +241,53 @@ fn kernels_compute_what_the_cpus_do() {
     }
     // Views lie in memory otherwise than their elements' order.
     assert_same("a view", |d| {
-        ops::gated_gelu(random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4))
+        let x = random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4);
+        ops::add_feed_forward(x, feed_forward(halves(4, 2.0, true, d)))
     });
+}
+
+/// Weights of half a block: the norm's, those of the 1x1 convolution, depthwise convolution and 1x1 convolution.
+struct Half {
+    norm: ops::ChannelNorm,
+    into: Tensor<4>,
+    depthwise: Tensor<4>,
+    out: Tensor<4>,
+}
+
+/// Of a net's half block; `expansion` 1 is attention's, with three times as many channels in between.
+fn halves(channels: usize, expansion: f64, centred: bool, device: &Device) -> Half {
+    let row = |seed| random([channels], seed, device);
+    let hidden = (channels as f64 * expansion) as usize;
+    let wide = if expansion == 1.0 { 3 * channels } else { 2 * hidden };
+    let scale = |count: usize| (count as f32).sqrt().recip();
+    Half {
+        norm: ops::ChannelNorm {
+            gamma: row(11),
+            beta: centred.then(|| row(12)),
+        },
+        into: random([wide, channels, 1, 1], 13, device) * scale(channels),
+        depthwise: random([wide, 1, 3, 3], 14, device),
+        out: random([channels, hidden, 1, 1], 15, device) * scale(hidden),
+    }
+}
+
+fn attention(half: Half, temperature: Tensor<3>) -> ops::Attention {
+    ops::Attention {
+        norm: half.norm,
+        qkv: half.into,
+        dwconv: half.depthwise,
+        temperature,
+        project_out: half.out,
+    }
+}
+
+fn feed_forward(half: Half) -> ops::FeedForward {
+    ops::FeedForward {
+        norm: half.norm,
+        project_in: half.into,
+        dwconv: half.depthwise,
+        project_out: half.out,
+    }
 }
 
 /// The gradients of all inputs, of these shapes, on the GPU against the CPU's, relative to the largest.
@@ -290,7 +342,6 @@ fn kernels_have_the_gradients_of_the_cpus() {
                 [x(2), [channels, 2 * channels, 3, 3]],
                 |[x, weight]| ops::conv3x3(x, weight),
             );
-            assert_same_gradients(&what("gate"), [x(2)], |[x]| ops::gated_gelu(x * 2.0));
             let rows = [x(1), row(channels), row(channels)];
             assert_same_gradients(&what("norm"), rows, |[x, gamma, beta]| {
                 let beta = beta.reshape([channels]);
@@ -300,18 +351,11 @@ fn kernels_have_the_gradients_of_the_cpus() {
             assert_same_gradients(&what("bias-free norm"), rows, |[x, gamma]| {
                 ops::channel_layer_norm(x, gamma.reshape([channels]), None)
             });
-            // Not so near zero that the smallest image normalises rounding errors.
-            assert_same_gradients(&what("mdta"), [x(3), row(heads)], |[x, temperature]| {
-                ops::mdta(x + 0.3, temperature.reshape([heads, 1, 1]) + 2.0)
-            });
+            assert_same_gradients_of_halves(x(1), heads);
         }
     }
     // More pixels than one cube sums over.
-    assert_same_gradients(
-        "mdta, in pieces",
-        [[1, 12, 61, 67], [1, 2, 1, 1]],
-        |[x, t]| ops::mdta(x, t.reshape([2, 1, 1]) + 2.0),
-    );
+    assert_same_gradients_of_halves([1, 4, 61, 67], 2);
     for [one, other] in [[1, 2], [2, 1], [2, 2]] {
         let shapes = [[one, 1, 9, 26], [other, 1, 26, 24]];
         assert_same_gradients("matrices", shapes, |[a, b]| {
@@ -320,8 +364,74 @@ fn kernels_have_the_gradients_of_the_cpus() {
         });
     }
     // Views lie in memory otherwise than their elements' order.
-    assert_same_gradients("a view", [[2, 6, 5, 7]], |[x]| {
-        ops::gated_gelu(x.swap_dims(2, 3).narrow(1, 1, 4))
+    assert_same_gradients("a view", [[2, 6, 5, 7], [6, 1, 3, 3]], |[x, weight]| {
+        let weight = weight.narrow(0, 1, 4);
+        ops::depthwise3x3(x.swap_dims(2, 3).narrow(1, 1, 4), weight)
+    });
+}
+
+/// Both halves of a block with both norms.
+fn assert_same_gradients_of_halves(x: [usize; 4], heads: usize) {
+    let [_, channels, height, width] = x;
+    let what = |name| format!("{name}, {x:?}, {heads} heads");
+    let row = [channels, 1, 1, 1];
+    let flat = |row: Tensor<4>| row.reshape([channels]);
+    let scale = |count: usize| (count as f32).sqrt().recip();
+    let norm = |gamma, beta: Option<_>| ops::ChannelNorm {
+        gamma: flat(gamma),
+        beta: beta.map(flat),
+    };
+    // Not so near zero that the smallest image normalises rounding errors.
+    let attention = |x: Tensor<4>, norm, [qkv, dwconv, temperature, project_out]: [Tensor<4>; 4]| {
+        let of = ops::Attention {
+            norm,
+            qkv: qkv * scale(channels),
+            dwconv: dwconv + 0.3,
+            temperature: temperature.reshape([heads, 1, 1]) + 2.0,
+            project_out: project_out * scale(channels),
+        };
+        ops::add_attention(x, of)
+    };
+    let shapes = [
+        [3 * channels, channels, 1, 1],
+        [3 * channels, 1, 3, 3],
+        [heads, 1, 1, 1],
+        [channels, channels, 1, 1],
+    ];
+    let [a, b, c, d] = shapes;
+    // One pixel's norm is its sign: the gradient of what is before it is rounding.
+    if height * width > 1 {
+        let all = [x, row, row, a, b, c, d];
+        assert_same_gradients(&what("attention"), all, |[x, gamma, beta, a, b, c, d]| {
+            attention(x, norm(gamma, Some(beta)), [a, b, c, d])
+        });
+        let all = [x, row, a, b, c, d];
+        assert_same_gradients(&what("bias-free attention"), all, |[x, gamma, a, b, c, d]| {
+            attention(x, norm(gamma, None), [a, b, c, d])
+        });
+    }
+    let hidden = (channels as f64 * 2.7) as usize;
+    let feed = |x: Tensor<4>, norm, [project_in, dwconv, project_out]: [Tensor<4>; 3]| {
+        let of = ops::FeedForward {
+            norm,
+            project_in: project_in * scale(channels),
+            dwconv,
+            project_out: project_out * scale(hidden),
+        };
+        ops::add_feed_forward(x, of)
+    };
+    let [a, b, c] = [
+        [2 * hidden, channels, 1, 1],
+        [2 * hidden, 1, 3, 3],
+        [channels, hidden, 1, 1],
+    ];
+    let all = [x, row, row, a, b, c];
+    assert_same_gradients(&what("feed-forward"), all, |[x, gamma, beta, a, b, c]| {
+        feed(x, norm(gamma, Some(beta)), [a, b, c])
+    });
+    let all = [x, row, a, b, c];
+    assert_same_gradients(&what("bias-free feed-forward"), all, |[x, gamma, a, b, c]| {
+        feed(x, norm(gamma, None), [a, b, c])
     });
 }
 

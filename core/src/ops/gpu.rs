@@ -12,7 +12,9 @@
 //! | `matmul_nt` | rows with rows: linear layers, attention's products |
 //! | `conv`, `depthwise` | 3x3 convolutions |
 //! | `norm` | layer norms over channels and over rows |
-//! | `gelu`, `mdta`, `attention` | what stands between them |
+//! | `gelu`, `attention` | what stands between them |
+//! | `mdta`, `feed_forward` | the two halves of Restormer's blocks, made of them |
+//! | `pointwise` | 1x1 convolutions in those |
 //! | `flat` | buffers of many tensors |
 //! | `row_sums` | sums over pixels: gradients of weights |
 //! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
@@ -20,12 +22,14 @@
 mod attention;
 pub(super) mod conv;
 pub(super) mod depthwise;
+pub(super) mod feed_forward;
 mod flat;
-pub(super) mod gelu;
+mod gelu;
 mod launch;
 mod matmul_nt;
 pub(super) mod mdta;
 pub(super) mod norm;
+mod pointwise;
 mod product;
 mod row_sums;
 mod tensor_cores;
@@ -55,6 +59,11 @@ pub(super) fn is_differentiable<const D: usize>(x: &Tensor<D>) -> bool {
 
 fn fits<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && (1..=LARGEST).contains(&x.shape().num_elements())
+}
+
+/// Whether a map of this shape, which is made on the way, is one that these kernels are made for.
+pub(super) fn holds(shape: &[usize]) -> bool {
+    shape.iter().product::<usize>() <= LARGEST
 }
 
 /// Whether the kernels' 32-bit indices reach all of a map that is made on the way.
@@ -97,7 +106,8 @@ macro_rules! kernels {
 
 kernels! {
     mdta_statistics(qkv: Tensor<4>; heads: usize) -> Tensor<2> = mdta::sums;
-    mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>;) -> Tensor<4> = mdta::attend_with_stats;
+    attend(x: Tensor<4>, qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>, project_out: Tensor<4>;) -> Tensor<4>
+        = mdta::attend;
     linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>;) -> Tensor<3> = matmul_nt::linear;
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;
     attention(qkv: Tensor<3>; heads: usize) -> Tensor<3> = attention::attention;

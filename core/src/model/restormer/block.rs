@@ -46,7 +46,7 @@ impl Block {
 
     /// The same with other global statistics.
     pub fn forward_with_stats(&self, x: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
-        let x = x.clone() + self.attn.forward_with_stats(self.norm1.forward(x), stats);
-        x.clone() + self.ffn.forward(self.norm2.forward(x))
+        let x = self.attn.add(x, &self.norm1, stats);
+        self.ffn.add(x, &self.norm2)
     }
 }

@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{Layout, Size3, contiguous, cubes, dims, empty};
 use super::matmul_nt::{Size4, matmul_nt};
-use super::product::product;
+use super::product::Product;
 
 /// `softmax(q k^T / sqrt(head)) v` of `[images, tokens, q k v]`.
 pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
@@ -58,7 +58,7 @@ pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
         inner: tokens,
         columns: head,
     };
-    product(map, qkv, &y, size, [map_layout, part(2), y_layout]);
+    Product::new(size, [map_layout, part(2), y_layout]).write(map, qkv, &y);
     y
 }
 
