@@ -436,6 +436,55 @@ fn assert_same_gradients_of_halves(x: [usize; 4], heads: usize) {
 }
 
 #[test]
+fn matrices_of_a_buffer_become_orthogonal_as_their_definition_says() {
+    const COEFFICIENTS: [f64; 3] = [3.4445, -4.775, 2.0315];
+    const STEPS: usize = 5;
+    let sizes = [[8, 20], [40, 12], [1, 1], [16, 72], [100, 33], [64, 64]];
+    let mut values = 0;
+    let places = sizes.map(|[rows, columns]| {
+        let place = ops::MatrixPlace {
+            start: values,
+            rows,
+            columns,
+            reach: 0.1 + rows as f32 / 50.0,
+        };
+        values += rows * columns + 7;
+        place
+    });
+    let buffer = |device: &Device| random([values], 3, device) * 0.02;
+    let device = gpu();
+    let matrices = ops::Matrices::new(&places, &device).expect("a kernel");
+    let found = matrices.orthogonal(buffer(&device), COEFFICIENTS, STEPS);
+    let found: Vec<f32> = found.into_data().try_into_vec().expect("f32");
+    let mut wanted = vec![0.0; values];
+    for place in places {
+        let ops::MatrixPlace {
+            start,
+            rows,
+            columns,
+            reach,
+        } = place;
+        let length = rows * columns;
+        let x = buffer(&Device::flex()).narrow(0, start, length);
+        let x: Tensor<2> = x.reshape([rows, columns]);
+        let tall = rows > columns;
+        let x = if tall { x.transpose() } else { x };
+        let norm = x.clone().square().sum().sqrt().reshape([1, 1]);
+        let mut x = x / norm;
+        let [a, b, c] = COEFFICIENTS;
+        for _ in 0..STEPS {
+            let squares = x.clone().matmul(x.clone().transpose());
+            let factor = squares.clone() * b + squares.clone().matmul(squares) * c;
+            x = x.clone() * a + factor.matmul(x);
+        }
+        let x = if tall { x.transpose() } else { x } * reach;
+        let x: Vec<f32> = x.into_data().try_into_vec().expect("f32");
+        wanted[start..start + length].copy_from_slice(&x);
+    }
+    assert_near("a value of an orthogonal matrix", difference(&wanted, &found), 1e-5);
+}
+
+#[test]
 fn gradients_are_those_of_the_cpu() {
     let request = BatchRequest {
         step: 0,

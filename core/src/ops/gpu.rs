@@ -16,6 +16,7 @@
 //! | `mdta`, `feed_forward` | the two halves of Restormer's blocks, made of them |
 //! | `pointwise` | 1x1 convolutions in those |
 //! | `flat` | buffers of many tensors |
+//! | `orthogonal` | Muon's Newton-Schulz steps |
 //! | `row_sums` | sums over pixels: gradients of weights |
 //! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
 
@@ -29,6 +30,7 @@ mod launch;
 mod matmul_nt;
 pub(super) mod mdta;
 pub(super) mod norm;
+pub(super) mod orthogonal;
 mod pointwise;
 mod product;
 mod row_sums;
@@ -37,8 +39,9 @@ mod tensor_cores;
 pub(super) use launch::contiguous;
 pub(super) use product::matmul;
 
-use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
-use burn::tensor::{DType, Tensor};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
+use burn::tensor::{DType, Int, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -126,4 +129,57 @@ pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<
         let [a, b, c, d, e, f, g, h] = core::array::from_fn(|at| part(at).1.clone());
         gather_eight(buffer, a, b, c, d, e, f, g, h, starts)
     })
+}
+
+#[backend_extension(Cube)]
+#[allow(clippy::too_many_arguments, reason = "three tables")]
+trait OrthogonalOps: Backend {
+    fn orthogonal(
+        buffer: FloatTensor<Self>,
+        reach: FloatTensor<Self>,
+        places: IntTensor<Self>,
+        squares: IntTensor<Self>,
+        products: IntTensor<Self>,
+        coefficients: [f32; 3],
+        steps: usize,
+        squared_values: usize,
+    ) -> FloatTensor<Self>;
+}
+
+impl OrthogonalOps for CubeBackend {
+    fn orthogonal(
+        buffer: CubeTensor,
+        reach: CubeTensor,
+        places: CubeTensor,
+        squares: CubeTensor,
+        products: CubeTensor,
+        coefficients: [f32; 3],
+        steps: usize,
+        squared_values: usize,
+    ) -> CubeTensor {
+        let tables = [places, squares, products];
+        orthogonal::orthogonal(buffer, reach, tables, coefficients, steps, squared_values)
+    }
+}
+
+/// As [`orthogonal::orthogonal`], with its tables.
+pub(super) fn orthogonal(
+    buffer: Tensor<1>,
+    reach: Tensor<1>,
+    tables: [Tensor<1, Int>; 3],
+    coefficients: [f32; 3],
+    steps: usize,
+    squared_values: usize,
+) -> Tensor<1> {
+    let [places, squares, products] = tables.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as OrthogonalOps>::orthogonal(
+        buffer.into_dispatch(),
+        reach.into_dispatch(),
+        places,
+        squares,
+        products,
+        coefficients,
+        steps,
+        squared_values,
+    ))
 }

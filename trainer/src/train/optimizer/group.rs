@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Tensor};
 
-use super::newton_schulz::Stacks;
+use super::newton_schulz::Orthogonal;
 use super::{Moments, OptimizerConfig, OptimizerKind, OptimizerRecord};
 use crate::train::flat::Layout;
 
@@ -22,7 +22,7 @@ enum Rule {
     /// With the means of squares.
     Adam(Box<Tensor<1>>),
     /// As matrices.
-    Muon(Box<Stacks>),
+    Muon(Box<Orthogonal>),
 }
 
 impl Group {
@@ -43,13 +43,13 @@ impl Group {
     }
 
     pub fn muon(layout: Layout, steps: u64, parameters: Tensor<1>, first: Tensor<1>) -> Self {
-        let stacks = Stacks::new(&layout, &parameters.device());
+        let matrices = Orthogonal::new(&layout, &parameters.device());
         Self {
             layout,
             steps,
             parameters,
             first,
-            rule: Rule::Muon(Box::new(stacks)),
+            rule: Rule::Muon(Box::new(matrices)),
         }
     }
 
@@ -108,12 +108,12 @@ impl Group {
                 unless_broken(&mut self.first, first);
                 delta.mul_scalar(lr / correction1)
             }
-            Rule::Muon(stacks) => {
+            Rule::Muon(matrices) => {
                 let first = first.mul_scalar(config.momentum) + gradient.clone();
                 // Nesterov's look ahead.
                 let ahead = first.clone().mul_scalar(config.momentum) + gradient;
                 unless_broken(&mut self.first, first);
-                stacks.update(ahead).mul_scalar(lr)
+                matrices.update(ahead).mul_scalar(lr)
             }
         };
         unless_broken(&mut self.parameters, parameters - delta);
