@@ -20,6 +20,7 @@ mod gated_gelu;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod mdta;
+mod mix;
 mod operation;
 mod orthogonal;
 mod placement;
@@ -37,6 +38,7 @@ pub use depthwise::depthwise3x3;
 pub use feed_forward::{FeedForward, add_feed_forward};
 pub use flat::{gather, view};
 pub use gated_gelu::gated_gelu;
+pub use mix::mix;
 pub use orthogonal::{Matrices, MatrixPlace};
 pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
 pub use placement::computes_on_cpu;

@@ -15,6 +15,7 @@
 //! | `gelu`, `attention` | what stands between them |
 //! | `mdta`, `feed_forward` | the two halves of Restormer's blocks, made of them |
 //! | `pointwise` | 1x1 convolutions in those |
+//! | `mix` | D-R fusion's last step |
 //! | `flat` | buffers of many tensors |
 //! | `orthogonal` | Muon's Newton-Schulz steps |
 //! | `row_sums` | sums over pixels: gradients of weights |
@@ -29,6 +30,7 @@ mod gelu;
 mod launch;
 mod matmul_nt;
 pub(super) mod mdta;
+pub(super) mod mix;
 pub(super) mod norm;
 pub(super) mod orthogonal;
 mod pointwise;

@@ -102,10 +102,24 @@ fn map_kernel(
     least: f32,
 ) {
     let row = ABSOLUTE_POS as u32;
-    let channels = heads * side;
-    if row >= images * channels {
+    if row >= images * heads * side {
         terminate!();
     }
+    map_row(sums, temperature, map, row, heads, side, least);
+}
+
+/// One row of the map, counted over all images and heads.
+#[cube]
+fn map_row(
+    sums: &[f32],
+    temperature: &[f32],
+    map: &mut [f32],
+    row: u32,
+    heads: u32,
+    side: u32,
+    least: f32,
+) {
+    let channels = heads * side;
     let channel = row % channels;
     let head = channel / side;
     let products = row / channels * (channels * side + 2 * channels);

@@ -4,13 +4,12 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::depthwise::cube_sum;
-use super::super::launch::{cubes, empty};
+use super::super::launch::empty;
 use super::heads::Heads;
 use crate::constants::LEAST_NORM;
 
-/// Threads that have one row of a map together.
-const THREADS: usize = 64;
+/// Threads that have one head of an image together.
+const THREADS: usize = 256;
 
 /// What the gradients of q, k and the weights are made of.
 pub(super) struct MapGradients {
@@ -47,43 +46,26 @@ pub(super) fn map_gradients(
     let dtemperatures = empty(&map, [images, channels]);
     let dtemperature = empty(&map, [images, heads]);
     let dproject_out = empty(&map, [images, channels, channels]);
-    // SAFETY: there is a cube for each row, and threads past the last column have none.
+    // SAFETY: there is a cube for each head, and threads past the last value have none.
     unsafe {
-        row_gradient_kernel::launch_unchecked(
+        map_gradient_kernel::launch_unchecked(
             &map.client,
-            CubeCount::Static(channels as u32, images as u32, 1),
+            CubeCount::Static(heads as u32, images as u32, 1),
             CubeDim::new_1d(THREADS as u32),
             dwhole.into_buffer_arg(),
             project_out.into_buffer_arg(),
             map.clone().into_buffer_arg(),
-            sums.clone().into_buffer_arg(),
+            sums.into_buffer_arg(),
             temperature.into_buffer_arg(),
             across.clone().into_buffer_arg(),
             pulls.clone().into_buffer_arg(),
-            dtemperatures.clone().into_buffer_arg(),
+            dtemperatures.into_buffer_arg(),
+            dtemperature.clone().into_buffer_arg(),
             dproject_out.clone().into_buffer_arg(),
             heads as u32,
             side as u32,
             LEAST_NORM,
             THREADS,
-        );
-    }
-    let (count, dim) = cubes(&map, images * channels);
-    // SAFETY: threads past the last column end at once.
-    unsafe {
-        column_gradient_kernel::launch_unchecked(
-            &map.client,
-            count,
-            dim,
-            sums.into_buffer_arg(),
-            dtemperatures.into_buffer_arg(),
-            across.clone().into_buffer_arg(),
-            pulls.clone().into_buffer_arg(),
-            dtemperature.clone().into_buffer_arg(),
-            images as u32,
-            heads as u32,
-            side as u32,
-            LEAST_NORM,
         );
     }
     MapGradients {
@@ -94,10 +76,10 @@ pub(super) fn map_gradients(
     }
 }
 
-/// Each cube has one row of an image's maps: the gradients of its cosines, and of project_out's column.
+/// Each cube has one head of an image. What its threads leave for each other is in `across` and `dtemperatures`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn row_gradient_kernel(
+fn map_gradient_kernel(
     dwhole: &[f32],
     project_out: &[f32],
     map: &[f32],
@@ -106,119 +88,105 @@ fn row_gradient_kernel(
     across: &mut [f32],
     pulls: &mut [f32],
     dtemperatures: &mut [f32],
+    dtemperature: &mut [f32],
     dproject_out: &mut [f32],
     heads: u32,
     side: u32,
     least: f32,
     #[comptime] threads: usize,
 ) {
-    let channel = CUBE_POS_X;
+    let head = CUBE_POS_X;
     let image = CUBE_POS_Y;
+    let unit = UNIT_POS;
     let channels = heads * side;
-    let head = channel / side;
+    // The first channel of the head, in a matrix of all channels.
+    let first = head * side;
+    let matrix = image * channels * channels;
+    let map_start = (image * heads + head) * side * side;
+    let across_start = (image * 2 * heads + head) * side * side;
+    let back_start = across_start + heads * side * side;
+    let pulls_start = image * 2 * channels + first;
     let products = image * (channels * side + 2 * channels);
-    let q = products + channels * side;
-    let k = q + channels + head * side;
-    // In the maps, and in `across`, which has as many again for each image.
-    let start = (image * channels + channel) * side;
-    let across_start = start + image * channels * side;
-    let matrix = image * channels * channels + head * side;
+    let q = products + channels * side + first;
+    let k = q + channels;
 
-    // The gradients of the map, left in `across`.
-    let mut mean = 0.0f32;
-    let mut column = UNIT_POS;
-    while column < side {
-        let mut dmap = 0.0f32;
-        for output in 0..channels {
-            let weight = project_out[(output * channels + channel) as usize];
-            let gradient = dwhole[(matrix + output * channels + column) as usize];
-            dmap = fma(weight, gradient, dmap);
-        }
-        across[(across_start + column) as usize] = dmap;
-        mean = fma(map[(start + column) as usize], dmap, mean);
-        column += threads as u32;
-    }
-    let mut shared = Shared::<[f32]>::new_slice(threads);
-    let mean = cube_sum(mean, &mut shared, threads);
-
-    let norm = f32::max(sums[(q + channel) as usize].sqrt(), least);
-    let temperature = temperature[head as usize];
-    let mut dtemperature = 0.0f32;
-    let mut pull = 0.0f32;
-    let mut column = UNIT_POS;
-    while column < side {
-        let at = (across_start + column) as usize;
-        let norms = norm * f32::max(sums[(k + column) as usize].sqrt(), least);
-        let cosine = sums[(products + channel * side + column) as usize] / norms;
-        let dlogit = map[(start + column) as usize] * (across[at] - mean);
-        dtemperature += dlogit * cosine;
-        let gradient = temperature * dlogit;
-        pull += gradient * cosine;
-        across[at] = gradient / norms;
-        column += threads as u32;
-    }
-    let dtemperature = cube_sum(dtemperature, &mut shared, threads);
-    let pull = cube_sum(pull, &mut shared, threads);
-    if UNIT_POS == 0 {
-        dtemperatures[(image * channels + channel) as usize] = dtemperature;
-        pulls[(image * 2 * channels + channel) as usize] = pull_of(pull, norm, least);
-    }
-
-    let mut output = UNIT_POS;
-    while output < channels {
-        let row = matrix + output * channels;
+    // The gradients of project_out, and of the map, left in `across`.
+    let mut at = unit;
+    while at < channels * side {
+        let output = at / side;
+        let row = at % side;
+        let line = matrix + output * channels + first;
         let mut sum = 0.0f32;
         for column in 0..side {
-            let gradient = dwhole[(row + column) as usize];
-            sum = fma(gradient, map[(start + column) as usize], sum);
+            let gradient = dwhole[(line + column) as usize];
+            sum = fma(gradient, map[(map_start + row * side + column) as usize], sum);
         }
-        dproject_out[((image * channels + output) * channels + channel) as usize] = sum;
-        output += threads as u32;
+        dproject_out[(line + row) as usize] = sum;
+        at += threads as u32;
     }
-}
+    let mut at = unit;
+    while at < side * side {
+        let row = at / side;
+        let column = at % side;
+        let mut sum = 0.0f32;
+        for output in 0..channels {
+            let weight = project_out[(output * channels + first + row) as usize];
+            let gradient = dwhole[(matrix + output * channels + first + column) as usize];
+            sum = fma(weight, gradient, sum);
+        }
+        across[(across_start + at) as usize] = sum;
+        at += threads as u32;
+    }
+    sync_storage();
 
-/// Each thread has one column of a map: the transposed matrix, and what normalising takes from k's gradient. The first
-/// one of a head also adds its temperature's gradients.
-#[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn column_gradient_kernel(
-    sums: &[f32],
-    dtemperatures: &[f32],
-    across: &mut [f32],
-    pulls: &mut [f32],
-    dtemperature: &mut [f32],
-    images: u32,
-    heads: u32,
-    side: u32,
-    least: f32,
-) {
-    let task = ABSOLUTE_POS as u32;
-    let channels = heads * side;
-    if task >= images * channels {
-        terminate!();
+    // Each thread has one row: the gradients of its cosines.
+    let temperature = temperature[head as usize];
+    let mut row = unit;
+    while row < side {
+        let norm = f32::max(sums[(q + row) as usize].sqrt(), least);
+        let mut mean = 0.0f32;
+        for column in 0..side {
+            let at = row * side + column;
+            let dmap = across[(across_start + at) as usize];
+            mean = fma(map[(map_start + at) as usize], dmap, mean);
+        }
+        let mut sum = 0.0f32;
+        let mut pull = 0.0f32;
+        for column in 0..side {
+            let at = row * side + column;
+            let to = (across_start + at) as usize;
+            let norms = norm * f32::max(sums[(k + column) as usize].sqrt(), least);
+            let cosine = sums[(products + first * side + at) as usize] / norms;
+            let dlogit = map[(map_start + at) as usize] * (across[to] - mean);
+            sum += dlogit * cosine;
+            let gradient = temperature * dlogit;
+            pull += gradient * cosine;
+            across[to] = gradient / norms;
+        }
+        dtemperatures[(image * channels + first + row) as usize] = sum;
+        pulls[(pulls_start + row) as usize] = pull_of(pull, norm, least);
+        row += threads as u32;
     }
-    let image = task / channels;
-    let channel = task % channels;
-    let head = channel / side;
-    let column = channel % side;
-    let products = image * (channels * side + 2 * channels);
-    let k = products + channels * side + channels;
-    let start = (image * 2 * heads + head) * side * side;
-    let back = start + heads * side * side + column * side;
-    let mut pull = 0.0f32;
-    for row in 0..side {
-        let value = across[(start + row * side + column) as usize];
-        let product = sums[(products + (head * side + row) * side + column) as usize];
-        pull = fma(value, product, pull);
-        across[(back + row) as usize] = value;
+    sync_storage();
+
+    // Each thread has one column: the transposed matrix, and what normalising takes from k's gradient.
+    let mut column = unit;
+    while column < side {
+        let mut pull = 0.0f32;
+        for row in 0..side {
+            let value = across[(across_start + row * side + column) as usize];
+            let product = sums[(products + (first + row) * side + column) as usize];
+            pull = fma(value, product, pull);
+            across[(back_start + column * side + row) as usize] = value;
+        }
+        let norm = f32::max(sums[(k + column) as usize].sqrt(), least);
+        pulls[(pulls_start + channels + column) as usize] = pull_of(pull, norm, least);
+        column += threads as u32;
     }
-    let norm = f32::max(sums[(k + channel) as usize].sqrt(), least);
-    let at = image * 2 * channels + channels + channel;
-    pulls[at as usize] = pull_of(pull, norm, least);
-    if column == 0 {
+    if unit == 0 {
         let mut sum = 0.0f32;
         for row in 0..side {
-            sum += dtemperatures[(task + row) as usize];
+            sum += dtemperatures[(image * channels + first + row) as usize];
         }
         dtemperature[(image * heads + head) as usize] = sum;
     }

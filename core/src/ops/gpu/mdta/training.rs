@@ -11,7 +11,7 @@ use super::super::row_sums::{Beside, Columns, Sums, fold, pieces};
 use super::gathered::gathered;
 use super::gradients::{MapGradients, map_gradients};
 use super::heads::Heads;
-use super::{add, projected};
+use super::add;
 
 /// The tensors of the operation but beta.
 ///
@@ -55,8 +55,7 @@ pub(in crate::ops) fn forward(inputs: Inputs, beta: Option<CubeTensor>) -> (Cube
         Beside::Squares,
         [of.part(0), of.part(1)],
     );
-    let [sums, map] = gathered(&of, pieces, temperature);
-    let whole = projected(&of, project_out, map.clone());
+    let [sums, map, whole] = gathered(&of, pieces, temperature, project_out);
     let y = add(&of, whole.clone(), convolved.clone(), x);
     let saved = Saved {
         inputs,
