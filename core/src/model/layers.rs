@@ -40,6 +40,16 @@ impl Linear {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         ops::linear(x, self.weight.val(), self.bias.val())
     }
+
+    /// `x + scale forward(input)`.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[batch, tokens, outputs]`
+    /// - `input`: `[batch, tokens, inputs]`
+    /// - `scale`: `[outputs]`
+    pub fn add(&self, x: Tensor<3>, input: Tensor<3>, scale: Tensor<1>) -> Tensor<3> {
+        ops::add_linear(x, input, self.weight.val(), self.bias.val(), scale)
+    }
 }
 
 /// Layer norm over the last axis of tokens.

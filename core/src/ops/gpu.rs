@@ -89,7 +89,7 @@ macro_rules! kernels {
     ($($name:ident$(<const $d:ident: usize>)?($($x:ident: Tensor<$rank:tt>),+; $($option:ident: $type:ty),*)
        -> Tensor<$result:tt> = $kernel:path;)+) => {
         #[backend_extension(Cube)]
-        #[allow(clippy::too_many_arguments, reason = "eight tensors are gathered at once")]
+        #[allow(clippy::too_many_arguments, reason = "sixteen tensors are gathered at once")]
         trait GpuOps: Backend {
             $(fn $name($($x: FloatTensor<Self>,)+ $($option: $type),*) -> FloatTensor<Self>;)+
         }
@@ -100,7 +100,7 @@ macro_rules! kernels {
             })+
         }
 
-        $(#[allow(clippy::too_many_arguments, reason = "eight tensors are gathered at once")]
+        $(#[allow(clippy::too_many_arguments, reason = "sixteen tensors are gathered at once")]
         pub(super) fn $name$(<const $d: usize>)?($($x: Tensor<$rank>,)+ $($option: $type),*)
             -> Tensor<$result>
         {
@@ -114,12 +114,16 @@ kernels! {
     attend(x: Tensor<4>, qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>, project_out: Tensor<4>;) -> Tensor<4>
         = mdta::attend;
     linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>;) -> Tensor<3> = matmul_nt::linear;
+    add_linear(x: Tensor<3>, input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, scale: Tensor<1>;) -> Tensor<3>
+        = matmul_nt::add_linear;
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;
     attention(qkv: Tensor<3>; heads: usize) -> Tensor<3> = attention::attention;
     gelu<const D: usize>(x: Tensor<D>;) -> Tensor<D> = gelu::gelu;
     view(buffer: Tensor<1>; start: usize, length: usize) -> Tensor<1> = flat::view;
-    gather_eight(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>, f: Tensor<1>,
-        g: Tensor<1>, h: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
+    blend(a: Tensor<1>, b: Tensor<1>, broken: Tensor<1>; alpha: f32, beta: f32) -> Tensor<1> = flat::blend;
+    gather_parts(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>, f: Tensor<1>,
+        g: Tensor<1>, h: Tensor<1>, i: Tensor<1>, j: Tensor<1>, k: Tensor<1>, l: Tensor<1>, m: Tensor<1>, n: Tensor<1>,
+        o: Tensor<1>, p: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
 }
 
 /// `buffer` with parts written over it, each from its first place on.
@@ -128,8 +132,11 @@ pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<
         // One that is missing is the first again, which changes nothing.
         let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
         let starts = core::array::from_fn(|at| part(at).0);
-        let [a, b, c, d, e, f, g, h] = core::array::from_fn(|at| part(at).1.clone());
-        gather_eight(buffer, a, b, c, d, e, f, g, h, starts)
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] =
+            core::array::from_fn(|at| part(at).1.clone());
+        gather_parts(
+            buffer, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, starts,
+        )
     })
 }
 

@@ -5,7 +5,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::super::launch::{contiguous, cubes, empty, vector};
-use super::super::matmul_nt::{Size4, matmul_nt, total};
+use super::super::matmul_nt::{After, Size4, matmul_nt, total};
 use super::heads::Heads;
 
 /// Pixels that one thread sums over. No thread waits for another, which browsers and drivers do best.
@@ -27,7 +27,7 @@ pub(in crate::ops::gpu) fn sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
         pieces,
     };
     let layouts = [of.part(0), of.part(1), of.map()];
-    matmul_nt(qkv.clone(), qkv.clone(), None, &products, size, layouts);
+    matmul_nt(qkv.clone(), qkv.clone(), After::default(), &products, size, layouts);
     let squares = squares(&qkv, [images, channels, pixels, pieces]);
     gather(products, squares, [images, channels, of.side, pieces])
 }
