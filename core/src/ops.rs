@@ -10,6 +10,7 @@
 //! that a training run can be repeated bit for bit.
 
 mod attention_half;
+mod block;
 mod channel_layer_norm;
 mod conv3x3;
 mod depthwise;
@@ -32,6 +33,7 @@ mod read;
 mod testing;
 
 pub use attention_half::{Attention, add_attention, add_attention_with_stats};
+pub use block::block;
 pub use channel_layer_norm::{ChannelNorm, channel_layer_norm};
 pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;

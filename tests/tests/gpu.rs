@@ -198,9 +198,11 @@ fn kernels_compute_what_the_cpus_do() {
                 ops::channel_layer_norm(x(1, d), gamma(1, d), None)
             });
             for centred in [true, false] {
-                assert_same(&what("attention between channels"), |d| {
-                    let weights = halves(channels, 1.0, centred, d);
-                    ops::add_attention(x(1, d), attention(weights, random([heads, 1, 1], 4, d) + 2.0))
+                assert_same(&what("block"), |d| {
+                    let half = halves(channels, 1.0, centred, d);
+                    let attention = attention(half, random([heads, 1, 1], 4, d) + 2.0);
+                    let feed_forward = feed_forward(halves(channels, 2.7, centred, d));
+                    ops::block(x(1, d), attention, feed_forward)
                 });
                 // With an odd number of hidden channels.
                 assert_same(&what("feed-forward network"), |d| {
@@ -212,8 +214,8 @@ fn kernels_compute_what_the_cpus_do() {
     // More pixels than one thread sums over.
     let x = |seed, d: &_| random([1, 4, 61, 67], seed, d);
     let of = |d: &_| attention(halves(4, 1.0, true, d), random([2, 1, 1], 4, d));
-    assert_same("attention between channels, in pieces", |d| {
-        ops::add_attention(x(5, d), of(d))
+    assert_same("block, in pieces", |d| {
+        ops::block(x(5, d), of(d), feed_forward(halves(4, 2.7, true, d)))
     });
     assert_same("attention between channels by other sums", |d| {
         let sums = ops::mdta_statistics(random([1, 12, 61, 67], 6, d), 2);
@@ -238,6 +240,23 @@ fn kernels_compute_what_the_cpus_do() {
                 ops::matmul(a, random([other, tokens, width], 2, d))
             });
         }
+    }
+    assert_same("linear, added", |d| {
+        let x = |width, seed| random([2, 5, width], seed, d);
+        let row = |seed| random([13], seed, d);
+        ops::add_linear(x(13, 1), x(22, 2), random([13, 22], 3, d), row(4), row(5))
+    });
+    for [channels, height, width] in [[1, 1, 1], [5, 3, 7], [70, 16, 16]] {
+        assert_same("mixed channels", |d| {
+            let features = random([2, channels, height, width], 1, d);
+            ops::mix(random([2, channels, channels], 2, d) * 9.0, features)
+        });
+    }
+    for broken in [0.0, f32::NAN] {
+        assert_same("blend", |d| {
+            let broken = Tensor::<1>::from_floats([broken], d);
+            ops::blend([random([37], 1, d), random([37], 2, d)], [0.9, -0.3], &broken)
+        });
     }
     // Views lie in memory otherwise than their elements' order.
     assert_same("a view", |d| {
@@ -351,16 +370,22 @@ fn kernels_have_the_gradients_of_the_cpus() {
             assert_same_gradients(&what("bias-free norm"), rows, |[x, gamma]| {
                 ops::channel_layer_norm(x, gamma.reshape([channels]), None)
             });
-            assert_same_gradients_of_halves(x(1), heads);
+            assert_same_gradients_of_blocks(x(1), heads);
         }
     }
     // More pixels than one cube sums over.
-    assert_same_gradients_of_halves([1, 4, 61, 67], 2);
+    assert_same_gradients_of_blocks([1, 4, 61, 67], 2);
     for [one, other] in [[1, 2], [2, 1], [2, 2]] {
         let shapes = [[one, 1, 9, 26], [other, 1, 26, 24]];
         assert_same_gradients("matrices", shapes, |[a, b]| {
             let c = ops::matmul(a.reshape([one, 9, 26]), b.reshape([other, 26, 24]));
             c.unsqueeze_dim(1)
+        });
+    }
+    for (batch, [channels, height, width]) in [(1, [1, 1, 1]), (3, [5, 3, 7]), (2, [70, 16, 16])] {
+        let shapes = [[batch, 1, channels, channels], [batch, channels, height, width]];
+        assert_same_gradients("mixed channels", shapes, |[products, features]| {
+            ops::mix(products.reshape([batch, channels, channels]) * 9.0, features)
         });
     }
     // Views lie in memory otherwise than their elements' order.
@@ -370,10 +395,11 @@ fn kernels_have_the_gradients_of_the_cpus() {
     });
 }
 
-/// Both halves of a block with both norms.
-fn assert_same_gradients_of_halves(x: [usize; 4], heads: usize) {
+/// Of a block, and of its feed-forward network alone, with both norms.
+fn assert_same_gradients_of_blocks(x: [usize; 4], heads: usize) {
     let [_, channels, height, width] = x;
     let what = |name| format!("{name}, {x:?}, {heads} heads");
+    let hidden = (channels as f64 * 2.7) as usize;
     let row = [channels, 1, 1, 1];
     let flat = |row: Tensor<4>| row.reshape([channels]);
     let scale = |count: usize| (count as f32).sqrt().recip();
@@ -382,57 +408,63 @@ fn assert_same_gradients_of_halves(x: [usize; 4], heads: usize) {
         beta: beta.map(flat),
     };
     // Not so near zero that the smallest image normalises rounding errors.
-    let attention = |x: Tensor<4>, norm, [qkv, dwconv, temperature, project_out]: [Tensor<4>; 4]| {
-        let of = ops::Attention {
+    let attention =
+        |norm, [qkv, dwconv, temperature, project_out]: [Tensor<4>; 4]| ops::Attention {
             norm,
             qkv: qkv * scale(channels),
             dwconv: dwconv + 0.3,
             temperature: temperature.reshape([heads, 1, 1]) + 2.0,
             project_out: project_out * scale(channels),
         };
-        ops::add_attention(x, of)
+    let feed = |norm, [project_in, dwconv, project_out]: [Tensor<4>; 3]| ops::FeedForward {
+        norm,
+        project_in: project_in * scale(channels),
+        dwconv,
+        project_out: project_out * scale(hidden),
     };
-    let shapes = [
+    let [a, b, c, d] = [
         [3 * channels, channels, 1, 1],
         [3 * channels, 1, 3, 3],
         [heads, 1, 1, 1],
         [channels, channels, 1, 1],
     ];
-    let [a, b, c, d] = shapes;
-    // One pixel's norm is its sign: the gradient of what is before it is rounding.
-    if height * width > 1 {
-        let all = [x, row, row, a, b, c, d];
-        assert_same_gradients(&what("attention"), all, |[x, gamma, beta, a, b, c, d]| {
-            attention(x, norm(gamma, Some(beta)), [a, b, c, d])
-        });
-        let all = [x, row, a, b, c, d];
-        assert_same_gradients(&what("bias-free attention"), all, |[x, gamma, a, b, c, d]| {
-            attention(x, norm(gamma, None), [a, b, c, d])
-        });
-    }
-    let hidden = (channels as f64 * 2.7) as usize;
-    let feed = |x: Tensor<4>, norm, [project_in, dwconv, project_out]: [Tensor<4>; 3]| {
-        let of = ops::FeedForward {
-            norm,
-            project_in: project_in * scale(channels),
-            dwconv,
-            project_out: project_out * scale(hidden),
-        };
-        ops::add_feed_forward(x, of)
-    };
-    let [a, b, c] = [
+    let [e, f, g] = [
         [2 * hidden, channels, 1, 1],
         [2 * hidden, 1, 3, 3],
         [channels, hidden, 1, 1],
     ];
-    let all = [x, row, row, a, b, c];
-    assert_same_gradients(&what("feed-forward"), all, |[x, gamma, beta, a, b, c]| {
-        feed(x, norm(gamma, Some(beta)), [a, b, c])
-    });
-    let all = [x, row, a, b, c];
-    assert_same_gradients(&what("bias-free feed-forward"), all, |[x, gamma, a, b, c]| {
-        feed(x, norm(gamma, None), [a, b, c])
-    });
+    assert_same_gradients(
+        &what("feed-forward"),
+        [x, row, row, e, f, g],
+        |[x, gamma, beta, e, f, g]| {
+            ops::add_feed_forward(x, feed(norm(gamma, Some(beta)), [e, f, g]))
+        },
+    );
+    assert_same_gradients(
+        &what("bias-free feed-forward"),
+        [x, row, e, f, g],
+        |[x, gamma, e, f, g]| ops::add_feed_forward(x, feed(norm(gamma, None), [e, f, g])),
+    );
+    // One pixel's norm is its sign: the gradient of what is before it is rounding.
+    if height * width == 1 {
+        return;
+    }
+    assert_same_gradients(
+        &what("block"),
+        [x, row, row, a, b, c, d, row, row, e, f, g],
+        |[x, gamma, beta, a, b, c, d, other_gamma, other_beta, e, f, g]| {
+            let attention = attention(norm(gamma, Some(beta)), [a, b, c, d]);
+            ops::block(x, attention, feed(norm(other_gamma, Some(other_beta)), [e, f, g]))
+        },
+    );
+    assert_same_gradients(
+        &what("bias-free block"),
+        [x, row, a, b, c, d, row, e, f, g],
+        |[x, gamma, a, b, c, d, other_gamma, e, f, g]| {
+            let attention = attention(norm(gamma, None), [a, b, c, d]);
+            ops::block(x, attention, feed(norm(other_gamma, None), [e, f, g]))
+        },
+    );
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub struct FeedForward {
 /// - x, output: `[batch, channels, height, width]`
 pub fn add_feed_forward(x: Tensor<4>, of: FeedForward) -> Tensor<4> {
     #[cfg(feature = "gpu")]
-    if is_supported(&x, &of) {
+    if of.is_supported(&x) {
         let FeedForward {
             norm: ChannelNorm { gamma, beta },
             project_in,
@@ -53,13 +53,16 @@ fn plain(x: Tensor<4>, of: FeedForward) -> Tensor<4> {
 }
 
 #[cfg(feature = "gpu")]
-fn is_supported(x: &Tensor<4>, of: &FeedForward) -> bool {
-    let [batch, channels, height, width] = x.dims();
-    let [wide, ..] = of.dwconv.dims();
-    let weights = [&of.project_in, &of.dwconv, &of.project_out];
-    [x].into_iter().chain(weights).all(gpu::is_differentiable)
-        && gpu::holds(&[batch, wide, height, width])
-        && gpu::narrow(channels.max(wide / 2))
+impl FeedForward {
+    /// Whether there are kernels for it, with gradients.
+    pub(super) fn is_supported(&self, x: &Tensor<4>) -> bool {
+        let [batch, channels, height, width] = x.dims();
+        let [wide, ..] = self.dwconv.dims();
+        let weights = [&self.project_in, &self.dwconv, &self.project_out];
+        [x].into_iter().chain(weights).all(gpu::is_differentiable)
+            && gpu::holds(&[batch, wide, height, width])
+            && gpu::narrow(channels.max(wide / 2))
+    }
 }
 
 #[cfg(feature = "gpu")]
@@ -99,7 +102,7 @@ impl Differentiable<CubeBackend, 6> for Centred {
         dy: CubeTensor,
         _wanted: [bool; 6],
     ) -> [Option<CubeTensor>; 6] {
-        let ([a, b, c, d, e], dbeta) = gpu::feed_forward::gradients(saved, gpu::contiguous(dy));
+        let ([a, b, c, d, e], dbeta) = gpu::feed_forward::all_gradients(saved, gpu::contiguous(dy));
         [a, b, c, d, e, dbeta].map(Some)
     }
 }
@@ -117,7 +120,7 @@ impl Differentiable<CubeBackend, 5> for BiasFree {
         dy: CubeTensor,
         _wanted: [bool; 5],
     ) -> [Option<CubeTensor>; 5] {
-        let (gradients, _) = gpu::feed_forward::gradients(saved, gpu::contiguous(dy));
+        let (gradients, _) = gpu::feed_forward::all_gradients(saved, gpu::contiguous(dy));
         gradients.map(Some)
     }
 }

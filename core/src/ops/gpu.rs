@@ -13,7 +13,7 @@
 //! | `conv`, `depthwise` | 3x3 convolutions |
 //! | `norm` | layer norms over channels and over rows |
 //! | `gelu`, `attention` | what stands between them |
-//! | `mdta`, `feed_forward` | the two halves of Restormer's blocks, made of them |
+//! | `mdta`, `feed_forward`, `block` | the two halves of Restormer's block, and both |
 //! | `pointwise` | 1x1 convolutions in those |
 //! | `mix` | D-R fusion's last step |
 //! | `flat` | buffers of many tensors |
@@ -22,6 +22,7 @@
 //! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
 
 mod attention;
+pub(super) mod block;
 pub(super) mod conv;
 pub(super) mod depthwise;
 pub(super) mod feed_forward;

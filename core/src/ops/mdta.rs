@@ -1,6 +1,6 @@
 //! The core of Restormer's "multi-Dconv head transposed attention": attention between channels,
 //! whose map is as small as a head has channels, whatever the size of the image. On GPUs it is a part of
-//! [`add_attention`](super::add_attention).
+//! [`block`](super::block).
 
 use std::sync::Arc;
 

@@ -41,12 +41,16 @@ impl Gdfn {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn add(&self, x: Tensor<4>, norm: &ChannelLayerNorm) -> Tensor<4> {
-        let of = ops::FeedForward {
+        ops::add_feed_forward(x, self.tensors(norm))
+    }
+
+    /// Its weights and those of the norm before it.
+    pub(crate) fn tensors(&self, norm: &ChannelLayerNorm) -> ops::FeedForward {
+        ops::FeedForward {
             norm: norm.tensors(),
             project_in: self.project_in.weight.val(),
             dwconv: self.dwconv.weight.val(),
             project_out: self.project_out.weight.val(),
-        };
-        ops::add_feed_forward(x, of)
+        }
     }
 }

@@ -44,28 +44,28 @@ impl Mdta {
     ///
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
-    pub fn add(
+    pub fn add_with_stats(
         &self,
         x: Tensor<4>,
         norm: &ChannelLayerNorm,
         stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
         let [batch, channels, ..] = x.dims();
-        let temperature = self.temperature.val();
-        let [heads, ..] = temperature.dims();
-        let of = ops::Attention {
+        let [heads, ..] = self.temperature.dims();
+        ops::add_attention_with_stats(x, self.tensors(norm), |qkv| {
+            let shape = [batch, channels * (channels / heads + 2)];
+            stats.take(shape, || ops::mdta_statistics(qkv.clone(), heads))
+        })
+    }
+
+    /// Its weights and those of the norm before it.
+    pub(crate) fn tensors(&self, norm: &ChannelLayerNorm) -> ops::Attention {
+        ops::Attention {
             norm: norm.tensors(),
             qkv: self.qkv.weight.val(),
             dwconv: self.qkv_dwconv.weight.val(),
-            temperature,
+            temperature: self.temperature.val(),
             project_out: self.project_out.weight.val(),
-        };
-        match stats {
-            GlobalStatistics::Own => ops::add_attention(x, of),
-            _ => ops::add_attention_with_stats(x, of, |qkv| {
-                let shape = [batch, channels * (channels / heads + 2)];
-                stats.take(shape, || ops::mdta_statistics(qkv.clone(), heads))
-            }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A layer norm and Restormer's feed-forward network, added to their input. A training step keeps only its input, the result of the first
+//! The second half of Restormer's block: a layer norm and a feed-forward network, added to their input. A training step keeps only its input, the result of the first
 //! 1x1 convolution and the gated half: everything else is cheaper to compute again than to store and read.
 
 use burn_cubecl::tensor::CubeTensor;
@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::depthwise;
 use super::gelu::{convolved_gate, convolved_gate_gradient};
 use super::launch::{dims, reshaped};
-use super::norm::{channel_norm, input_gradient, projected_gradients};
+use super::norm::{Projection, channel_norm, input_gradient, projected_gradients};
 use super::pointwise::{added, backwards, normalised_pieces, project, weight_pieces};
 use super::row_sums::fold;
 
@@ -47,8 +47,17 @@ pub(in crate::ops) fn forward(inputs: Inputs, beta: Option<CubeTensor>) -> (Cube
     (y, saved)
 }
 
-/// Of all inputs, in their order, and of beta.
-pub(in crate::ops) fn gradients(saved: Saved, dy: CubeTensor) -> ([CubeTensor; 5], CubeTensor) {
+/// The gradient of x, and what the others are made of.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    pub dx: CubeTensor,
+    pub projection: Projection,
+    /// In pieces, as the next.
+    pub ddwconv: CubeTensor,
+    pub dproject_out: CubeTensor,
+}
+
+pub(super) fn gradients(saved: Saved, dy: CubeTensor) -> Unfinished {
     let Saved {
         inputs: [x, gamma, project_in, dwconv, project_out],
         beta,
@@ -58,13 +67,38 @@ pub(in crate::ops) fn gradients(saved: Saved, dy: CubeTensor) -> ([CubeTensor; 5
     let dproject_out = weight_pieces(dy.clone(), gated);
     let dgated = backwards(&project_out, dy.clone());
     let dconvolved = convolved_gate_gradient(wide.clone(), dwconv.clone(), dgated);
-    let [dwide, ddwconv] = depthwise::gradients(wide, dwconv.clone(), dconvolved);
+    let [dwide, ddwconv] = depthwise::gradients(wide, dwconv, dconvolved);
     let dnormed = backwards(&project_in, dwide.clone());
     let centred = beta.is_some();
     let [dx, statistics] = input_gradient(x.clone(), gamma.clone(), dnormed, centred, Some(dy));
-    let dproject_in = normalised_pieces(dwide, x, statistics);
-    let [dproject_in, ddwconv, dproject_out] = fold([dproject_in, ddwconv, dproject_out]);
-    let [dproject_in, dgamma, dbeta] = projected_gradients(dproject_in, project_in, gamma, beta);
+    let projection = Projection {
+        sums: normalised_pieces(dwide, x, statistics),
+        weight: project_in,
+        gamma,
+        beta,
+    };
+    Unfinished {
+        dx,
+        projection,
+        ddwconv,
+        dproject_out,
+    }
+}
+
+/// Of all inputs, in their order, and of beta, where there is nothing else to finish with them.
+pub(in crate::ops) fn all_gradients(
+    saved: Saved,
+    dy: CubeTensor,
+) -> ([CubeTensor; 5], CubeTensor) {
+    let [.., dwconv, project_out] = saved.inputs.clone();
+    let Unfinished {
+        dx,
+        projection,
+        ddwconv,
+        dproject_out,
+    } = gradients(saved, dy);
+    let [sums, ddwconv, dproject_out] = fold([projection.sums, ddwconv, dproject_out]);
+    let [[dproject_in, dgamma, dbeta]] = projected_gradients([Projection { sums, ..projection }]);
     let gradients = [
         dx,
         dgamma,

@@ -5,7 +5,7 @@ mod gathered;
 mod gradients;
 mod heads;
 mod sums;
-pub(in crate::ops) mod training;
+pub(super) mod training;
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;

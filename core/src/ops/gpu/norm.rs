@@ -291,47 +291,78 @@ fn scale_gradient_kernel<N: Size>(
     }
 }
 
-/// The gradients of a 1x1 convolution's weight, and of gamma and beta of the layer norm before it, which need no pass over
-/// the pixels: with the sums `r` of the convolution's gradient times the normalised pixels, and `s` of the gradient alone,
-/// they are `r gamma + s beta`, and the sums of `weight r` and `weight s` over the convolution's outputs.
+/// A layer norm and the 1x1 convolution behind it: what the gradients of their weights are made of.
 ///
-/// # Shapes
-/// - sums: `[outputs * inputs + outputs]`, r and then s
-/// - weight: `[outputs, inputs, 1, 1]`
-/// - gamma, beta: `[inputs]`; without beta its gradient means nothing
-pub(super) fn projected_gradients(
-    sums: CubeTensor,
-    weight: CubeTensor,
-    gamma: CubeTensor,
-    beta: Option<CubeTensor>,
-) -> [CubeTensor; 3] {
-    let [outputs, inputs, ..] = dims::<4>(&weight);
-    let dweight = empty(&sums, [outputs, inputs, 1, 1]);
-    let row = || empty(&sums, [inputs]);
-    let (dgamma, dbeta) = (row(), row());
+/// They need no pass over the pixels: with the sums `r` of the convolution's gradient times the normalised pixels, and `s` of the
+/// gradient alone, the weight's is `r gamma + s beta`, and gamma's and beta's are the sums of `weight r` and `weight s` over
+/// the convolution's outputs.
+#[derive(Clone, Debug)]
+pub(super) struct Projection {
+    /// `[pieces, 1, outputs * inputs + outputs]`, r and then s; without pieces for [`projected_gradients`].
+    pub sums: CubeTensor,
+    /// `[outputs, inputs, 1, 1]`.
+    pub weight: CubeTensor,
+    /// `[inputs]`.
+    pub gamma: CubeTensor,
+    /// `[inputs]`.
+    pub beta: Option<CubeTensor>,
+}
+
+/// The gradients of weight, gamma and beta (which means nothing without a beta), of one or two in one launch.
+pub(super) fn projected_gradients<const N: usize>(of: [Projection; N]) -> [[CubeTensor; 3]; N] {
+    const { assert!(N == 1 || N == 2) };
+    let size = |at: usize| {
+        let [outputs, inputs, ..] = dims::<4>(&of[at.min(N - 1)].weight);
+        [outputs, inputs]
+    };
+    let sizes = [size(0), size(1)];
+    let gradients = sizes.map(|[outputs, inputs]| {
+        [
+            empty(&of[0].sums, [outputs, inputs, 1, 1]),
+            empty(&of[0].sums, [inputs]),
+            empty(&of[0].sums, [inputs]),
+        ]
+    });
+    let [one, other] = [&of[0], &of[N - 1]].map(Projection::clone);
+    let [[a, b, c], [d, e, f]] = gradients.clone().map(|of| of.map(CubeTensor::into_buffer_arg));
+    let [[outputs, inputs], [other_outputs, other_inputs]] = sizes;
+    let cubes = inputs.max(other_inputs).div_ceil(INPUTS);
+    let client = one.sums.client.clone();
+    let beta = |beta: Option<CubeTensor>| beta.map(|beta| beta.into_buffer_arg());
     // SAFETY: threads past the last input write nothing.
     unsafe {
         projected_gradient_kernel::launch_unchecked(
-            &dweight.client,
-            CubeCount::Static(inputs.div_ceil(INPUTS) as u32, 1, 1),
+            &client,
+            CubeCount::Static(cubes as u32, N as u32, 1),
             CubeDim::new_1d((INPUTS * SLICES) as u32),
-            sums.into_buffer_arg(),
-            weight.into_buffer_arg(),
-            gamma.into_buffer_arg(),
-            beta.map(|beta| beta.into_buffer_arg()).into(),
-            dweight.clone().into_buffer_arg(),
-            dgamma.clone().into_buffer_arg(),
-            dbeta.clone().into_buffer_arg(),
+            one.sums.into_buffer_arg(),
+            one.weight.into_buffer_arg(),
+            one.gamma.into_buffer_arg(),
+            beta(one.beta).into(),
+            a,
+            b,
+            c,
+            other.sums.into_buffer_arg(),
+            other.weight.into_buffer_arg(),
+            other.gamma.into_buffer_arg(),
+            beta(other.beta).into(),
+            d,
+            e,
+            f,
             outputs as u32,
             inputs as u32,
+            other_outputs as u32,
+            other_inputs as u32,
             INPUTS,
             SLICES,
         );
     }
-    [dweight, dgamma, dbeta]
+    let [one, other] = gradients;
+    let mut found = [one, other].into_iter();
+    core::array::from_fn(|_| found.next().expect("at most two"))
 }
 
-/// A cube has `width` inputs; the outputs are divided into `slices`.
+/// Cubes of the first row are for one, those of the second for the other.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
 fn projected_gradient_kernel(
@@ -339,6 +370,52 @@ fn projected_gradient_kernel(
     weight: &[f32],
     gamma: &[f32],
     beta: ComptimeOption<&[f32]>,
+    dweight: &mut [f32],
+    dgamma: &mut [f32],
+    dbeta: &mut [f32],
+    other_sums: &[f32],
+    other_weight: &[f32],
+    other_gamma: &[f32],
+    other_beta: ComptimeOption<&[f32]>,
+    other_dweight: &mut [f32],
+    other_dgamma: &mut [f32],
+    other_dbeta: &mut [f32],
+    outputs: u32,
+    inputs: u32,
+    other_outputs: u32,
+    other_inputs: u32,
+    #[comptime] width: usize,
+    #[comptime] slices: usize,
+) {
+    if CUBE_POS_Y == 0 {
+        projected_gradient(
+            sums, weight, gamma, &beta, dweight, dgamma, dbeta, outputs, inputs, width, slices,
+        );
+    } else {
+        projected_gradient(
+            other_sums,
+            other_weight,
+            other_gamma,
+            &other_beta,
+            other_dweight,
+            other_dgamma,
+            other_dbeta,
+            other_outputs,
+            other_inputs,
+            width,
+            slices,
+        );
+    }
+}
+
+/// A cube has `width` inputs; the outputs are divided into `slices`.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+fn projected_gradient(
+    sums: &[f32],
+    weight: &[f32],
+    gamma: &[f32],
+    beta: &ComptimeOption<&[f32]>,
     dweight: &mut [f32],
     dgamma: &mut [f32],
     dbeta: &mut [f32],
@@ -357,7 +434,7 @@ fn projected_gradient_kernel(
         let scale = gamma[input as usize];
         let mut shift = 0.0f32;
         #[comptime]
-        match &beta {
+        match beta {
             ComptimeOption::Some(beta) => shift = beta[input as usize],
             ComptimeOption::None => {}
         }

@@ -347,7 +347,7 @@ fn row_sums_kernel<N: Size>(
 }
 
 /// Tensors that one launch of [`fold`] can take.
-const PARTS: usize = 4;
+const PARTS: usize = 8;
 /// Results of one tensor begin at multiples of this many values: from there kernels can read them where they lie.
 const ALIGNMENT: usize = 128;
 
@@ -385,11 +385,19 @@ pub(super) fn fold<const N: usize>(tensors: [CubeTensor; N]) -> [CubeTensor; N] 
             part(1),
             part(2),
             part(3),
+            part(4),
+            part(5),
+            part(6),
+            part(7),
             result.clone().into_buffer_arg(),
             sizes_of(0),
             sizes_of(1),
             sizes_of(2),
             sizes_of(3),
+            sizes_of(4),
+            sizes_of(5),
+            sizes_of(6),
+            sizes_of(7),
             SLICES,
         );
     }
@@ -416,17 +424,25 @@ struct Folded {
 
 /// A cube adds 32 sums of one tensor, each in `slices` parts.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments, reason = "four tensors")]
+#[allow(clippy::too_many_arguments, reason = "eight tensors")]
 fn fold_kernel(
     a: &[f32],
     b: &[f32],
     c: &[f32],
     d: &[f32],
+    e: &[f32],
+    f: &[f32],
+    g: &[f32],
+    h: &[f32],
     result: &mut [f32],
     a_of: Folded,
     b_of: Folded,
     c_of: Folded,
     d_of: Folded,
+    e_of: Folded,
+    f_of: Folded,
+    g_of: Folded,
+    h_of: Folded,
     #[comptime] slices: usize,
 ) {
     let mut parts = Shared::<[f32]>::new_slice(comptime!(32 * slices));
@@ -438,8 +454,16 @@ fn fold_kernel(
         parts[unit as usize] = fold_part(b, &b_of, slices);
     } else if cube < d_of.cube {
         parts[unit as usize] = fold_part(c, &c_of, slices);
-    } else {
+    } else if cube < e_of.cube {
         parts[unit as usize] = fold_part(d, &d_of, slices);
+    } else if cube < f_of.cube {
+        parts[unit as usize] = fold_part(e, &e_of, slices);
+    } else if cube < g_of.cube {
+        parts[unit as usize] = fold_part(f, &f_of, slices);
+    } else if cube < h_of.cube {
+        parts[unit as usize] = fold_part(g, &g_of, slices);
+    } else {
+        parts[unit as usize] = fold_part(h, &h_of, slices);
     }
     sync_cube();
     if unit < 32 {
@@ -453,8 +477,16 @@ fn fold_kernel(
             write_part(sum, result, &b_of);
         } else if cube < d_of.cube {
             write_part(sum, result, &c_of);
-        } else {
+        } else if cube < e_of.cube {
             write_part(sum, result, &d_of);
+        } else if cube < f_of.cube {
+            write_part(sum, result, &e_of);
+        } else if cube < g_of.cube {
+            write_part(sum, result, &f_of);
+        } else if cube < h_of.cube {
+            write_part(sum, result, &g_of);
+        } else {
+            write_part(sum, result, &h_of);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! A layer norm and attention between channels, added to their input, with their gradients.
+//! The first half of Restormer's block in training: a layer norm and attention between channels, added to their input.
 
 use burn_cubecl::tensor::CubeTensor;
 
 use super::super::depthwise;
-use super::super::launch::{Layout, dims, empty, reshaped};
-use super::super::norm::{channel_norm, input_gradient, projected_gradients};
+use super::super::launch::{Layout, dims, empty};
+use super::super::norm::{Projection, channel_norm, input_gradient};
 use super::super::pointwise::{backwards, normalised_pieces, project};
 use super::super::product::Product;
 use super::super::row_sums::{Beside, Columns, Sums, fold, pieces};
@@ -22,11 +22,11 @@ use super::add;
 /// - dwconv: `[3 * channels, 1, 3, 3]`
 /// - temperature: `[heads, 1, 1]`
 /// - project_out: `[channels, channels, 1, 1]`
-pub(in crate::ops) type Inputs = [CubeTensor; 6];
+pub(in crate::ops::gpu) type Inputs = [CubeTensor; 6];
 
 /// What the gradients need.
 #[derive(Clone, Debug)]
-pub(in crate::ops) struct Saved {
+pub(in crate::ops::gpu) struct Saved {
     inputs: Inputs,
     beta: Option<CubeTensor>,
     /// The 1x1 convolution's result.
@@ -40,7 +40,7 @@ pub(in crate::ops) struct Saved {
 }
 
 /// `x + project_out(attention(dwconv(qkv(norm(x)))))`.
-pub(in crate::ops) fn forward(inputs: Inputs, beta: Option<CubeTensor>) -> (CubeTensor, Saved) {
+pub(in crate::ops::gpu) fn forward(inputs: Inputs, beta: Option<CubeTensor>) -> (CubeTensor, Saved) {
     let [x, gamma, qkv, dwconv, temperature, project_out] = inputs.clone();
     let normed = channel_norm(x.clone(), gamma, beta.clone());
     let wide = project(&qkv, normed);
@@ -69,8 +69,18 @@ pub(in crate::ops) fn forward(inputs: Inputs, beta: Option<CubeTensor>) -> (Cube
     (y, saved)
 }
 
-/// Of all inputs, in their order, and of beta.
-pub(in crate::ops) fn gradients(saved: Saved, dy: CubeTensor) -> ([CubeTensor; 6], CubeTensor) {
+/// The gradient of x, and what the others are made of.
+#[derive(Debug)]
+pub(in crate::ops::gpu) struct Unfinished {
+    pub dx: CubeTensor,
+    pub projection: Projection,
+    /// In pieces, as those that follow.
+    pub ddwconv: CubeTensor,
+    pub dtemperature: CubeTensor,
+    pub dproject_out: CubeTensor,
+}
+
+pub(in crate::ops::gpu) fn gradients(saved: Saved, dy: CubeTensor) -> Unfinished {
     let Saved {
         inputs: [x, gamma, qkv, dwconv, temperature, project_out],
         beta,
@@ -105,14 +115,7 @@ pub(in crate::ops) fn gradients(saved: Saved, dy: CubeTensor) -> ([CubeTensor; 6
         pulls,
         dtemperature,
         dproject_out,
-    } = map_gradients(
-        &of,
-        dwhole,
-        project_out.clone(),
-        map,
-        sums,
-        temperature.clone(),
-    );
+    } = map_gradients(&of, dwhole, project_out, map, sums, temperature);
     let dconvolved = empty(&convolved, convolved.meta.shape().clone());
     // q and k follow each other, as twice as many heads: q's gradient is of k, and k's of q.
     let mut size = of.size();
@@ -130,21 +133,21 @@ pub(in crate::ops) fn gradients(saved: Saved, dy: CubeTensor) -> ([CubeTensor; 6
     Product::new(of.whole_size(), [of.whole(), of.output(), of.part(2)])
         .transposed()
         .write(whole, dy.clone(), &dconvolved);
-    let [dwide, ddwconv] = depthwise::gradients(wide, dwconv.clone(), dconvolved);
+    let [dwide, ddwconv] = depthwise::gradients(wide, dwconv, dconvolved);
     let dnormed = backwards(&qkv, dwide.clone());
     let centred = beta.is_some();
     let [dx, statistics] = input_gradient(x.clone(), gamma.clone(), dnormed, centred, Some(dy));
-    let dqkv = normalised_pieces(dwide, x, statistics);
-    let [dqkv, ddwconv, dtemperature, dproject_out] =
-        fold([dqkv, ddwconv, dtemperature, dproject_out]);
-    let [dqkv, dgamma, dbeta] = projected_gradients(dqkv, qkv, gamma, beta);
-    let gradients = [
+    let projection = Projection {
+        sums: normalised_pieces(dwide, x, statistics),
+        weight: qkv,
+        gamma,
+        beta,
+    };
+    Unfinished {
         dx,
-        dgamma,
-        dqkv,
-        reshaped(ddwconv, dims::<4>(&dwconv)),
-        reshaped(dtemperature, dims::<3>(&temperature)),
-        reshaped(dproject_out, dims::<4>(&project_out)),
-    ];
-    (gradients, dbeta)
+        projection,
+        ddwconv,
+        dtemperature,
+        dproject_out,
+    }
 }
