@@ -46,7 +46,7 @@ pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
 pub use placement::computes_on_cpu;
 pub(crate) use placement::on_cpu;
 pub use plain::{add_linear, attention, gelu, layer_norm, linear, matmul};
-pub use pointwise::pointwise;
+pub use pointwise::{pointwise, pointwise_with_bias};
 pub use precision::allow_tf32;
 pub(crate) use read::values;
 

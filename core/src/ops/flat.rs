@@ -21,7 +21,7 @@ pub fn view(buffer: Tensor<1>, start: usize, length: usize) -> Tensor<1> {
     buffer.narrow(0, start, length)
 }
 
-/// `buffer` with `parts` written over it, each from its first place on: sixteen with each launch.
+/// `buffer` with `parts` written over it, each from its first place on: many with each launch.
 ///
 /// # Shapes
 /// - buffer, output: `[values]`

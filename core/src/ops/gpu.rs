@@ -34,11 +34,12 @@ pub(super) mod mdta;
 pub(super) mod mix;
 pub(super) mod norm;
 pub(super) mod orthogonal;
-mod pointwise;
+pub(super) mod pointwise;
 mod product;
 mod row_sums;
 mod tensor_cores;
 
+pub(super) use gelu::gelu;
 pub(super) use launch::contiguous;
 pub(super) use product::matmul;
 
@@ -87,10 +88,10 @@ pub(super) fn narrow(inner: usize) -> bool {
 
 /// Declares functions on tensors that run kernels without gradients; each is described where it is called.
 macro_rules! kernels {
-    ($($name:ident$(<const $d:ident: usize>)?($($x:ident: Tensor<$rank:tt>),+; $($option:ident: $type:ty),*)
+    ($($name:ident($($x:ident: Tensor<$rank:tt>),+; $($option:ident: $type:ty),*)
        -> Tensor<$result:tt> = $kernel:path;)+) => {
         #[backend_extension(Cube)]
-        #[allow(clippy::too_many_arguments, reason = "sixteen tensors are gathered at once")]
+        #[allow(clippy::too_many_arguments, reason = "so many tensors are gathered at once")]
         trait GpuOps: Backend {
             $(fn $name($($x: FloatTensor<Self>,)+ $($option: $type),*) -> FloatTensor<Self>;)+
         }
@@ -101,8 +102,8 @@ macro_rules! kernels {
             })+
         }
 
-        $(#[allow(clippy::too_many_arguments, reason = "sixteen tensors are gathered at once")]
-        pub(super) fn $name$(<const $d: usize>)?($($x: Tensor<$rank>,)+ $($option: $type),*)
+        $(#[allow(clippy::too_many_arguments, reason = "so many tensors are gathered at once")]
+        pub(super) fn $name($($x: Tensor<$rank>,)+ $($option: $type),*)
             -> Tensor<$result>
         {
             Tensor::from_dispatch(<Dispatch as GpuOps>::$name($($x.into_dispatch(),)+ $($option),*))
@@ -119,12 +120,12 @@ kernels! {
         = matmul_nt::add_linear;
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;
     attention(qkv: Tensor<3>; heads: usize) -> Tensor<3> = attention::attention;
-    gelu<const D: usize>(x: Tensor<D>;) -> Tensor<D> = gelu::gelu;
     view(buffer: Tensor<1>; start: usize, length: usize) -> Tensor<1> = flat::view;
     blend(a: Tensor<1>, b: Tensor<1>, broken: Tensor<1>; alpha: f32, beta: f32) -> Tensor<1> = flat::blend;
-    gather_parts(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>, f: Tensor<1>,
-        g: Tensor<1>, h: Tensor<1>, i: Tensor<1>, j: Tensor<1>, k: Tensor<1>, l: Tensor<1>, m: Tensor<1>, n: Tensor<1>,
-        o: Tensor<1>, p: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
+    gather_parts(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>,
+        f: Tensor<1>, g: Tensor<1>, h: Tensor<1>, i: Tensor<1>, j: Tensor<1>, k: Tensor<1>, l: Tensor<1>,
+        m: Tensor<1>, n: Tensor<1>, o: Tensor<1>, p: Tensor<1>, q: Tensor<1>, r: Tensor<1>, s: Tensor<1>,
+        t: Tensor<1>, u: Tensor<1>, v: Tensor<1>, w: Tensor<1>, x: Tensor<1>, y: Tensor<1>, z: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
 }
 
 /// `buffer` with parts written over it, each from its first place on.
@@ -133,10 +134,13 @@ pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<
         // One that is missing is the first again, which changes nothing.
         let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
         let starts = core::array::from_fn(|at| part(at).0);
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] =
-            core::array::from_fn(|at| part(at).1.clone());
+        let [
+            a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t,
+            u, v, w, x, y, z,
+        ] = core::array::from_fn(|at| part(at).1.clone());
         gather_parts(
-            buffer, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, starts,
+            buffer, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r,
+            s, t, u, v, w, x, y, z, starts,
         )
     })
 }

@@ -100,8 +100,9 @@ pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
 /// The exact GELU of each element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "gpu")]
-    if gpu::is_supported(&x) {
-        return gpu::gelu(x);
+    if gpu::is_differentiable(&x) {
+        let shape = x.shape();
+        return gpu::gelu(x.flatten(0, D - 1)).reshape(shape);
     }
     activation::gelu(x)
 }

@@ -9,8 +9,8 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{contiguous, cubes, dims, empty, vector};
 
-/// Tensors that one launch copies.
-pub(super) const PARTS: usize = 16;
+/// Tensors that one launch copies: Metal takes 31 buffers.
+pub(super) const PARTS: usize = 26;
 
 /// A part of a buffer where it lies; a copy if it begins where a kernel's vectors may not.
 pub(super) fn view(buffer: CubeTensor, start: usize, length: usize) -> CubeTensor {
@@ -31,7 +31,7 @@ pub(super) fn view(buffer: CubeTensor, start: usize, length: usize) -> CubeTenso
 }
 
 /// Writes `parts` into a buffer, each from its start on. A buffer that others look at is copied first.
-#[allow(clippy::too_many_arguments, reason = "sixteen tensors")]
+#[allow(clippy::too_many_arguments, reason = "so many tensors")]
 pub(super) fn gather(
     buffer: CubeTensor,
     a: CubeTensor,
@@ -50,9 +50,21 @@ pub(super) fn gather(
     n: CubeTensor,
     o: CubeTensor,
     p: CubeTensor,
+    q: CubeTensor,
+    r: CubeTensor,
+    s: CubeTensor,
+    t: CubeTensor,
+    u: CubeTensor,
+    v: CubeTensor,
+    w: CubeTensor,
+    x: CubeTensor,
+    y: CubeTensor,
+    z: CubeTensor,
     starts: [usize; PARTS],
 ) -> CubeTensor {
-    let parts = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p];
+    let parts = [
+        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z,
+    ];
     let buffer = contiguous(buffer);
     let result = match buffer.can_mut() {
         true => buffer,
@@ -65,8 +77,9 @@ pub(super) fn gather(
         total += length;
         *end = total;
     }
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] =
-        parts.map(|part| contiguous(part).into_buffer_arg());
+    let [
+        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z,
+    ] = parts.map(|part| contiguous(part).into_buffer_arg());
     let (count, dim) = cubes(&result, total);
     let argument = |values: [usize; PARTS]| {
         let mut sequence = SequenceArg::<u32>::new();
@@ -95,6 +108,16 @@ pub(super) fn gather(
             n,
             o,
             p,
+            q,
+            r,
+            s,
+            t,
+            u,
+            v,
+            w,
+            x,
+            y,
+            z,
             result.clone().into_buffer_arg(),
             argument(starts),
             argument(ends),
@@ -105,7 +128,7 @@ pub(super) fn gather(
 
 /// Each thread copies one value of the parts, which follow each other.
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments, reason = "sixteen tensors")]
+#[allow(clippy::too_many_arguments, reason = "so many tensors")]
 fn gather_kernel(
     a: &[f32],
     b: &[f32],
@@ -123,6 +146,16 @@ fn gather_kernel(
     n: &[f32],
     o: &[f32],
     p: &[f32],
+    q: &[f32],
+    r: &[f32],
+    s: &[f32],
+    t: &[f32],
+    u: &[f32],
+    v: &[f32],
+    w: &[f32],
+    x: &[f32],
+    y: &[f32],
+    z: &[f32],
     result: &mut [f32],
     starts: Sequence<u32>,
     ends: Sequence<u32>,
@@ -144,6 +177,16 @@ fn gather_kernel(
     copy_part(n, result, at, ends[12], ends[13], starts[13]);
     copy_part(o, result, at, ends[13], ends[14], starts[14]);
     copy_part(p, result, at, ends[14], ends[15], starts[15]);
+    copy_part(q, result, at, ends[15], ends[16], starts[16]);
+    copy_part(r, result, at, ends[16], ends[17], starts[17]);
+    copy_part(s, result, at, ends[17], ends[18], starts[18]);
+    copy_part(t, result, at, ends[18], ends[19], starts[19]);
+    copy_part(u, result, at, ends[19], ends[20], starts[20]);
+    copy_part(v, result, at, ends[20], ends[21], starts[21]);
+    copy_part(w, result, at, ends[21], ends[22], starts[22]);
+    copy_part(x, result, at, ends[22], ends[23], starts[23]);
+    copy_part(y, result, at, ends[23], ends[24], starts[24]);
+    copy_part(z, result, at, ends[24], ends[25], starts[25]);
 }
 
 /// Copies the value of thread `at` if it is one of this part's, which the threads from `begin` to `end` copy.

@@ -1,19 +1,39 @@
 //! GELU, and the gate of Restormer's feed-forward network.
 
+use burn::tensor::Tensor;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::depthwise::{ROWS, convolved, shuffles};
 use super::launch::{contiguous, cubes, dims, empty, vector};
+use crate::ops::operation::{Differentiable, operation};
 
-/// Of each element.
-pub(super) fn gelu(x: CubeTensor) -> CubeTensor {
-    let x = contiguous(x);
-    let y = empty(&x, x.meta.shape().clone());
-    let count = x.meta.num_elements();
+operation! { [Cube] GeluOps: Gelu, pub(in crate::ops) fn gelu(x: Tensor<1>) -> Tensor<1> }
+
+#[derive(Debug)]
+struct Gelu;
+
+impl Differentiable<CubeBackend, 1> for Gelu {
+    type Saved = CubeTensor;
+
+    fn forward([x]: [CubeTensor; 1]) -> (CubeTensor, Self::Saved) {
+        let x = contiguous(x);
+        (of_each(&x, None), x)
+    }
+
+    fn backward(x: Self::Saved, dy: CubeTensor, _wanted: [bool; 1]) -> [Option<CubeTensor>; 1] {
+        [Some(of_each(&x, Some(contiguous(dy))))]
+    }
+}
+
+/// The GELU of each element, or its gradient.
+fn of_each(x: &CubeTensor, dy: Option<CubeTensor>) -> CubeTensor {
+    let [count] = dims(x);
+    let y = empty(x, [count]);
     let vector = vector(&[count]);
-    let (cubes, dim) = cubes(&x, count / vector);
+    let (cubes, dim) = cubes(x, count / vector);
     // SAFETY: threads past the last task end at once.
     unsafe {
         gelu_kernel::launch_unchecked(
@@ -21,7 +41,8 @@ pub(super) fn gelu(x: CubeTensor) -> CubeTensor {
             cubes,
             dim,
             vector,
-            x.into_buffer_arg(),
+            x.clone().into_buffer_arg(),
+            dy.map(|dy| dy.into_buffer_arg()).into(),
             y.clone().into_buffer_arg(),
             (count / vector) as u32,
         );
@@ -30,12 +51,22 @@ pub(super) fn gelu(x: CubeTensor) -> CubeTensor {
 }
 
 #[cube(launch_unchecked)]
-fn gelu_kernel<N: Size>(x: &[Vector<f32, N>], y: &mut [Vector<f32, N>], count: u32) {
+fn gelu_kernel<N: Size>(
+    x: &[Vector<f32, N>],
+    dy: ComptimeOption<&[Vector<f32, N>]>,
+    y: &mut [Vector<f32, N>],
+    count: u32,
+) {
     let task = ABSOLUTE_POS as u32;
     if task >= count {
         terminate!();
     }
-    y[task as usize] = gelu_of(x[task as usize]);
+    let at = task as usize;
+    #[comptime]
+    match &dy {
+        ComptimeOption::Some(dy) => y[at] = dy[at] * gelu_slope(x[at]),
+        ComptimeOption::None => y[at] = gelu_of(x[at]),
+    }
 }
 
 /// `Phi(x) + x phi(x)` of one vector.

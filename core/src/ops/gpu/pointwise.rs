@@ -1,10 +1,13 @@
 //! 1x1 convolutions as parts of larger operations.
 
+use burn::backend::ops::FloatTensorOps;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Layout, Size3, dims, empty};
+use super::flat::view;
+use super::launch::{Layout, Size3, dims, empty, reshaped};
 use super::product::Product;
-use super::row_sums::{Beside, Columns, Sums, pieces};
+use super::row_sums::{Beside, Columns, Sums, fold, pieces};
 
 /// `weight x` for every pixel.
 ///
@@ -16,6 +19,29 @@ pub(super) fn project(weight: &CubeTensor, x: CubeTensor) -> CubeTensor {
     for_every_pixel(weight, x, outputs, |product| product)
 }
 
+/// The same with a bias, `[outputs]`.
+pub(in crate::ops) fn project_with_bias(
+    weight: &CubeTensor,
+    x: CubeTensor,
+    bias: CubeTensor,
+) -> CubeTensor {
+    let [outputs, ..] = dims::<4>(weight);
+    CubeBackend::float_add(project(weight, x), reshaped(bias, [1, outputs, 1, 1]))
+}
+
+/// The gradients of the weight and of the bias in [`project_with_bias`].
+pub(in crate::ops) fn weight_gradients(
+    weight: &CubeTensor,
+    dy: CubeTensor,
+    x: CubeTensor,
+) -> [CubeTensor; 2] {
+    let [outputs, inputs, ..] = dims::<4>(weight);
+    let [sums] = fold([of_pixels(dy, x, Columns::Rows, Beside::Sums)]);
+    let dweight = view(sums.clone(), 0, outputs * inputs);
+    let dbias = view(sums, outputs * inputs, outputs);
+    [reshaped(dweight, [outputs, inputs, 1, 1]), dbias]
+}
+
 /// `other + weight x` for every pixel.
 pub(super) fn added(weight: &CubeTensor, x: CubeTensor, other: CubeTensor) -> CubeTensor {
     let [outputs, ..] = dims::<4>(weight);
@@ -23,7 +49,7 @@ pub(super) fn added(weight: &CubeTensor, x: CubeTensor, other: CubeTensor) -> Cu
 }
 
 /// `weight^T dy` for every pixel: the gradient of x in [`project`].
-pub(super) fn backwards(weight: &CubeTensor, dy: CubeTensor) -> CubeTensor {
+pub(in crate::ops) fn backwards(weight: &CubeTensor, dy: CubeTensor) -> CubeTensor {
     let [_, inputs, ..] = dims::<4>(weight);
     for_every_pixel(weight, dy, inputs, Product::transposed)
 }
