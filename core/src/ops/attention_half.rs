@@ -59,7 +59,10 @@ pub fn add_attention_with_stats(
     if gpu::is_supported(&x) && gpu::is_supported(&sums) && gpu::is_supported(&of.project_out) {
         return gpu::attend(x, convolved, sums, of.temperature, of.project_out);
     }
-    x + pointwise(mdta_with_stats(convolved, sums, of.temperature), of.project_out)
+    x + pointwise(
+        mdta_with_stats(convolved, sums, of.temperature),
+        of.project_out,
+    )
 }
 
 #[cfg(feature = "gpu")]

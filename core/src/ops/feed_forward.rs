@@ -97,11 +97,7 @@ impl Differentiable<CubeBackend, 6> for Centred {
         gpu::feed_forward::forward([a, b, c, d, e], Some(beta))
     }
 
-    fn backward(
-        saved: Self::Saved,
-        dy: CubeTensor,
-        _wanted: [bool; 6],
-    ) -> [Option<CubeTensor>; 6] {
+    fn backward(saved: Self::Saved, dy: CubeTensor, _wanted: [bool; 6]) -> [Option<CubeTensor>; 6] {
         let ([a, b, c, d, e], dbeta) = gpu::feed_forward::all_gradients(saved, gpu::contiguous(dy));
         [a, b, c, d, e, dbeta].map(Some)
     }
@@ -115,11 +111,7 @@ impl Differentiable<CubeBackend, 5> for BiasFree {
         gpu::feed_forward::forward(inputs.map(gpu::contiguous), None)
     }
 
-    fn backward(
-        saved: Self::Saved,
-        dy: CubeTensor,
-        _wanted: [bool; 5],
-    ) -> [Option<CubeTensor>; 5] {
+    fn backward(saved: Self::Saved, dy: CubeTensor, _wanted: [bool; 5]) -> [Option<CubeTensor>; 5] {
         let (gradients, _) = gpu::feed_forward::all_gradients(saved, gpu::contiguous(dy));
         gradients.map(Some)
     }

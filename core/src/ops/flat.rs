@@ -53,11 +53,7 @@ pub fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
 /// # Shapes
 /// - a, b, output: `[values]`
 /// - broken: `[1]`
-pub fn blend(
-    [a, b]: [Tensor<1>; 2],
-    [alpha, beta]: [f64; 2],
-    broken: &Tensor<1>,
-) -> Tensor<1> {
+pub fn blend([a, b]: [Tensor<1>; 2], [alpha, beta]: [f64; 2], broken: &Tensor<1>) -> Tensor<1> {
     #[cfg(feature = "gpu")]
     if [&a, &b].into_iter().all(super::gpu::is_supported) {
         return super::gpu::blend(a, b, broken.clone(), alpha as f32, beta as f32);

@@ -135,12 +135,36 @@ pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<
         let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
         let starts = core::array::from_fn(|at| part(at).0);
         let [
-            a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t,
-            u, v, w, x, y, z,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i,
+            j,
+            k,
+            l,
+            m,
+            n,
+            o,
+            p,
+            q,
+            r,
+            s,
+            t,
+            u,
+            v,
+            w,
+            x,
+            y,
+            z,
         ] = core::array::from_fn(|at| part(at).1.clone());
         gather_parts(
-            buffer, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r,
-            s, t, u, v, w, x, y, z, starts,
+            buffer, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z,
+            starts,
         )
     })
 }

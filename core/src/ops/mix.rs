@@ -50,11 +50,7 @@ impl Differentiable<CubeBackend, 2> for Mix {
         gpu::mix::mix(products, features)
     }
 
-    fn backward(
-        mixed: Self::Saved,
-        dy: CubeTensor,
-        _wanted: [bool; 2],
-    ) -> [Option<CubeTensor>; 2] {
+    fn backward(mixed: Self::Saved, dy: CubeTensor, _wanted: [bool; 2]) -> [Option<CubeTensor>; 2] {
         gpu::mix::gradients(mixed, gpu::contiguous(dy)).map(Some)
     }
 }

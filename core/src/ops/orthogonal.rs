@@ -49,8 +49,14 @@ impl Matrices {
                 true => (matrix.rows, matrix.columns, matrix.columns, 1),
                 false => (matrix.columns, matrix.rows, 1, matrix.columns),
             };
-            let place: [usize; NUMBERS] =
-                [matrix.start, rows, columns, row_step, column_step, squared_values];
+            let place: [usize; NUMBERS] = [
+                matrix.start,
+                rows,
+                columns,
+                row_step,
+                column_step,
+                squared_values,
+            ];
             places.extend(place);
             squared_values += rows * rows;
             for row in (0..rows).step_by(TILE) {

@@ -37,7 +37,8 @@ impl Mdta {
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
-        self.project_out.forward(ops::mdta(qkv, self.temperature.val()))
+        self.project_out
+            .forward(ops::mdta(qkv, self.temperature.val()))
     }
 
     /// The input with what [`forward`](Self::forward) makes of it, normalised, with these global statistics.

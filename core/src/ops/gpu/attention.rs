@@ -43,7 +43,14 @@ pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
         pieces: 1,
     };
     let layouts = [part(0), part(1), map_layout];
-    matmul_nt(qkv.clone(), qkv.clone(), After::default(), &map, size, layouts);
+    matmul_nt(
+        qkv.clone(),
+        qkv.clone(),
+        After::default(),
+        &map,
+        size,
+        layouts,
+    );
     softmax(
         &map,
         images * heads * tokens,

@@ -47,16 +47,23 @@ pub(in crate::ops) fn gradients(saved: Saved, dy: CubeTensor) -> (Inputs, [CubeT
     let second = feed_forward::gradients(saved.feed_forward, dy);
     let first = mdta::training::gradients(saved.attention, second.dx);
     let (one, other) = (first.projection, second.projection);
-    let [one_sums, other_sums, ddwconv, dtemperature, dproject_out, other_ddwconv, other_dproject_out] =
-        fold([
-            one.sums,
-            other.sums,
-            first.ddwconv,
-            first.dtemperature,
-            first.dproject_out,
-            second.ddwconv,
-            second.dproject_out,
-        ]);
+    let [
+        one_sums,
+        other_sums,
+        ddwconv,
+        dtemperature,
+        dproject_out,
+        other_ddwconv,
+        other_dproject_out,
+    ] = fold([
+        one.sums,
+        other.sums,
+        first.ddwconv,
+        first.dtemperature,
+        first.dproject_out,
+        second.ddwconv,
+        second.dproject_out,
+    ]);
     let one = Projection {
         sums: one_sums,
         ..one

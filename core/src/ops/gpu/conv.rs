@@ -125,7 +125,11 @@ fn conv_kernel(
                     }
                     #[unroll]
                     for j in 0..3usize {
-                        let at = comptime!(if backwards { 8 - (3 * tap + j) } else { 3 * tap + j });
+                        let at = comptime!(if backwards {
+                            8 - (3 * tap + j)
+                        } else {
+                            3 * tap + j
+                        });
                         let w = weight[(filter + at as u32) as usize];
                         #[unroll]
                         for i in 0..pixels {

@@ -86,10 +86,7 @@ pub(super) fn gradients(saved: Saved, dy: CubeTensor) -> Unfinished {
 }
 
 /// Of all inputs, in their order, and of beta, where there is nothing else to finish with them.
-pub(in crate::ops) fn all_gradients(
-    saved: Saved,
-    dy: CubeTensor,
-) -> ([CubeTensor; 5], CubeTensor) {
+pub(in crate::ops) fn all_gradients(saved: Saved, dy: CubeTensor) -> ([CubeTensor; 5], CubeTensor) {
     let [.., dwconv, project_out] = saved.inputs.clone();
     let Unfinished {
         dx,

@@ -78,7 +78,32 @@ pub(super) fn gather(
         *end = total;
     }
     let [
-        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p,
+        q,
+        r,
+        s,
+        t,
+        u,
+        v,
+        w,
+        x,
+        y,
+        z,
     ] = parts.map(|part| contiguous(part).into_buffer_arg());
     let (count, dim) = cubes(&result, total);
     let argument = |values: [usize; PARTS]| {

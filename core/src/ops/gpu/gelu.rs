@@ -151,17 +151,36 @@ fn convolved_gate_kernel<N: Size>(
     let gate_start = (plane + plane / channels * channels) * size;
     let value_start = gate_start + channels * size;
     let gates = convolved(
-        x, weight, channel * 9, gate_start, first, column, height, columns, rows, shuffles,
+        x,
+        weight,
+        channel * 9,
+        gate_start,
+        first,
+        column,
+        height,
+        columns,
+        rows,
+        shuffles,
     );
     let value_filter = (channel + channels) * 9;
     let values = convolved(
-        x, weight, value_filter, value_start, first, column, height, columns, rows, shuffles,
+        x,
+        weight,
+        value_filter,
+        value_start,
+        first,
+        column,
+        height,
+        columns,
+        rows,
+        shuffles,
     );
     #[unroll]
     for row in 0..rows {
         let line = first + row as u32;
         if line < height {
-            y[(plane * size + line * columns + column) as usize] = gelu_of(gates[row]) * values[row];
+            y[(plane * size + line * columns + column) as usize] =
+                gelu_of(gates[row]) * values[row];
         }
     }
 }
@@ -229,11 +248,29 @@ fn convolved_gate_gradient_kernel<N: Size>(
     let gate_start = (plane + plane / channels * channels) * size;
     let value_start = gate_start + channels * size;
     let gates = convolved(
-        x, weight, channel * 9, gate_start, first, column, height, columns, rows, shuffles,
+        x,
+        weight,
+        channel * 9,
+        gate_start,
+        first,
+        column,
+        height,
+        columns,
+        rows,
+        shuffles,
     );
     let value_filter = (channel + channels) * 9;
     let values = convolved(
-        x, weight, value_filter, value_start, first, column, height, columns, rows, shuffles,
+        x,
+        weight,
+        value_filter,
+        value_start,
+        first,
+        column,
+        height,
+        columns,
+        rows,
+        shuffles,
     );
     #[unroll]
     for row in 0..rows {

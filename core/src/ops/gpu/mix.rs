@@ -114,13 +114,7 @@ pub(in crate::ops) fn gradients(mixed: Mixed, dy: CubeTensor) -> [CubeTensor; 2]
 
 /// Each cube has one row: the softmax of its values times `scale`.
 #[cube(launch_unchecked)]
-fn softmax_kernel(
-    x: &[f32],
-    y: &mut [f32],
-    columns: u32,
-    scale: f32,
-    #[comptime] threads: usize,
-) {
+fn softmax_kernel(x: &[f32], y: &mut [f32], columns: u32, scale: f32, #[comptime] threads: usize) {
     let start = (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) * columns;
     let mut most = f32::min_value();
     let mut column = UNIT_POS;

@@ -324,7 +324,9 @@ pub(super) fn projected_gradients<const N: usize>(of: [Projection; N]) -> [[Cube
         ]
     });
     let [one, other] = [&of[0], &of[N - 1]].map(Projection::clone);
-    let [[a, b, c], [d, e, f]] = gradients.clone().map(|of| of.map(CubeTensor::into_buffer_arg));
+    let [[a, b, c], [d, e, f]] = gradients
+        .clone()
+        .map(|of| of.map(CubeTensor::into_buffer_arg));
     let [[outputs, inputs], [other_outputs, other_inputs]] = sizes;
     let cubes = inputs.max(other_inputs).div_ceil(INPUTS);
     let client = one.sums.client.clone();

@@ -188,8 +188,24 @@ fn product_kernel(
     }
     for chunk in 0..length.div_ceil(CHUNK as u32) {
         let k = chunk * comptime!(CHUNK as u32);
-        lay(left, &mut left_tile, &left_lines, first_row, k, length, squared_scale);
-        lay(right, &mut right_tile, &right_lines, first_column, k, length, squared_scale);
+        lay(
+            left,
+            &mut left_tile,
+            &left_lines,
+            first_row,
+            k,
+            length,
+            squared_scale,
+        );
+        lay(
+            right,
+            &mut right_tile,
+            &right_lines,
+            first_column,
+            k,
+            length,
+            squared_scale,
+        );
         sync_cube();
         #[unroll]
         for k in 0..CHUNK {

@@ -92,7 +92,10 @@ pub(super) fn normalised_pieces(
     x: CubeTensor,
     statistics: CubeTensor,
 ) -> CubeTensor {
-    of_pixels(dy, x, Columns::Normalised { statistics }, Beside::Sums)
+    let columns = Columns::Normalised {
+        statistics: Box::new(statistics),
+    };
+    of_pixels(dy, x, columns, Beside::Sums)
 }
 
 fn of_pixels(dy: CubeTensor, x: CubeTensor, columns: Columns, beside: Beside) -> CubeTensor {

@@ -6,9 +6,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{
-    Layout, Place, Size3, contiguous, cubes, dims, empty, reshaped, vector,
-};
+use super::launch::{Layout, Place, Size3, contiguous, cubes, dims, empty, reshaped, vector};
 use super::row_sums::{Columns, Sums, fold, row_sums};
 use super::tensor_cores;
 use crate::ops::operation::{Differentiable, operation};

@@ -36,7 +36,7 @@ pub(super) enum Columns {
     /// Nine for each plane of an image this wide: the pixels around, of a 3x3 convolution.
     Around { width: usize },
     /// Less the mean of their pixel, times 1 / deviation, both as `norm::input_gradient` leaves them (`[images, 2, pixels]`).
-    Normalised { statistics: CubeTensor },
+    Normalised { statistics: Box<CubeTensor> },
 }
 
 /// The sums, `[images, heads, rows, columns]`, or `[1, 1, rows, columns]` over the images.
@@ -67,7 +67,7 @@ pub(super) fn pieces(
     let (around, width, statistics) = match columns {
         Columns::Rows => (false, of.pixels, None),
         Columns::Around { width } => (true, width, None),
-        Columns::Normalised { statistics } => (false, of.pixels, Some(statistics)),
+        Columns::Normalised { statistics } => (false, of.pixels, Some(*statistics)),
     };
     let steps = [&[of.pixels], &a_layout.steps()[..], &b_layout.steps()[..]].concat();
     let vector = if around { 1 } else { vector(&steps) };
@@ -126,7 +126,9 @@ fn in_f32(
             vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
-            statistics.map(|statistics| statistics.into_buffer_arg()).into(),
+            statistics
+                .map(|statistics| statistics.into_buffer_arg())
+                .into(),
             result.clone().into_buffer_arg(),
             a_layout.argument(vector),
             b_layout.argument(vector),
@@ -320,16 +322,46 @@ fn row_sums_kernel<N: Size>(
     let start = (piece * CUBE_COUNT_Y + matrix) * count;
     if comptime!(beside != Beside::Nothing) {
         let mut shared = Shared::<[f32]>::new_slice(threads);
-        let a_end = if first_column == 0 { rows } else { 0u32.runtime() };
+        let a_end = if first_column == 0 {
+            rows
+        } else {
+            0u32.runtime()
+        };
         let a_rows = start + rows * columns;
         write_beside(
-            &a_beside, c, &mut shared, a_rows, a_end, first_row, my_line, my_k, tile_rows, a_turns, rows_each, chunk,
+            &a_beside,
+            c,
+            &mut shared,
+            a_rows,
+            a_end,
+            first_row,
+            my_line,
+            my_k,
+            tile_rows,
+            a_turns,
+            rows_each,
+            chunk,
         );
         if comptime!(beside == Beside::Squares) {
-            let b_end = if first_row == 0 { columns } else { 0u32.runtime() };
+            let b_end = if first_row == 0 {
+                columns
+            } else {
+                0u32.runtime()
+            };
             let b_rows = a_rows + rows;
             write_beside(
-                &b_beside, c, &mut shared, b_rows, b_end, first_column, my_line, my_k, tile_columns, b_turns, rows_each, chunk,
+                &b_beside,
+                c,
+                &mut shared,
+                b_rows,
+                b_end,
+                first_column,
+                my_line,
+                my_k,
+                tile_columns,
+                b_turns,
+                rows_each,
+                chunk,
             );
         }
     }

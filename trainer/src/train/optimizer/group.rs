@@ -23,7 +23,7 @@ enum Rule {
     /// With the means of squares.
     Adam(Box<Tensor<1>>),
     /// As matrices.
-    Muon(Box<Orthogonal>),
+    Muon(Orthogonal),
 }
 
 impl Group {
@@ -50,7 +50,7 @@ impl Group {
             steps,
             parameters,
             first,
-            rule: Rule::Muon(Box::new(matrices)),
+            rule: Rule::Muon(matrices),
         }
     }
 
@@ -95,11 +95,7 @@ impl Group {
                 } = *config;
                 let squares = gradient.clone().square();
                 self.first = ops::blend([first, gradient], [beta1, 1.0 - beta1], broken);
-                **second = ops::blend(
-                    [*second.clone(), squares],
-                    [beta2, 1.0 - beta2],
-                    broken,
-                );
+                **second = ops::blend([*second.clone(), squares], [beta2, 1.0 - beta2], broken);
                 let correction1 = 1.0 - beta1.powf(self.steps as f64);
                 let correction2 = (1.0 - beta2.powf(self.steps as f64)).sqrt();
                 let root = second.clone().sqrt().div_scalar(correction2);
@@ -107,11 +103,7 @@ impl Group {
                 (delta, lr / correction1)
             }
             Rule::Muon(matrices) => {
-                self.first = ops::blend(
-                    [first, gradient.clone()],
-                    [config.momentum, 1.0],
-                    broken,
-                );
+                self.first = ops::blend([first, gradient.clone()], [config.momentum, 1.0], broken);
                 // Nesterov's look ahead.
                 let means = [self.first.clone(), gradient];
                 let ahead = ops::blend(means, [config.momentum, 1.0], broken);

@@ -17,8 +17,8 @@ const SMALLEST_NORM: f64 = 1e-7;
 /// The matrices of a buffer of matrices only: shapes whose rows, and columns with all that follows, [`super::matrix`] gives.
 #[derive(Debug)]
 pub(super) enum Orthogonal {
-    Kernels(Matrices),
-    Stacks(Stacks),
+    Kernels(Box<Matrices>),
+    Stacks(Box<Stacks>),
 }
 
 impl Orthogonal {
@@ -34,8 +34,8 @@ impl Orthogonal {
         };
         let places: Vec<_> = layout.parts().iter().filter_map(place).collect();
         match Matrices::new(&places, device) {
-            Some(matrices) => Self::Kernels(matrices),
-            None => Self::Stacks(Stacks::new(layout, device)),
+            Some(matrices) => Self::Kernels(Box::new(matrices)),
+            None => Self::Stacks(Box::new(Stacks::new(layout, device))),
         }
     }
 

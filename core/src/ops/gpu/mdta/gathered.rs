@@ -97,7 +97,15 @@ fn gathered_kernel(
     let mut row = UNIT_POS;
     while row < side {
         let line = image * channels + head * side + row;
-        map_row(&sums[0..sums.len()], temperature, map, line, heads, side, least);
+        map_row(
+            &sums[0..sums.len()],
+            temperature,
+            map,
+            line,
+            heads,
+            side,
+            least,
+        );
         row += threads as u32;
     }
     sync_storage();

@@ -119,7 +119,11 @@ fn map_gradient_kernel(
         let mut sum = 0.0f32;
         for column in 0..side {
             let gradient = dwhole[(line + column) as usize];
-            sum = fma(gradient, map[(map_start + row * side + column) as usize], sum);
+            sum = fma(
+                gradient,
+                map[(map_start + row * side + column) as usize],
+                sum,
+            );
         }
         dproject_out[(line + row) as usize] = sum;
         at += threads as u32;

@@ -27,7 +27,14 @@ pub(in crate::ops::gpu) fn sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
         pieces,
     };
     let layouts = [of.part(0), of.part(1), of.map()];
-    matmul_nt(qkv.clone(), qkv.clone(), After::default(), &products, size, layouts);
+    matmul_nt(
+        qkv.clone(),
+        qkv.clone(),
+        After::default(),
+        &products,
+        size,
+        layouts,
+    );
     let squares = squares(&qkv, [images, channels, pixels, pieces]);
     gather(products, squares, [images, channels, of.side, pieces])
 }

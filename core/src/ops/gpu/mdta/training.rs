@@ -8,10 +8,10 @@ use super::super::norm::{Projection, channel_norm, input_gradient};
 use super::super::pointwise::{backwards, normalised_pieces, project};
 use super::super::product::Product;
 use super::super::row_sums::{Beside, Columns, Sums, fold, pieces};
+use super::add;
 use super::gathered::gathered;
 use super::gradients::{MapGradients, map_gradients};
 use super::heads::Heads;
-use super::add;
 
 /// The tensors of the operation but beta.
 ///
@@ -40,7 +40,10 @@ pub(in crate::ops::gpu) struct Saved {
 }
 
 /// `x + project_out(attention(dwconv(qkv(norm(x)))))`.
-pub(in crate::ops::gpu) fn forward(inputs: Inputs, beta: Option<CubeTensor>) -> (CubeTensor, Saved) {
+pub(in crate::ops::gpu) fn forward(
+    inputs: Inputs,
+    beta: Option<CubeTensor>,
+) -> (CubeTensor, Saved) {
     let [x, gamma, qkv, dwconv, temperature, project_out] = inputs.clone();
     let normed = channel_norm(x.clone(), gamma, beta.clone());
     let wide = project(&qkv, normed);

@@ -45,7 +45,9 @@ pub(in crate::ops::gpu) fn row_sums(
             vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
-            statistics.map(|statistics| statistics.into_buffer_arg()).into(),
+            statistics
+                .map(|statistics| statistics.into_buffer_arg())
+                .into(),
             result.clone().into_buffer_arg(),
             a_layout.argument(vector),
             b_layout.argument(vector),
@@ -249,16 +251,46 @@ fn row_sums_kernel<N: Size>(
     let start = (piece * CUBE_COUNT_Y + matrix) * count;
     if comptime!(beside != Beside::Nothing) {
         let mut shared = Shared::<[f32]>::new_slice(comptime!(planes.threads()));
-        let a_end = if first_column == 0 { rows } else { 0u32.runtime() };
+        let a_end = if first_column == 0 {
+            rows
+        } else {
+            0u32.runtime()
+        };
         let a_rows = start + rows * columns;
         write_beside(
-            &a_beside, c, &mut shared, a_rows, a_end, first_row, my_line, my_k, tile_rows, a_turns, rows_each, chunk,
+            &a_beside,
+            c,
+            &mut shared,
+            a_rows,
+            a_end,
+            first_row,
+            my_line,
+            my_k,
+            tile_rows,
+            a_turns,
+            rows_each,
+            chunk,
         );
         if comptime!(beside == Beside::Squares) {
-            let b_end = if first_row == 0 { columns } else { 0u32.runtime() };
+            let b_end = if first_row == 0 {
+                columns
+            } else {
+                0u32.runtime()
+            };
             let b_rows = a_rows + rows;
             write_beside(
-                &b_beside, c, &mut shared, b_rows, b_end, first_column, my_line, my_k, tile_columns, b_turns, rows_each, chunk,
+                &b_beside,
+                c,
+                &mut shared,
+                b_rows,
+                b_end,
+                first_column,
+                my_line,
+                my_k,
+                tile_columns,
+                b_turns,
+                rows_each,
+                chunk,
             );
         }
     }
