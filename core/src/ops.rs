@@ -9,16 +9,21 @@
 //! (`operation`), its forward pass and gradients for each backend, the tests. Gradients are summed in a fixed order, so
 //! that a training run can be repeated bit for bit.
 
+mod attention_half;
+mod block;
 mod channel_layer_norm;
 mod conv3x3;
 mod depthwise;
+mod feed_forward;
 mod flat;
 mod flex;
 mod gated_gelu;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod mdta;
+mod mix;
 mod operation;
+mod orthogonal;
 mod placement;
 mod plain;
 mod pointwise;
@@ -27,16 +32,21 @@ mod read;
 #[cfg(test)]
 mod testing;
 
-pub use channel_layer_norm::channel_layer_norm;
+pub use attention_half::{Attention, add_attention, add_attention_with_stats};
+pub use block::block;
+pub use channel_layer_norm::{ChannelNorm, channel_layer_norm};
 pub use conv3x3::conv3x3;
 pub use depthwise::depthwise3x3;
-pub use flat::{gather, view};
+pub use feed_forward::{FeedForward, add_feed_forward};
+pub use flat::{blend, gather, view};
 pub use gated_gelu::gated_gelu;
 pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
+pub use mix::mix;
+pub use orthogonal::{Matrices, MatrixPlace};
 pub use placement::computes_on_cpu;
 pub(crate) use placement::on_cpu;
-pub use plain::{attention, gelu, layer_norm, linear, matmul};
-pub use pointwise::pointwise;
+pub use plain::{add_linear, attention, gelu, layer_norm, linear, matmul};
+pub use pointwise::{pointwise, pointwise_with_bias};
 pub use precision::allow_tf32;
 pub(crate) use read::{values, values_async};
 

@@ -185,32 +185,47 @@ fn kernels_compute_what_the_cpus_do() {
             assert_same(&what("pointwise"), |d| {
                 ops::pointwise(x(2, d), weights(2 * channels, 1, d))
             });
+            assert_same(&what("pointwise with bias"), |d| {
+                ops::pointwise_with_bias(x(2, d), weights(2 * channels, 1, d), gamma(3, d))
+            });
             assert_same(&what("depthwise"), |d| {
                 ops::depthwise3x3(x(1, d), weights(1, 3, d))
             });
             assert_same(&what("3x3"), |d| {
                 ops::conv3x3(x(2, d), weights(2 * channels, 3, d))
             });
-            assert_same(&what("gate"), |d| ops::gated_gelu(x(2, d)));
             assert_same(&what("norm"), |d| {
                 ops::channel_layer_norm(x(1, d), gamma(1, d), Some(gamma(2, d)))
             });
             assert_same(&what("bias-free norm"), |d| {
                 ops::channel_layer_norm(x(1, d), gamma(1, d), None)
             });
-            assert_same(&what("mdta"), |d| {
-                ops::mdta(x(3, d), random([heads, 1, 1], 4, d) + 2.0)
-            });
+            for centred in [true, false] {
+                assert_same(&what("block"), |d| {
+                    // A norm of few channels that are nearly alike makes rounding errors large.
+                    let channels = channels.max(5);
+                    let half = halves(channels, 1.0, centred, d);
+                    let attention = attention(half, random([heads, 1, 1], 4, d) + 2.0);
+                    let feed_forward = feed_forward(halves(channels, 2.7, centred, d));
+                    let x = random([2, channels, height, width], 1, d);
+                    ops::block(x, attention, feed_forward)
+                });
+                // With an odd number of hidden channels.
+                assert_same(&what("feed-forward network"), |d| {
+                    ops::add_feed_forward(x(1, d), feed_forward(halves(channels, 2.7, centred, d)))
+                });
+            }
         }
     }
     // More pixels than one thread sums over.
-    let qkv = |seed, d: &_| random([1, 12, 61, 67], seed, d);
-    assert_same("mdta, in pieces", |d| {
-        ops::mdta(qkv(5, d), random([2, 1, 1], 4, d))
+    let x = |seed, d: &_| random([1, 4, 61, 67], seed, d);
+    let of = |d: &_| attention(halves(4, 1.0, true, d), random([2, 1, 1], 4, d));
+    assert_same("block, in pieces", |d| {
+        ops::block(x(5, d), of(d), feed_forward(halves(4, 2.7, true, d)))
     });
-    assert_same("mdta by other sums", |d| {
-        let sums = ops::mdta_statistics(qkv(6, d), 2);
-        ops::mdta_with_stats(qkv(5, d), sums, random([2, 1, 1], 4, d))
+    assert_same("attention between channels by other sums", |d| {
+        let sums = ops::mdta_statistics(random([1, 12, 61, 67], 6, d), 2);
+        ops::add_attention_with_stats(x(5, d), of(d), |_| sums)
     });
     for [tokens, width, heads] in [[1, 2, 1], [26, 24, 3], [37, 10, 2]] {
         let what = |name| format!("{name}, {tokens} x {width}");
@@ -232,10 +247,80 @@ fn kernels_compute_what_the_cpus_do() {
             });
         }
     }
+    assert_same("linear, added", |d| {
+        let x = |width, seed| random([2, 5, width], seed, d);
+        let row = |seed| random([13], seed, d);
+        ops::add_linear(x(13, 1), x(22, 2), random([13, 22], 3, d), row(4), row(5))
+    });
+    for [channels, height, width] in [[1, 1, 1], [5, 3, 7], [70, 16, 16]] {
+        assert_same("mixed channels", |d| {
+            let features = random([2, channels, height, width], 1, d);
+            ops::mix(random([2, channels, channels], 2, d) * 9.0, features)
+        });
+    }
+    for broken in [0.0, f32::NAN] {
+        assert_same("blend", |d| {
+            let broken = Tensor::<1>::from_floats([broken], d);
+            ops::blend(
+                [random([37], 1, d), random([37], 2, d)],
+                [0.9, -0.3],
+                &broken,
+            )
+        });
+    }
     // Views lie in memory otherwise than their elements' order.
     assert_same("a view", |d| {
-        ops::gated_gelu(random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4))
+        let x = random([2, 6, 5, 7], 1, d).swap_dims(2, 3).narrow(1, 1, 4);
+        ops::add_feed_forward(x, feed_forward(halves(4, 2.0, true, d)))
     });
+}
+
+/// Weights of half a block: the norm's, those of the 1x1 convolution, depthwise convolution and 1x1 convolution.
+struct Half {
+    norm: ops::ChannelNorm,
+    into: Tensor<4>,
+    depthwise: Tensor<4>,
+    out: Tensor<4>,
+}
+
+/// Of a net's half block; `expansion` 1 is attention's, with three times as many channels in between.
+fn halves(channels: usize, expansion: f64, centred: bool, device: &Device) -> Half {
+    let row = |seed| random([channels], seed, device);
+    let hidden = (channels as f64 * expansion) as usize;
+    let wide = if expansion == 1.0 {
+        3 * channels
+    } else {
+        2 * hidden
+    };
+    let scale = |count: usize| (count as f32).sqrt().recip();
+    Half {
+        norm: ops::ChannelNorm {
+            gamma: row(11),
+            beta: centred.then(|| row(12)),
+        },
+        into: random([wide, channels, 1, 1], 13, device) * scale(channels),
+        depthwise: random([wide, 1, 3, 3], 14, device),
+        out: random([channels, hidden, 1, 1], 15, device) * scale(hidden),
+    }
+}
+
+fn attention(half: Half, temperature: Tensor<3>) -> ops::Attention {
+    ops::Attention {
+        norm: half.norm,
+        qkv: half.into,
+        dwconv: half.depthwise,
+        temperature,
+        project_out: half.out,
+    }
+}
+
+fn feed_forward(half: Half) -> ops::FeedForward {
+    ops::FeedForward {
+        norm: half.norm,
+        project_in: half.into,
+        dwconv: half.depthwise,
+        project_out: half.out,
+    }
 }
 
 /// The gradients of all inputs, of these shapes, on the GPU against the CPU's, relative to the largest.
@@ -281,6 +366,12 @@ fn kernels_have_the_gradients_of_the_cpus() {
                 |[x, weight]| ops::pointwise(x, weight),
             );
             assert_same_gradients(
+                &what("pointwise with bias"),
+                [x(2), [channels, 2 * channels, 1, 1], row(channels)],
+                |[x, weight, bias]| ops::pointwise_with_bias(x, weight, bias.reshape([channels])),
+            );
+            assert_same_gradients(&what("gelu"), [x(1)], |[x]| ops::gelu(x * 3.0));
+            assert_same_gradients(
                 &what("depthwise"),
                 [x(1), [channels, 1, 3, 3]],
                 |[x, weight]| ops::depthwise3x3(x, weight),
@@ -290,7 +381,6 @@ fn kernels_have_the_gradients_of_the_cpus() {
                 [x(2), [channels, 2 * channels, 3, 3]],
                 |[x, weight]| ops::conv3x3(x, weight),
             );
-            assert_same_gradients(&what("gate"), [x(2)], |[x]| ops::gated_gelu(x * 2.0));
             let rows = [x(1), row(channels), row(channels)];
             assert_same_gradients(&what("norm"), rows, |[x, gamma, beta]| {
                 let beta = beta.reshape([channels]);
@@ -300,18 +390,13 @@ fn kernels_have_the_gradients_of_the_cpus() {
             assert_same_gradients(&what("bias-free norm"), rows, |[x, gamma]| {
                 ops::channel_layer_norm(x, gamma.reshape([channels]), None)
             });
-            // Not so near zero that the smallest image normalises rounding errors.
-            assert_same_gradients(&what("mdta"), [x(3), row(heads)], |[x, temperature]| {
-                ops::mdta(x + 0.3, temperature.reshape([heads, 1, 1]) + 2.0)
-            });
+            // A norm of few channels that are nearly alike makes rounding errors large.
+            let channels = channels.max(5);
+            assert_same_gradients_of_blocks([batch, channels, height, width], heads);
         }
     }
     // More pixels than one cube sums over.
-    assert_same_gradients(
-        "mdta, in pieces",
-        [[1, 12, 61, 67], [1, 2, 1, 1]],
-        |[x, t]| ops::mdta(x, t.reshape([2, 1, 1]) + 2.0),
-    );
+    assert_same_gradients_of_blocks([1, 4, 61, 67], 2);
     for [one, other] in [[1, 2], [2, 1], [2, 2]] {
         let shapes = [[one, 1, 9, 26], [other, 1, 26, 24]];
         assert_same_gradients("matrices", shapes, |[a, b]| {
@@ -319,10 +404,152 @@ fn kernels_have_the_gradients_of_the_cpus() {
             c.unsqueeze_dim(1)
         });
     }
+    for (batch, [channels, height, width]) in [(1, [1, 1, 1]), (3, [5, 3, 7]), (2, [70, 16, 16])] {
+        let shapes = [
+            [batch, 1, channels, channels],
+            [batch, channels, height, width],
+        ];
+        assert_same_gradients("mixed channels", shapes, |[products, features]| {
+            ops::mix(
+                products.reshape([batch, channels, channels]) * 9.0,
+                features,
+            )
+        });
+    }
     // Views lie in memory otherwise than their elements' order.
-    assert_same_gradients("a view", [[2, 6, 5, 7]], |[x]| {
-        ops::gated_gelu(x.swap_dims(2, 3).narrow(1, 1, 4))
+    assert_same_gradients("a view", [[2, 6, 5, 7], [6, 1, 3, 3]], |[x, weight]| {
+        let weight = weight.narrow(0, 1, 4);
+        ops::depthwise3x3(x.swap_dims(2, 3).narrow(1, 1, 4), weight)
     });
+}
+
+/// Of a block, and of its feed-forward network alone, with both norms.
+fn assert_same_gradients_of_blocks(x: [usize; 4], heads: usize) {
+    let [_, channels, height, width] = x;
+    let what = |name| format!("{name}, {x:?}, {heads} heads");
+    let hidden = (channels as f64 * 2.7) as usize;
+    let row = [channels, 1, 1, 1];
+    let flat = |row: Tensor<4>| row.reshape([channels]);
+    let scale = |count: usize| (count as f32).sqrt().recip();
+    let norm = |gamma, beta: Option<_>| ops::ChannelNorm {
+        gamma: flat(gamma),
+        beta: beta.map(flat),
+    };
+    // Not so near zero that the smallest image normalises rounding errors.
+    let attention =
+        |norm, [qkv, dwconv, temperature, project_out]: [Tensor<4>; 4]| ops::Attention {
+            norm,
+            qkv: qkv * scale(channels),
+            dwconv: dwconv + 0.3,
+            temperature: temperature.reshape([heads, 1, 1]) + 2.0,
+            project_out: project_out * scale(channels),
+        };
+    let feed = |norm, [project_in, dwconv, project_out]: [Tensor<4>; 3]| ops::FeedForward {
+        norm,
+        project_in: project_in * scale(channels),
+        dwconv,
+        project_out: project_out * scale(hidden),
+    };
+    let [a, b, c, d] = [
+        [3 * channels, channels, 1, 1],
+        [3 * channels, 1, 3, 3],
+        [heads, 1, 1, 1],
+        [channels, channels, 1, 1],
+    ];
+    let [e, f, g] = [
+        [2 * hidden, channels, 1, 1],
+        [2 * hidden, 1, 3, 3],
+        [channels, hidden, 1, 1],
+    ];
+    assert_same_gradients(
+        &what("feed-forward"),
+        [x, row, row, e, f, g],
+        |[x, gamma, beta, e, f, g]| {
+            ops::add_feed_forward(x, feed(norm(gamma, Some(beta)), [e, f, g]))
+        },
+    );
+    assert_same_gradients(
+        &what("bias-free feed-forward"),
+        [x, row, e, f, g],
+        |[x, gamma, e, f, g]| ops::add_feed_forward(x, feed(norm(gamma, None), [e, f, g])),
+    );
+    // One pixel's norm is its sign: the gradient of what is before it is rounding.
+    if height * width == 1 {
+        return;
+    }
+    assert_same_gradients(
+        &what("block"),
+        [x, row, row, a, b, c, d, row, row, e, f, g],
+        |[x, gamma, beta, a, b, c, d, other_gamma, other_beta, e, f, g]| {
+            let attention = attention(norm(gamma, Some(beta)), [a, b, c, d]);
+            ops::block(
+                x,
+                attention,
+                feed(norm(other_gamma, Some(other_beta)), [e, f, g]),
+            )
+        },
+    );
+    assert_same_gradients(
+        &what("bias-free block"),
+        [x, row, a, b, c, d, row, e, f, g],
+        |[x, gamma, a, b, c, d, other_gamma, e, f, g]| {
+            let attention = attention(norm(gamma, None), [a, b, c, d]);
+            ops::block(x, attention, feed(norm(other_gamma, None), [e, f, g]))
+        },
+    );
+}
+
+#[test]
+fn matrices_of_a_buffer_become_orthogonal_as_their_definition_says() {
+    const COEFFICIENTS: [f64; 3] = [3.4445, -4.775, 2.0315];
+    const STEPS: usize = 5;
+    let sizes = [[8, 20], [40, 12], [1, 1], [16, 72], [100, 33], [64, 64]];
+    let mut values = 0;
+    let places = sizes.map(|[rows, columns]| {
+        let place = ops::MatrixPlace {
+            start: values,
+            rows,
+            columns,
+            reach: 0.1 + rows as f32 / 50.0,
+        };
+        values += rows * columns + 7;
+        place
+    });
+    let buffer = |device: &Device| random([values], 3, device) * 0.02;
+    let device = gpu();
+    let matrices = ops::Matrices::new(&places, &device).expect("a kernel");
+    let found = matrices.orthogonal(buffer(&device), COEFFICIENTS, STEPS);
+    let found: Vec<f32> = found.into_data().try_into_vec().expect("f32");
+    let mut wanted = vec![0.0; values];
+    for place in places {
+        let ops::MatrixPlace {
+            start,
+            rows,
+            columns,
+            reach,
+        } = place;
+        let length = rows * columns;
+        let x = buffer(&Device::flex()).narrow(0, start, length);
+        let x: Tensor<2> = x.reshape([rows, columns]);
+        let tall = rows > columns;
+        let x = if tall { x.transpose() } else { x };
+        let norm = x.clone().square().sum().sqrt().reshape([1, 1]);
+        let mut x = x / norm;
+        let [a, b, c] = COEFFICIENTS;
+        for _ in 0..STEPS {
+            let squares = x.clone().matmul(x.clone().transpose());
+            let factor = squares.clone() * b + squares.clone().matmul(squares) * c;
+            x = x.clone() * a + factor.matmul(x);
+        }
+        let x = if tall { x.transpose() } else { x } * reach;
+        let x: Vec<f32> = x.into_data().try_into_vec().expect("f32");
+        wanted[start..start + length].copy_from_slice(&x);
+    }
+    assert_near(
+        "a value of an orthogonal matrix",
+        difference(&wanted, &found),
+        1e-5,
+    );
 }
 
 #[test]

@@ -51,11 +51,11 @@ impl DrFusion {
         features: Tensor<4>,
         stats: &mut GlobalStatistics,
     ) -> Tensor<4> {
-        let [batch, channels, height, width] = features.dims();
-        let map = self.map_with_stats(fused, features.clone(), stats);
-        let pixels = features.clone().reshape([batch, channels, height * width]);
-        let mixed = ops::matmul(map, pixels);
-        mixed.reshape([batch, channels, height, width]) + features
+        let [batch, channels, _, _] = features.dims();
+        let products = stats.take([batch, channels, channels], || {
+            self.products(fused(), features.clone())
+        });
+        ops::mix(products, features)
     }
 
     /// The attention between channels, each row summing to one.
@@ -69,20 +69,8 @@ impl DrFusion {
     /// - `features`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, channels]`
     pub fn map(&self, fused: Tensor<4>, features: Tensor<4>) -> Tensor<3> {
-        self.map_with_stats(|| fused, features, &mut GlobalStatistics::Own)
-    }
-
-    fn map_with_stats(
-        &self,
-        fused: impl FnOnce() -> Tensor<4>,
-        features: Tensor<4>,
-        stats: &mut GlobalStatistics,
-    ) -> Tensor<3> {
-        let [batch, channels, _, _] = features.dims();
-        let products = stats.take([batch, channels, channels], || {
-            self.products(fused(), features)
-        });
-        softmax(products / (channels as f64).sqrt(), 2)
+        let [_, channels, _, _] = features.dims();
+        softmax(self.products(fused, features) / (channels as f64).sqrt(), 2)
     }
 
     /// Of all keys with all queries, `[batch, channels, channels]`: sums over pixels, or means.

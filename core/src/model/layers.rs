@@ -40,6 +40,16 @@ impl Linear {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         ops::linear(x, self.weight.val(), self.bias.val())
     }
+
+    /// `x + scale forward(input)`.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[batch, tokens, outputs]`
+    /// - `input`: `[batch, tokens, inputs]`
+    /// - `scale`: `[outputs]`
+    pub fn add(&self, x: Tensor<3>, input: Tensor<3>, scale: Tensor<1>) -> Tensor<3> {
+        ops::add_linear(x, input, self.weight.val(), self.bias.val(), scale)
+    }
 }
 
 /// Layer norm over the last axis of tokens.
@@ -111,10 +121,11 @@ impl Conv {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let weight = self.weight.val();
         let [outputs, _, kernel, _] = weight.dims();
-        let y = match (kernel, self.depthwise) {
-            (1, _) => ops::pointwise(x, weight),
-            (_, true) => ops::depthwise3x3(x, weight),
-            (_, false) => ops::conv3x3(x, weight),
+        let y = match (kernel, self.depthwise, &self.bias) {
+            (1, _, Some(bias)) => return ops::pointwise_with_bias(x, weight, bias.val()),
+            (1, _, None) => ops::pointwise(x, weight),
+            (_, true, _) => ops::depthwise3x3(x, weight),
+            (_, false, _) => ops::conv3x3(x, weight),
         };
         match &self.bias {
             Some(bias) => y + bias.val().reshape([1, outputs, 1, 1]),

@@ -153,7 +153,7 @@ pub fn resize(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
     let x = if columns.is_identity() {
         x
     } else {
-        times_columns(x, matrix(columns, &device).transpose())
+        times_columns(x, transposed(columns, &device))
     };
     if rows.is_identity() {
         x
@@ -170,12 +170,20 @@ pub fn resize(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
 pub fn resize_adjoint(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
     let device = x.device();
     let x = times_columns(x, matrix(columns, &device));
-    times_rows(x, matrix(rows, &device).transpose())
+    times_rows(x, transposed(rows, &device))
 }
 
 fn matrix(axis: Axis, device: &Device) -> Tensor<2> {
     let data = TensorData::new(axis.weights(), [axis.to, axis.from]);
     Tensor::from_data(data, device)
+}
+
+/// The same with rows and columns exchanged, where it is made.
+fn transposed(axis: Axis, device: &Device) -> Tensor<2> {
+    let weights = axis.weights();
+    let value = |at: usize| weights[at % axis.to * axis.from + at / axis.to];
+    let values: Vec<f32> = (0..weights.len()).map(value).collect();
+    Tensor::from_data(TensorData::new(values, [axis.from, axis.to]), device)
 }
 
 fn times_columns(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {

@@ -183,9 +183,8 @@ impl SteeringHead {
         let squeezed = self.squeeze.forward(features);
         let seen = Tensor::cat(vec![squeezed, image, tone.clone(), detail.clone()], 1);
         let x = self.embed.forward(pixel_unshuffle(seen, FACTOR));
-        let x = self.layers.iter().fold(x, |x, layer| {
-            x.clone() + layer.ffn.forward(layer.norm.forward(x))
-        });
+        let add = |x, layer: &FeedForward| layer.ffn.add(x, &layer.norm);
+        let x = self.layers.iter().fold(x, add);
         let found = pixel_shuffle(self.output.forward(x), FACTOR);
         let shares = |first| softmax(found.clone().narrow(1, first, FAULTS), 1);
         Parts {

@@ -14,6 +14,13 @@ use super::placement::has_kernel;
 use crate::constants::NORM_EPSILON;
 use crate::cpu::layer_norm::{self, Gradients, Norm, Scale};
 
+/// The scale and the shift of a layer norm over channels, `[channels]` each; without `beta` the bias free one.
+#[derive(Clone, Debug)]
+pub struct ChannelNorm {
+    pub gamma: Tensor<1>,
+    pub beta: Option<Tensor<1>>,
+}
+
 /// Divides every pixel by the standard deviation of its channels (of variance plus 1e-5), and
 /// scales each channel.
 ///

@@ -76,13 +76,9 @@ impl Differentiable<CubeBackend, 2> for Depthwise {
     fn backward(
         [x, weight]: Self::Saved,
         dy: CubeTensor,
-        wanted: [bool; 2],
+        _wanted: [bool; 2],
     ) -> [Option<CubeTensor>; 2] {
-        let dy = gpu::contiguous(dy);
-        [
-            wanted[0].then(|| gpu::depthwise::input_gradient(dy.clone(), weight)),
-            wanted[1].then(|| gpu::depthwise::filter_gradient(x, dy.clone())),
-        ]
+        gpu::depthwise::all_gradients(x, weight, gpu::contiguous(dy)).map(Some)
     }
 }
 

@@ -21,7 +21,7 @@ pub fn view(buffer: Tensor<1>, start: usize, length: usize) -> Tensor<1> {
     buffer.narrow(0, start, length)
 }
 
-/// `buffer` with `parts` written over it, each from its first place on: eight with each launch.
+/// `buffer` with `parts` written over it, each from its first place on: many with each launch.
 ///
 /// # Shapes
 /// - buffer, output: `[values]`
@@ -46,6 +46,21 @@ pub fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<1> {
         let place = *start..start + length;
         buffer.slice_assign([place], part.clone())
     })
+}
+
+/// `alpha a + beta b`, or `a` if `broken` is not zero: decided where it is computed, nothing is waited for.
+///
+/// # Shapes
+/// - a, b, output: `[values]`
+/// - broken: `[1]`
+pub fn blend([a, b]: [Tensor<1>; 2], [alpha, beta]: [f64; 2], broken: &Tensor<1>) -> Tensor<1> {
+    #[cfg(feature = "gpu")]
+    if [&a, &b].into_iter().all(super::gpu::is_supported) {
+        return super::gpu::blend(a, b, broken.clone(), alpha as f32, beta as f32);
+    }
+    let mask = broken.clone().equal_elem(0.0).expand(a.dims());
+    let new = a.clone().mul_scalar(alpha) + b.mul_scalar(beta);
+    a.mask_where(mask, new)
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
 //! The gate of Restormer's feed-forward network: one half of the channels, through GELU, times the
-//! other half.
+//! other half. On GPUs it is a part of [`add_feed_forward`](super::add_feed_forward).
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, activation::gelu};
-#[cfg(feature = "gpu")]
-use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use burn_flex::FlexTensor;
 
 use super::flex::{contiguous, dims, tensor, values};
-#[cfg(feature = "gpu")]
-use super::gpu;
 use super::operation::{Differentiable, operation};
-use super::placement::has_kernel;
+use super::placement::on_cpu;
 use crate::cpu::gate;
 
 /// `gelu(first half of the channels) * second half`, with the exact GELU (within 1e-6).
@@ -25,7 +21,7 @@ pub fn gated_gelu(x: Tensor<4>) -> Tensor<4> {
         channels.is_multiple_of(2),
         "two halves of {channels} channels"
     );
-    if has_kernel(&x) { kernel(x) } else { plain(x) }
+    if on_cpu(&x) { kernel(x) } else { plain(x) }
 }
 
 fn plain(x: Tensor<4>) -> Tensor<4> {
@@ -34,7 +30,7 @@ fn plain(x: Tensor<4>) -> Tensor<4> {
     gelu(gate) * x.narrow(1, channels, channels)
 }
 
-operation! { GatedGeluOps: GatedGelu, fn kernel(x: Tensor<4>) -> Tensor<4> }
+operation! { [Flex] GatedGeluOps: GatedGelu, fn kernel(x: Tensor<4>) -> Tensor<4> }
 
 #[derive(Debug)]
 struct GatedGelu;
@@ -56,20 +52,6 @@ impl Differentiable<Flex, 1> for GatedGelu {
         let half = channels / 2 * height * width;
         let dx = gate::backward(values(&x), values(&dy), batch, half);
         [Some(tensor(dx, dims(&x)))]
-    }
-}
-
-#[cfg(feature = "gpu")]
-impl Differentiable<CubeBackend, 1> for GatedGelu {
-    type Saved = CubeTensor;
-
-    fn forward([x]: [CubeTensor; 1]) -> (CubeTensor, Self::Saved) {
-        let x = gpu::contiguous(x);
-        (gpu::gelu::gated_gelu(x.clone()), x)
-    }
-
-    fn backward(x: Self::Saved, dy: CubeTensor, _wanted: [bool; 1]) -> [Option<CubeTensor>; 1] {
-        [Some(gpu::gelu::gate_gradient(x, dy))]
     }
 }
 

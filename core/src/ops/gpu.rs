@@ -12,29 +12,40 @@
 //! | `matmul_nt` | rows with rows: linear layers, attention's products |
 //! | `conv`, `depthwise` | 3x3 convolutions |
 //! | `norm` | layer norms over channels and over rows |
-//! | `gelu`, `mdta`, `attention` | what stands between them |
+//! | `gelu`, `attention` | what stands between them |
+//! | `mdta`, `feed_forward`, `block` | the two halves of Restormer's block, and both |
+//! | `pointwise` | 1x1 convolutions in those |
+//! | `mix` | D-R fusion's last step |
 //! | `flat` | buffers of many tensors |
+//! | `orthogonal` | Muon's Newton-Schulz steps |
 //! | `row_sums` | sums over pixels: gradients of weights |
 //! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
 
 mod attention;
+pub(super) mod block;
 pub(super) mod conv;
 pub(super) mod depthwise;
+pub(super) mod feed_forward;
 mod flat;
-pub(super) mod gelu;
+mod gelu;
 mod launch;
 mod matmul_nt;
 pub(super) mod mdta;
+pub(super) mod mix;
 pub(super) mod norm;
+pub(super) mod orthogonal;
+pub(super) mod pointwise;
 mod product;
 mod row_sums;
 mod tensor_cores;
 
+pub(super) use gelu::gelu;
 pub(super) use launch::contiguous;
 pub(super) use product::matmul;
 
-use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
-use burn::tensor::{DType, Tensor};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
+use burn::tensor::{DType, Int, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -57,6 +68,11 @@ fn fits<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && (1..=LARGEST).contains(&x.shape().num_elements())
 }
 
+/// Whether a map of this shape, which is made on the way, is one that these kernels are made for.
+pub(super) fn holds(shape: &[usize]) -> bool {
+    shape.iter().product::<usize>() <= LARGEST
+}
+
 /// Whether the kernels' 32-bit indices reach all of a map that is made on the way.
 pub(super) fn indexed(shape: &[usize]) -> bool {
     shape.iter().map(|&side| side as u64).product::<u64>() <= 1 << 31
@@ -72,10 +88,10 @@ pub(super) fn narrow(inner: usize) -> bool {
 
 /// Declares functions on tensors that run kernels without gradients; each is described where it is called.
 macro_rules! kernels {
-    ($($name:ident$(<const $d:ident: usize>)?($($x:ident: Tensor<$rank:tt>),+; $($option:ident: $type:ty),*)
+    ($($name:ident($($x:ident: Tensor<$rank:tt>),+; $($option:ident: $type:ty),*)
        -> Tensor<$result:tt> = $kernel:path;)+) => {
         #[backend_extension(Cube)]
-        #[allow(clippy::too_many_arguments, reason = "eight tensors are gathered at once")]
+        #[allow(clippy::too_many_arguments, reason = "so many tensors are gathered at once")]
         trait GpuOps: Backend {
             $(fn $name($($x: FloatTensor<Self>,)+ $($option: $type),*) -> FloatTensor<Self>;)+
         }
@@ -86,8 +102,8 @@ macro_rules! kernels {
             })+
         }
 
-        $(#[allow(clippy::too_many_arguments, reason = "eight tensors are gathered at once")]
-        pub(super) fn $name$(<const $d: usize>)?($($x: Tensor<$rank>,)+ $($option: $type),*)
+        $(#[allow(clippy::too_many_arguments, reason = "so many tensors are gathered at once")]
+        pub(super) fn $name($($x: Tensor<$rank>,)+ $($option: $type),*)
             -> Tensor<$result>
         {
             Tensor::from_dispatch(<Dispatch as GpuOps>::$name($($x.into_dispatch(),)+ $($option),*))
@@ -97,14 +113,19 @@ macro_rules! kernels {
 
 kernels! {
     mdta_statistics(qkv: Tensor<4>; heads: usize) -> Tensor<2> = mdta::sums;
-    mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>;) -> Tensor<4> = mdta::attend_with_stats;
+    attend(x: Tensor<4>, qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>, project_out: Tensor<4>;) -> Tensor<4>
+        = mdta::attend;
     linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>;) -> Tensor<3> = matmul_nt::linear;
+    add_linear(x: Tensor<3>, input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, scale: Tensor<1>;) -> Tensor<3>
+        = matmul_nt::add_linear;
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;
     attention(qkv: Tensor<3>; heads: usize) -> Tensor<3> = attention::attention;
-    gelu<const D: usize>(x: Tensor<D>;) -> Tensor<D> = gelu::gelu;
     view(buffer: Tensor<1>; start: usize, length: usize) -> Tensor<1> = flat::view;
-    gather_eight(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>, f: Tensor<1>,
-        g: Tensor<1>, h: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
+    blend(a: Tensor<1>, b: Tensor<1>, broken: Tensor<1>; alpha: f32, beta: f32) -> Tensor<1> = flat::blend;
+    gather_parts(buffer: Tensor<1>, a: Tensor<1>, b: Tensor<1>, c: Tensor<1>, d: Tensor<1>, e: Tensor<1>,
+        f: Tensor<1>, g: Tensor<1>, h: Tensor<1>, i: Tensor<1>, j: Tensor<1>, k: Tensor<1>, l: Tensor<1>,
+        m: Tensor<1>, n: Tensor<1>, o: Tensor<1>, p: Tensor<1>, q: Tensor<1>, r: Tensor<1>, s: Tensor<1>,
+        t: Tensor<1>, u: Tensor<1>, v: Tensor<1>, w: Tensor<1>, x: Tensor<1>, y: Tensor<1>, z: Tensor<1>; starts: [usize; flat::PARTS]) -> Tensor<1> = flat::gather;
 }
 
 /// `buffer` with parts written over it, each from its first place on.
@@ -113,7 +134,90 @@ pub(super) fn gather(buffer: Tensor<1>, parts: &[(usize, Tensor<1>)]) -> Tensor<
         // One that is missing is the first again, which changes nothing.
         let part = |at: usize| parts.get(at).unwrap_or(&parts[0]);
         let starts = core::array::from_fn(|at| part(at).0);
-        let [a, b, c, d, e, f, g, h] = core::array::from_fn(|at| part(at).1.clone());
-        gather_eight(buffer, a, b, c, d, e, f, g, h, starts)
+        let [
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i,
+            j,
+            k,
+            l,
+            m,
+            n,
+            o,
+            p,
+            q,
+            r,
+            s,
+            t,
+            u,
+            v,
+            w,
+            x,
+            y,
+            z,
+        ] = core::array::from_fn(|at| part(at).1.clone());
+        gather_parts(
+            buffer, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z,
+            starts,
+        )
     })
+}
+
+#[backend_extension(Cube)]
+#[allow(clippy::too_many_arguments, reason = "three tables")]
+trait OrthogonalOps: Backend {
+    fn orthogonal(
+        buffer: FloatTensor<Self>,
+        reach: FloatTensor<Self>,
+        places: IntTensor<Self>,
+        squares: IntTensor<Self>,
+        products: IntTensor<Self>,
+        coefficients: [f32; 3],
+        steps: usize,
+        squared_values: usize,
+    ) -> FloatTensor<Self>;
+}
+
+impl OrthogonalOps for CubeBackend {
+    fn orthogonal(
+        buffer: CubeTensor,
+        reach: CubeTensor,
+        places: CubeTensor,
+        squares: CubeTensor,
+        products: CubeTensor,
+        coefficients: [f32; 3],
+        steps: usize,
+        squared_values: usize,
+    ) -> CubeTensor {
+        let tables = [places, squares, products];
+        orthogonal::orthogonal(buffer, reach, tables, coefficients, steps, squared_values)
+    }
+}
+
+/// As [`orthogonal::orthogonal`], with its tables.
+pub(super) fn orthogonal(
+    buffer: Tensor<1>,
+    reach: Tensor<1>,
+    tables: [Tensor<1, Int>; 3],
+    coefficients: [f32; 3],
+    steps: usize,
+    squared_values: usize,
+) -> Tensor<1> {
+    let [places, squares, products] = tables.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as OrthogonalOps>::orthogonal(
+        buffer.into_dispatch(),
+        reach.into_dispatch(),
+        places,
+        squares,
+        products,
+        coefficients,
+        steps,
+        squared_values,
+    ))
 }

@@ -1,19 +1,18 @@
 //! The core of Restormer's "multi-Dconv head transposed attention": attention between channels,
-//! whose map is as small as a head has channels, whatever the size of the image.
+//! whose map is as small as a head has channels, whatever the size of the image. On GPUs it is a part of
+//! [`block`](super::block).
 
 use std::sync::Arc;
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, activation::softmax};
-#[cfg(feature = "gpu")]
-use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use burn_flex::FlexTensor;
 
 use super::flex::{contiguous, dims, tensor, values};
 #[cfg(feature = "gpu")]
 use super::gpu;
 use super::operation::{Differentiable, operation};
-use super::placement::has_kernel;
+use super::placement::on_cpu;
 use crate::constants::LEAST_NORM;
 use crate::cpu::channel_attention::{self, Heads, Maps};
 
@@ -37,12 +36,7 @@ pub fn mdta(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> {
         heads > 0 && channels.is_multiple_of(3 * heads),
         "q, k and v of {heads} heads in {channels} channels"
     );
-    // On a GPU without autodiff the plain composition is two kernels already.
-    #[cfg(feature = "gpu")]
-    if gpu::is_supported(&qkv) {
-        return plain(qkv, temperature);
-    }
-    if has_kernel(&qkv) && has_kernel(&temperature) {
+    if on_cpu(&qkv) && on_cpu(&temperature) {
         kernel(qkv, temperature)
     } else {
         plain(qkv, temperature)
@@ -71,10 +65,6 @@ pub fn mdta_statistics(qkv: Tensor<4>, heads: usize) -> Tensor<2> {
 /// # Shapes
 /// As for [`mdta`] and [`mdta_statistics`].
 pub fn mdta_with_stats(qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>) -> Tensor<4> {
-    #[cfg(feature = "gpu")]
-    if gpu::is_supported(&qkv) && gpu::is_supported(&sums) && gpu::is_supported(&temperature) {
-        return gpu::mdta_with_stats(qkv, sums, temperature);
-    }
     let [batch, channels, height, width] = qkv.dims();
     let [heads, ..] = temperature.dims();
     let channels = channels / 3;
@@ -112,7 +102,7 @@ fn part(qkv: &Tensor<4>, heads: usize, index: usize) -> Tensor<4> {
     ])
 }
 
-operation! { MdtaOps: Mdta, fn kernel(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> }
+operation! { [Flex] MdtaOps: Mdta, fn kernel(qkv: Tensor<4>, temperature: Tensor<3>) -> Tensor<4> }
 
 #[derive(Debug)]
 struct Mdta;
@@ -157,22 +147,6 @@ fn heads(qkv: &FlexTensor, temperature: &FlexTensor) -> Heads {
     let [batch, channels, height, width] = dims(qkv);
     let heads = values(temperature).len();
     Heads::new(batch, channels / 3, heads, height * width)
-}
-
-#[cfg(feature = "gpu")]
-impl Differentiable<CubeBackend, 2> for Mdta {
-    /// q, k and v, the temperatures, the sums and the map.
-    type Saved = [CubeTensor; 4];
-
-    fn forward(inputs: [CubeTensor; 2]) -> (CubeTensor, Self::Saved) {
-        let [qkv, temperature] = inputs.map(gpu::contiguous);
-        let attended = gpu::mdta::attend(qkv.clone(), temperature.clone());
-        (attended.y, [qkv, temperature, attended.sums, attended.map])
-    }
-
-    fn backward(saved: Self::Saved, dy: CubeTensor, _wanted: [bool; 2]) -> [Option<CubeTensor>; 2] {
-        gpu::mdta::gradients(saved, dy).map(Some)
-    }
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ macro_rules! operation {
      $vis:vis fn $kernel:ident($($x:ident: $tensor:ty),+) -> $y:ty) => {
         #[burn::backend::backend_extension($($backend)+, Autodiff)]
         trait $ops: burn::backend::Backend {
+            #[allow(clippy::too_many_arguments, reason = "a block has many weights")]
             fn run($($x: burn::backend::tensor::FloatTensor<Self>),+)
                 -> burn::backend::tensor::FloatTensor<Self>;
         }
@@ -100,6 +101,7 @@ macro_rules! operation {
             }
         }
 
+        #[allow(clippy::too_many_arguments, reason = "a block has many weights")]
         $vis fn $kernel($($x: $tensor),+) -> $y {
             burn::tensor::Tensor::from_dispatch(<burn::backend::Dispatch as $ops>::run(
                 $($x.into_dispatch()),+

@@ -32,6 +32,31 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
         + bias.unsqueeze()
 }
 
+/// `x + scale (input weight^T + bias)`.
+///
+/// # Shapes
+/// - x, output: `[batch, tokens, outputs]`
+/// - input: `[batch, tokens, inputs]`
+/// - weight: `[outputs, inputs]`
+/// - bias, scale: `[outputs]`
+pub fn add_linear(
+    x: Tensor<3>,
+    input: Tensor<3>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    scale: Tensor<1>,
+) -> Tensor<3> {
+    #[cfg(feature = "gpu")]
+    if [&x, &input].into_iter().all(gpu::is_supported)
+        && [&bias, &scale].into_iter().all(gpu::is_supported)
+        && gpu::is_supported(&weight)
+        && gpu::narrow(input.dims()[2])
+    {
+        return gpu::add_linear(x, input, weight, bias, scale);
+    }
+    x + linear(input, weight, bias) * scale.unsqueeze()
+}
+
 /// Layer norm of each token.
 ///
 /// # Shapes
@@ -75,8 +100,9 @@ pub fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
 /// The exact GELU of each element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "gpu")]
-    if gpu::is_supported(&x) {
-        return gpu::gelu(x);
+    if gpu::is_differentiable(&x) {
+        let shape = x.shape();
+        return gpu::gelu(x.flatten(0, D - 1)).reshape(shape);
     }
     activation::gelu(x)
 }

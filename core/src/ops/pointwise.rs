@@ -2,9 +2,13 @@
 
 use burn::backend::Flex;
 use burn::tensor::Tensor;
+#[cfg(feature = "gpu")]
+use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use burn_flex::FlexTensor;
 
 use super::flex::{contiguous, dims, tensor, values};
+#[cfg(feature = "gpu")]
+use super::gpu;
 use super::operation::{Differentiable, operation};
 use super::placement::on_cpu;
 use super::plain::matmul;
@@ -28,6 +32,20 @@ pub fn pointwise(x: Tensor<4>, weight: Tensor<4>) -> Tensor<4> {
     } else {
         plain(x, weight)
     }
+}
+
+/// [`pointwise`] with a bias.
+///
+/// # Shapes
+/// - x, weight, output: as [`pointwise`]
+/// - bias: `[channels out]`
+pub fn pointwise_with_bias(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
+    #[cfg(feature = "gpu")]
+    if [&x, &weight].into_iter().all(gpu::is_differentiable) && gpu::narrow(x.dims()[1]) {
+        return biased(x, weight, bias);
+    }
+    let [outputs, ..] = weight.dims();
+    pointwise(x, weight) + bias.reshape([1, outputs, 1, 1])
 }
 
 /// A matrix product, which backends run faster than a convolution; GPUs with a kernel of their own ([`matmul`]).
@@ -78,6 +96,37 @@ impl Differentiable<Flex, 2> for Pointwise {
             wanted[0].then(|| tensor(dx(), dims(&x))),
             wanted[1].then(|| tensor(dweight(), dims(&weight))),
         ]
+    }
+}
+
+#[cfg(feature = "gpu")]
+operation! {
+    [Cube] BiasedOps: Biased, fn biased(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4>
+}
+
+#[cfg(feature = "gpu")]
+#[derive(Debug)]
+struct Biased;
+
+#[cfg(feature = "gpu")]
+impl Differentiable<CubeBackend, 3> for Biased {
+    type Saved = [CubeTensor; 2];
+
+    fn forward(inputs: [CubeTensor; 3]) -> (CubeTensor, Self::Saved) {
+        let [x, weight, bias] = inputs.map(gpu::contiguous);
+        let y = gpu::pointwise::project_with_bias(&weight, x.clone(), bias);
+        (y, [x, weight])
+    }
+
+    fn backward(
+        [x, weight]: Self::Saved,
+        dy: CubeTensor,
+        wanted: [bool; 3],
+    ) -> [Option<CubeTensor>; 3] {
+        let dy = gpu::contiguous(dy);
+        let dx = wanted[0].then(|| gpu::pointwise::backwards(&weight, dy.clone()));
+        let [dweight, dbias] = gpu::pointwise::weight_gradients(&weight, dy, x);
+        [dx, Some(dweight), Some(dbias)]
     }
 }
 

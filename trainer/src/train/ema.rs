@@ -1,7 +1,8 @@
 //! Exponential moving average of the trained parameters; validation and exports use it.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
+use dino_ir::ops;
 
 use crate::train::flat::Layout;
 use crate::train::optimizer::Optimizer;
@@ -30,14 +31,14 @@ impl Ema {
     }
 
     /// Moves the average towards `model`, which has done `step` steps, the last of them by `optimizer`; not at all if that
-    /// one was not `finite`, `[1]`. The decay warms up as `(1 + step) / (10 + step)` so that the first random weights are
+    /// one was `broken`: `[1]`, not zero. The decay warms up as `(1 + step) / (10 + step)` so that the first random weights are
     /// soon forgotten.
     pub fn update<M: Module>(
         &mut self,
         model: &M,
         optimizer: &Optimizer,
         step: u64,
-        finite: &Tensor<1, Bool>,
+        broken: &Tensor<1>,
     ) {
         let step = step as f64;
         let decay = self.decay.min((1.0 + step) / (10.0 + step));
@@ -48,11 +49,9 @@ impl Ema {
         if !layouts.eq(optimizer.buffers().map(|(layout, _)| layout)) {
             self.regroup(optimizer);
         }
-        for ((layout, average), (_, parameters)) in self.buffers.iter_mut().zip(optimizer.buffers())
-        {
-            let mask = finite.clone().expand([layout.length()]);
-            let new = moved(average, parameters.clone());
-            *average = average.clone().mask_where(mask, new);
+        for ((_, average), (_, parameters)) in self.buffers.iter_mut().zip(optimizer.buffers()) {
+            let pair = [average.clone(), parameters.clone()];
+            *average = ops::blend(pair, [decay, 1.0 - decay], broken);
         }
         if !self.resting.is_empty() {
             for (name, value) in flat_tensors(model) {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use self::group::Group;
@@ -94,8 +94,8 @@ pub struct Update<M> {
     pub model: M,
     /// Global gradient norm before clipping, `[1]`.
     pub norm: Tensor<1>,
-    /// Whether all was finite, `[1]`. If not, parameters and moments are as before.
-    pub finite: Tensor<1, Bool>,
+    /// Zero if all was finite, else not a number, `[1]`. Then parameters and moments are as before.
+    pub broken: Tensor<1>,
 }
 
 /// The optimiser with parameters and moments of all that had a gradient in the last step, and the moments of what had
@@ -140,7 +140,7 @@ impl Optimizer {
         let squares = gradients.iter().map(|buffer| buffer.clone().square().sum());
         let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
         // Of numbers only NaN and infinity do not become zero.
-        let finite = ((norm.clone() + measured.sum()) * 0.0).equal_elem(0.0);
+        let broken = (norm.clone() + measured.sum()) * 0.0;
         let scale = match self.config.clip_norm {
             limit if limit > 0.0 => Some(
                 norm.clone()
@@ -156,7 +156,7 @@ impl Optimizer {
                 Some(scale) => gradient * scale.clone(),
                 None => gradient,
             };
-            group.update(&self.config, gradient, lr, &finite);
+            group.update(&self.config, gradient, lr, &broken);
         }
         let buffers = self.buffers();
         let mut views: FlatTensors = buffers
@@ -165,7 +165,7 @@ impl Optimizer {
         Update {
             model: map_flat(model, |name, _, _| views.remove(name)),
             norm,
-            finite,
+            broken,
         }
     }
 

@@ -286,7 +286,7 @@ impl<'a, M: Trainee> Run<'a, M> {
             &self.model,
             &self.optimizer,
             self.state.step,
-            &update.finite,
+            &update.broken,
         );
         self.reader
             .read(Tensor::cat(vec![update.norm, measured], 0))?;

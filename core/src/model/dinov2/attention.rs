@@ -26,10 +26,13 @@ impl Attention {
         }
     }
 
+    /// `x` with what is attended to in `normed`, times `scale`.
+    ///
     /// # Shapes
-    /// - `x`, output: `[batch, tokens, width]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let mixed = ops::attention(self.qkv.forward(x), self.heads);
-        self.proj.forward(mixed)
+    /// - `x`, `normed`, output: `[batch, tokens, width]`
+    /// - `scale`: `[width]`
+    pub fn add(&self, x: Tensor<3>, normed: Tensor<3>, scale: Tensor<1>) -> Tensor<3> {
+        let mixed = ops::attention(self.qkv.forward(normed), self.heads);
+        self.proj.add(x, mixed, scale)
     }
 }

@@ -46,9 +46,9 @@ impl Block {
     /// # Shapes
     /// - `x`, output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let attended = self.attn.forward(self.norm1.forward(x.clone()));
-        let x = x + attended * self.ls1.val().unsqueeze();
-        let fed = self.mlp.forward(self.norm2.forward(x.clone()));
-        x + fed * self.ls2.val().unsqueeze()
+        let normed = self.norm1.forward(x.clone());
+        let x = self.attn.add(x, normed, self.ls1.val());
+        let normed = self.norm2.forward(x.clone());
+        self.mlp.add(x, normed, self.ls2.val())
     }
 }

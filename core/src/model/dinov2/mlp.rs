@@ -52,16 +52,19 @@ impl FeedForward {
         }
     }
 
+    /// `x` with the network's result for `normed`, times `scale`.
+    ///
     /// # Shapes
-    /// - `x`, output: `[batch, tokens, width]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// - `x`, `normed`, output: `[batch, tokens, width]`
+    /// - `scale`: `[width]`
+    pub fn add(&self, x: Tensor<3>, normed: Tensor<3>, scale: Tensor<1>) -> Tensor<3> {
         match self {
-            Self::Mlp(Mlp { fc1, fc2 }) => fc2.forward(ops::gelu(fc1.forward(x))),
+            Self::Mlp(Mlp { fc1, fc2 }) => fc2.add(x, ops::gelu(fc1.forward(normed)), scale),
             Self::SwiGlu(SwiGlu { w12, w3 }) => {
-                let both = w12.forward(x);
+                let both = w12.forward(normed);
                 let hidden = both.dims()[2] / 2;
                 let gate = silu(both.clone().narrow(2, 0, hidden));
-                w3.forward(gate * both.narrow(2, hidden, hidden))
+                w3.add(x, gate * both.narrow(2, hidden, hidden), scale)
             }
         }
     }

@@ -7,6 +7,7 @@ use super::gdfn::Gdfn;
 use super::layer_norm::{ChannelLayerNorm, NormKind};
 use super::mdta::Mdta;
 use crate::model::global_statistics::GlobalStatistics;
+use crate::ops;
 
 /// Attention and feed-forward network, each normalised before and added to its input.
 #[derive(Module, Debug)]
@@ -46,7 +47,13 @@ impl Block {
 
     /// The same with other global statistics.
     pub fn forward_with_stats(&self, x: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
-        let x = x.clone() + self.attn.forward_with_stats(self.norm1.forward(x), stats);
-        x.clone() + self.ffn.forward(self.norm2.forward(x))
+        let feed_forward = self.ffn.tensors(&self.norm2);
+        match stats {
+            GlobalStatistics::Own => ops::block(x, self.attn.tensors(&self.norm1), feed_forward),
+            _ => {
+                let x = self.attn.add_with_stats(x, &self.norm1, stats);
+                ops::add_feed_forward(x, feed_forward)
+            }
+        }
     }
 }

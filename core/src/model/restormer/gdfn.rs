@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::layer_norm::ChannelLayerNorm;
 use crate::model::layers::Conv;
 use crate::ops;
 
@@ -33,5 +34,23 @@ impl Gdfn {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let halves = self.dwconv.forward(self.project_in.forward(x));
         self.project_out.forward(ops::gated_gelu(halves))
+    }
+
+    /// The input with what [`forward`](Self::forward) makes of it, normalised.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[batch, channels, height, width]`
+    pub fn add(&self, x: Tensor<4>, norm: &ChannelLayerNorm) -> Tensor<4> {
+        ops::add_feed_forward(x, self.tensors(norm))
+    }
+
+    /// Its weights and those of the norm before it.
+    pub(crate) fn tensors(&self, norm: &ChannelLayerNorm) -> ops::FeedForward {
+        ops::FeedForward {
+            norm: norm.tensors(),
+            project_in: self.project_in.weight.val(),
+            dwconv: self.dwconv.weight.val(),
+            project_out: self.project_out.weight.val(),
+        }
     }
 }

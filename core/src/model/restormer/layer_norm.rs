@@ -3,7 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::ops;
+use crate::ops::{self, ChannelNorm};
 
 /// Restormer's two norms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -37,7 +37,15 @@ impl ChannelLayerNorm {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let bias = self.bias.as_ref().map(|bias| bias.val());
-        ops::channel_layer_norm(x, self.weight.val(), bias)
+        let ChannelNorm { gamma, beta } = self.tensors();
+        ops::channel_layer_norm(x, gamma, beta)
+    }
+
+    /// Its scale and shift.
+    pub(crate) fn tensors(&self) -> ChannelNorm {
+        ChannelNorm {
+            gamma: self.weight.val(),
+            beta: self.bias.as_ref().map(|bias| bias.val()),
+        }
     }
 }

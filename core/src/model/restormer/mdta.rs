@@ -3,6 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use super::layer_norm::ChannelLayerNorm;
 use crate::model::global_statistics::GlobalStatistics;
 use crate::model::layers::Conv;
 use crate::ops;
@@ -35,23 +36,37 @@ impl Mdta {
     /// # Shapes
     /// - `x`, output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_with_stats(x, &mut GlobalStatistics::Own)
+        let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
+        self.project_out
+            .forward(ops::mdta(qkv, self.temperature.val()))
     }
 
-    /// The same with other global statistics.
-    pub fn forward_with_stats(&self, x: Tensor<4>, stats: &mut GlobalStatistics) -> Tensor<4> {
+    /// The input with what [`forward`](Self::forward) makes of it, normalised, with these global statistics.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[batch, channels, height, width]`
+    pub fn add_with_stats(
+        &self,
+        x: Tensor<4>,
+        norm: &ChannelLayerNorm,
+        stats: &mut GlobalStatistics,
+    ) -> Tensor<4> {
         let [batch, channels, ..] = x.dims();
-        let qkv = self.qkv_dwconv.forward(self.qkv.forward(x));
-        let temperature = self.temperature.val();
-        let attended = match stats {
-            GlobalStatistics::Own => ops::mdta(qkv, temperature),
-            _ => {
-                let [heads, ..] = temperature.dims();
-                let shape = [batch, channels * (channels / heads + 2)];
-                let sums = stats.take(shape, || ops::mdta_statistics(qkv.clone(), heads));
-                ops::mdta_with_stats(qkv, sums, temperature)
-            }
-        };
-        self.project_out.forward(attended)
+        let [heads, ..] = self.temperature.dims();
+        ops::add_attention_with_stats(x, self.tensors(norm), |qkv| {
+            let shape = [batch, channels * (channels / heads + 2)];
+            stats.take(shape, || ops::mdta_statistics(qkv.clone(), heads))
+        })
+    }
+
+    /// Its weights and those of the norm before it.
+    pub(crate) fn tensors(&self, norm: &ChannelLayerNorm) -> ops::Attention {
+        ops::Attention {
+            norm: norm.tensors(),
+            qkv: self.qkv.weight.val(),
+            dwconv: self.qkv_dwconv.weight.val(),
+            temperature: self.temperature.val(),
+            project_out: self.project_out.weight.val(),
+        }
     }
 }

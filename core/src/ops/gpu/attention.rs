@@ -5,8 +5,8 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{Layout, Size3, contiguous, cubes, dims, empty};
-use super::matmul_nt::{Size4, matmul_nt};
-use super::product::product;
+use super::matmul_nt::{After, Size4, matmul_nt};
+use super::product::Product;
 
 /// `softmax(q k^T / sqrt(head)) v` of `[images, tokens, q k v]`.
 pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
@@ -43,7 +43,14 @@ pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
         pieces: 1,
     };
     let layouts = [part(0), part(1), map_layout];
-    matmul_nt(qkv.clone(), qkv.clone(), None, &map, size, layouts);
+    matmul_nt(
+        qkv.clone(),
+        qkv.clone(),
+        After::default(),
+        &map,
+        size,
+        layouts,
+    );
     softmax(
         &map,
         images * heads * tokens,
@@ -58,7 +65,7 @@ pub(super) fn attention(qkv: CubeTensor, heads: usize) -> CubeTensor {
         inner: tokens,
         columns: head,
     };
-    product(map, qkv, &y, size, [map_layout, part(2), y_layout]);
+    Product::new(size, [map_layout, part(2), y_layout]).write(map, qkv, &y);
     y
 }
 

@@ -4,7 +4,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{Layout, contiguous, cubes, dims, empty, reshaped, reversed, transposed};
+use super::launch::{Layout, contiguous, cubes, dims, empty, reshaped};
 use super::row_sums::{Columns, Sums, row_sums};
 
 /// Pixels of a row that one thread computes.
@@ -13,9 +13,19 @@ const PIXELS: usize = 4;
 const CHANNELS: usize = 4;
 
 pub(in crate::ops) fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    convolve(x, weight, false)
+}
+
+/// The gradient of `x`: dy convolved with the reversed filters, inputs and outputs exchanged.
+pub(in crate::ops) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    convolve(dy, weight, true)
+}
+
+fn convolve(x: CubeTensor, weight: CubeTensor, backwards: bool) -> CubeTensor {
     let (x, weight) = (contiguous(x), contiguous(weight));
     let [images, channels_in, height, width] = dims(&x);
-    let [channels_out, ..] = dims::<4>(&weight);
+    let [outputs, inputs, ..] = dims::<4>(&weight);
+    let channels_out = if backwards { inputs } else { outputs };
     let y = empty(&x, [images, channels_out, height, width]);
     let blocks = channels_out.div_ceil(CHANNELS);
     let (count, dim) = cubes(&x, images * blocks * height * width.div_ceil(PIXELS));
@@ -33,16 +43,12 @@ pub(in crate::ops) fn conv3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
             channels_out as u32,
             height as u32,
             width as u32,
+            backwards,
             PIXELS,
             CHANNELS,
         );
     }
     y
-}
-
-/// The gradient of `x`: dy convolved with the reversed filters, inputs and outputs exchanged.
-pub(in crate::ops) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    conv3x3(dy, transposed(reversed(weight), 0, 1))
 }
 
 /// The gradient of the filters: for each tap the sums of dy times x moved by the tap.
@@ -79,6 +85,7 @@ fn conv_kernel(
     channels_out: u32,
     height: u32,
     width: u32,
+    #[comptime] backwards: bool,
     #[comptime] pixels: usize,
     #[comptime] block: usize,
 ) {
@@ -112,10 +119,18 @@ fn conv_kernel(
                 for c in 0..block {
                     // Channels past the last are computed as the last, and not written.
                     let output = u32::min(channel + c as u32, channels_out - 1);
-                    let filter = (output * channels_in + input) * 9;
+                    let mut filter = (output * channels_in + input) * 9;
+                    if comptime!(backwards) {
+                        filter = (input * channels_out + output) * 9;
+                    }
                     #[unroll]
                     for j in 0..3usize {
-                        let w = weight[(filter + (3 * tap + j) as u32) as usize];
+                        let at = comptime!(if backwards {
+                            8 - (3 * tap + j)
+                        } else {
+                            3 * tap + j
+                        });
+                        let w = weight[(filter + at as u32) as usize];
                         #[unroll]
                         for i in 0..pixels {
                             sums[c * pixels + i] += w * strip[i + j];

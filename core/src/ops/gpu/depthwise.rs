@@ -9,24 +9,15 @@ use super::launch::{contiguous, cubes, dims, empty, reshaped, vector};
 use super::row_sums::fold;
 
 /// Rows that one thread computes of a vector of columns.
-const ROWS: usize = 4;
-/// Rows of an image that one thread sums over at a time for the filters' gradient.
-const SUMMED_ROWS: usize = 16;
+pub(super) const ROWS: usize = 4;
+/// Rows of an image that one thread takes at a time for the gradients.
+const SUMMED_ROWS: usize = 8;
 /// Threads that sum for one filter together.
 const THREADS: usize = 128;
 /// Strips that each of them should have.
 const STRIPS: usize = 4;
 
 pub(in crate::ops) fn depthwise3x3(x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    convolve(x, weight, false)
-}
-
-/// The gradient of `x`: dy convolved with the reversed filters.
-pub(in crate::ops) fn input_gradient(dy: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    convolve(dy, weight, true)
-}
-
-fn convolve(x: CubeTensor, weight: CubeTensor, reversed: bool) -> CubeTensor {
     let (x, weight) = (contiguous(x), contiguous(weight));
     let [images, channels, height, width] = dims(&x);
     let y = empty(&x, [images, channels, height, width]);
@@ -49,7 +40,6 @@ fn convolve(x: CubeTensor, weight: CubeTensor, reversed: bool) -> CubeTensor {
             height as u32,
             columns as u32,
             ROWS,
-            reversed,
             shuffles(&y),
         );
     }
@@ -68,7 +58,6 @@ fn depthwise_kernel<N: Size>(
     height: u32,
     columns: u32,
     #[comptime] rows: usize,
-    #[comptime] reversed: bool,
     #[comptime] shuffles: bool,
 ) {
     let task = ABSOLUTE_POS as u32;
@@ -80,14 +69,39 @@ fn depthwise_kernel<N: Size>(
     if plane >= planes {
         terminate!();
     }
-    let filter = plane % channels * 9;
     let start = plane * height * columns;
+    let filter = plane % channels * 9;
+    let sums = convolved(
+        x, weight, filter, start, first, column, height, columns, rows, shuffles,
+    );
+    #[unroll]
+    for row in 0..rows {
+        let line = first + row as u32;
+        if line < height {
+            y[(start + line * columns + column) as usize] = sums[row];
+        }
+    }
+}
 
+/// `rows` rows from `first` on of one vector of columns of the plane that begins at `start`, convolved with a filter.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+pub(super) fn convolved<N: Size>(
+    x: &[Vector<f32, N>],
+    weight: &[f32],
+    filter: u32,
+    start: u32,
+    first: u32,
+    column: u32,
+    height: u32,
+    columns: u32,
+    #[comptime] rows: usize,
+    #[comptime] shuffles: bool,
+) -> Array<Vector<f32, N>> {
     let mut taps = Array::<f32>::new(9usize);
     #[unroll]
     for i in 0..9usize {
-        let at = comptime!(if reversed { 8 - i } else { i });
-        taps[i] = weight[(filter + at as u32) as usize];
+        taps[i] = weight[(filter + i as u32) as usize];
     }
     let lanes = N::value();
     let mut sums = Array::<f32>::new(comptime!(rows * lanes));
@@ -122,22 +136,21 @@ fn depthwise_kernel<N: Size>(
             }
         }
     }
+    let mut vectors = Array::<Vector<f32, N>>::new(rows);
     #[unroll]
     for row in 0..rows {
-        let line = first + row as u32;
-        if line < height {
-            let mut together = Vector::<f32, N>::new(0.0);
-            #[unroll]
-            for lane in 0..lanes {
-                together.insert(lane, sums[comptime!(row * lanes + lane)]);
-            }
-            y[(start + line * columns + column) as usize] = together;
+        let mut together = Vector::<f32, N>::new(0.0);
+        #[unroll]
+        for lane in 0..lanes {
+            together.insert(lane, sums[comptime!(row * lanes + lane)]);
         }
+        vectors[row] = together;
     }
+    vectors
 }
 
 /// Whether a GPU's neighbouring threads can hand each other values. Browsers refuse that after threads have ended.
-fn shuffles(tensor: &CubeTensor) -> bool {
+pub(super) fn shuffles(tensor: &CubeTensor) -> bool {
     let properties = tensor.client.properties();
     let hardware = &properties.hardware;
     cfg!(not(target_family = "wasm"))
@@ -199,25 +212,42 @@ fn read_strip<N: Size>(
     strip
 }
 
-/// The gradient of the filters: for each tap the sum of dy times x moved by the tap.
-pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTensor {
-    let (x, dy) = (contiguous(x), contiguous(dy));
+/// The gradients of `x` and of the filters.
+pub(in crate::ops) fn all_gradients(
+    x: CubeTensor,
+    weight: CubeTensor,
+    dy: CubeTensor,
+) -> [CubeTensor; 2] {
+    let shape = dims::<4>(&weight);
+    let [dx, dweight] = gradients(x, weight, dy);
+    let [dweight] = fold([dweight]);
+    [dx, reshaped(dweight, shape)]
+}
+
+/// The gradients of `x`, and of the filters in pieces, `[pieces, channels, 1, 3, 3]`: [`fold`] adds
+/// them.
+///
+/// Both take the same pixels of dy around each of `x`'s: one pass over memory is for both.
+pub(super) fn gradients(x: CubeTensor, weight: CubeTensor, dy: CubeTensor) -> [CubeTensor; 2] {
     let [images, channels, height, width] = dims(&x);
     let vector = vector(&[width]);
     let columns = width / vector;
     let tasks = images * height.div_ceil(SUMMED_ROWS) * columns;
     let pieces = tasks.div_ceil(THREADS * STRIPS);
-    let result = empty(&x, [pieces, channels, 1, 3, 3]);
+    let dx = empty(&x, [images, channels, height, width]);
+    let dweight = empty(&x, [pieces, channels, 1, 3, 3]);
     // SAFETY: threads without a strip add nothing; rows and columns outside the image are not read.
     unsafe {
-        filter_gradient_kernel::launch_unchecked(
-            &result.client,
+        gradient_kernel::launch_unchecked(
+            &dx.client,
             CubeCount::Static(channels as u32, pieces as u32, 1),
             CubeDim::new_1d(THREADS as u32),
             vector,
             x.into_buffer_arg(),
+            weight.into_buffer_arg(),
             dy.into_buffer_arg(),
-            result.clone().into_buffer_arg(),
+            dx.clone().into_buffer_arg(),
+            dweight.clone().into_buffer_arg(),
             tasks as u32,
             channels as u32,
             height as u32,
@@ -226,16 +256,18 @@ pub(in crate::ops) fn filter_gradient(x: CubeTensor, dy: CubeTensor) -> CubeTens
             THREADS,
         );
     }
-    reshaped(fold(result), [channels, 1, 3, 3])
+    [dx, dweight]
 }
 
-/// A cube sums for one channel; each thread takes strips of a vector of columns and `rows` rows.
+/// A cube has one channel; each thread takes strips of a vector of columns and `rows` rows.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
-fn filter_gradient_kernel<N: Size>(
+fn gradient_kernel<N: Size>(
     x: &[Vector<f32, N>],
+    weight: &[f32],
     dy: &[Vector<f32, N>],
-    result: &mut [f32],
+    dx: &mut [Vector<f32, N>],
+    dweight: &mut [f32],
     tasks: u32,
     channels: u32,
     height: u32,
@@ -248,9 +280,12 @@ fn filter_gradient_kernel<N: Size>(
     let groups = height.div_ceil(rows as u32);
     let lanes = N::value();
 
+    // Reversed: a pixel of x has its gradient from the pixel above by the tap below.
+    let mut taps = Array::<f32>::new(9usize);
     let mut sums = Array::<f32>::new(9usize);
     #[unroll]
     for i in 0..9usize {
+        taps[i] = weight[(channel * 9 + (8 - i) as u32) as usize];
         sums[i] = 0.0;
     }
     let mut task = CUBE_POS_Y * threads as u32 + unit;
@@ -261,22 +296,30 @@ fn filter_gradient_kernel<N: Size>(
         let image = rest / groups;
         let start = (image * channels + channel) * height * columns;
 
-        let mut above = read_strip(x, start, top, column, height, columns, false);
-        let mut level = read_strip(x, start, top + 1, column, height, columns, false);
+        let mut above = read_strip(dy, start, top, column, height, columns, false);
+        let mut level = read_strip(dy, start, top + 1, column, height, columns, false);
         let bottom = u32::min(top + rows as u32, height);
         for row in top..bottom {
-            let below = read_strip(x, start, row + 2, column, height, columns, false);
-            let gradient = dy[(start + row * columns + column) as usize];
+            let below = read_strip(dy, start, row + 2, column, height, columns, false);
+            let at = (start + row * columns + column) as usize;
+            let value = x[at];
+            let mut together = Vector::<f32, N>::new(0.0);
             #[unroll]
             for i in 0..lanes {
-                let gradient = gradient.extract(i);
+                let value = value.extract(i);
+                let mut gradient = 0.0f32;
                 #[unroll]
                 for j in 0..3usize {
-                    sums[j] = fma(gradient, above[i + j], sums[j]);
-                    sums[3 + j] = fma(gradient, level[i + j], sums[3 + j]);
-                    sums[6 + j] = fma(gradient, below[i + j], sums[6 + j]);
+                    sums[j] = fma(value, above[i + j], sums[j]);
+                    sums[3 + j] = fma(value, level[i + j], sums[3 + j]);
+                    sums[6 + j] = fma(value, below[i + j], sums[6 + j]);
+                    gradient = fma(taps[j], above[i + j], gradient);
+                    gradient = fma(taps[3 + j], level[i + j], gradient);
+                    gradient = fma(taps[6 + j], below[i + j], gradient);
                 }
+                together.insert(i, gradient);
             }
+            dx[at] = together;
             #[unroll]
             for i in 0..comptime!(lanes + 2) {
                 above[i] = level[i];
@@ -291,7 +334,8 @@ fn filter_gradient_kernel<N: Size>(
     for tap in 0..9usize {
         let sum = cube_sum(sums[tap], &mut shared, threads);
         if unit == 0 {
-            result[((CUBE_POS_Y * channels + channel) * 9 + tap as u32) as usize] = sum;
+            let at = (CUBE_POS_Y * channels + channel) * 9 + (8 - tap) as u32;
+            dweight[at as usize] = sum;
         }
     }
 }
@@ -307,6 +351,24 @@ pub(super) fn cube_sum(value: f32, shared: &mut [f32], #[comptime] threads: usiz
     while half > 0 {
         if unit < half {
             shared[unit] += shared[unit + half];
+        }
+        sync_cube();
+        half /= 2;
+    }
+    shared[0]
+}
+
+/// As [`cube_sum`], the largest.
+#[cube]
+pub(super) fn cube_most(value: f32, shared: &mut [f32], #[comptime] threads: usize) -> f32 {
+    let unit = UNIT_POS as usize;
+    sync_cube();
+    shared[unit] = value;
+    sync_cube();
+    let mut half = (threads / 2).runtime();
+    while half > 0 {
+        if unit < half {
+            shared[unit] = f32::max(shared[unit], shared[unit + half]);
         }
         sync_cube();
         half /= 2;

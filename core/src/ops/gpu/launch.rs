@@ -15,16 +15,6 @@ pub(super) fn reshaped(tensor: CubeTensor, shape: impl Into<Shape>) -> CubeTenso
     CubeBackend::float_reshape(tensor, shape.into())
 }
 
-/// With its last two axes turned around.
-pub(super) fn reversed(weight: CubeTensor) -> CubeTensor {
-    CubeBackend::float_flip(weight, &[2, 3])
-}
-
-/// With two axes exchanged, in order.
-pub(super) fn transposed(tensor: CubeTensor, one: usize, other: usize) -> CubeTensor {
-    contiguous(CubeBackend::float_swap_dims(tensor, one, other))
-}
-
 /// A tensor beside `like`, to be filled.
 pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());

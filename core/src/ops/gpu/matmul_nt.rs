@@ -20,9 +20,40 @@ pub(super) struct Size4 {
     pub pieces: usize,
 }
 
+/// What is done to a product: `own + scale (product + bias)`, with what there is of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct After {
+    /// `[columns]`.
+    pub bias: Option<CubeTensor>,
+    /// `[columns]`.
+    pub scale: Option<CubeTensor>,
+    /// Lies as the result.
+    pub own: Option<CubeTensor>,
+}
+
 /// `x weight^T + bias` for each token.
 pub(super) fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {
-    let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+    let after = After {
+        bias: Some(contiguous(bias)),
+        ..After::default()
+    };
+    linear_and(x, weight, after)
+}
+
+/// `x + scale (input weight^T + bias)` for each token.
+pub(super) fn add_linear(
+    x: CubeTensor,
+    input: CubeTensor,
+    weight: CubeTensor,
+    bias: CubeTensor,
+    scale: CubeTensor,
+) -> CubeTensor {
+    let [bias, scale, own] = [bias, scale, x].map(|tensor| Some(contiguous(tensor)));
+    linear_and(input, weight, After { bias, scale, own })
+}
+
+fn linear_and(x: CubeTensor, weight: CubeTensor, after: After) -> CubeTensor {
+    let (x, weight) = (contiguous(x), contiguous(weight));
     let [images, tokens, inner] = dims(&x);
     let [columns, _] = dims(&weight);
     let y = empty(&x, [images, tokens, columns]);
@@ -40,7 +71,7 @@ pub(super) fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> Cub
         Layout::matrices(columns, inner),
         Layout::matrices(rows, columns),
     ];
-    matmul_nt(x, weight, Some(bias), &y, size, layouts);
+    matmul_nt(x, weight, after, &y, size, layouts);
     y
 }
 
@@ -48,11 +79,13 @@ pub(super) fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> Cub
 pub(super) fn matmul_nt(
     a: CubeTensor,
     b: CubeTensor,
-    bias: Option<CubeTensor>,
+    after: After,
     c: &CubeTensor,
     size: Size4,
     [a_layout, b_layout, c_layout]: [Layout; 3],
 ) {
+    let [bias, scale, own] = [after.bias, after.scale, after.own]
+        .map(|tensor| tensor.map(|tensor| tensor.into_buffer_arg()));
     let steps = [&[size.inner], &a_layout.steps()[..], &b_layout.steps()[..]].concat();
     let vector = vector(&steps);
     let inner = size.inner / vector;
@@ -68,7 +101,9 @@ pub(super) fn matmul_nt(
             vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
-            bias.map(|bias| bias.into_buffer_arg()).into(),
+            bias.into(),
+            scale.into(),
+            own.into(),
             c.clone().into_buffer_arg(),
             a_layout.argument(vector),
             b_layout.argument(vector),
@@ -91,6 +126,8 @@ fn matmul_nt_kernel<N: Size>(
     a: &[Vector<f32, N>],
     b: &[Vector<f32, N>],
     bias: ComptimeOption<&[f32]>,
+    scale: ComptimeOption<&[f32]>,
+    own: ComptimeOption<&[f32]>,
     c: &mut [f32],
     a_place: Place,
     b_place: Place,
@@ -155,12 +192,23 @@ fn matmul_nt_kernel<N: Size>(
             let at_column = column + j as u32;
             if at_row < rows && at_column < columns {
                 let at = (c_start + at_row * c_place.row + at_column) as usize;
-                let sum = total(sums[i * side + j]);
+                let mut value = total(sums[i * side + j]);
                 #[comptime]
                 match &bias {
-                    ComptimeOption::Some(bias) => c[at] = sum + bias[at_column as usize],
-                    ComptimeOption::None => c[at] = sum,
+                    ComptimeOption::Some(bias) => value += bias[at_column as usize],
+                    ComptimeOption::None => {}
                 }
+                #[comptime]
+                match &scale {
+                    ComptimeOption::Some(scale) => value *= scale[at_column as usize],
+                    ComptimeOption::None => {}
+                }
+                #[comptime]
+                match &own {
+                    ComptimeOption::Some(own) => value += own[at],
+                    ComptimeOption::None => {}
+                }
+                c[at] = value;
             }
         }
     }

@@ -1,70 +1,70 @@
-//! Attention between channels, in two steps: the sums over pixels, and the values by them.
+//! Attention between channels, with the 1x1 convolution after it. Both are matrices: `project_out (map v)` is computed as
+//! `(project_out map) v`, with one small matrix for each image and one pass over its pixels.
 
+mod gathered;
 mod gradients;
 mod heads;
 mod sums;
+pub(super) mod training;
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-pub(in crate::ops) use self::gradients::gradients;
 use self::heads::Heads;
 pub(super) use self::sums::sums;
-use self::sums::{gather, row_squares};
 use super::attention::softmax_row;
-use super::launch::{contiguous, cubes, dims, empty};
-use super::product::product;
-use super::row_sums::{Columns, row_sums};
+use super::launch::{Layout, Size3, contiguous, cubes, dims, empty};
+use super::product::Product;
 use crate::constants::LEAST_NORM;
 
-/// What the forward pass leaves for the gradients.
-#[derive(Clone, Debug)]
-pub(in crate::ops) struct Attended {
-    pub y: CubeTensor,
-    /// As [`sums`] gives them.
-    pub sums: CubeTensor,
-    /// Softmax, `[images, heads, side, side]`.
-    pub map: CubeTensor,
-}
-
-/// The values by the map of the own sums.
-pub(in crate::ops) fn attend(qkv: CubeTensor, temperature: CubeTensor) -> Attended {
-    let [qkv, temperature] = [qkv, temperature].map(contiguous);
-    let [heads, ..] = dims::<3>(&temperature);
-    let [_, _, height, width] = dims(&qkv);
-    let of = Heads::new(&qkv, heads);
-    let channels = of.channels();
-    let products = row_sums(
-        qkv.clone(),
-        qkv.clone(),
-        of.channel_products(),
-        Columns::Rows,
-        [of.part(0), of.part(1)],
-    );
-    let squares = row_squares(&qkv, [of.images, channels, of.pixels]);
-    let sums = gather(products, squares, [of.images, channels, of.side, 1]);
-    let map = map(sums.clone(), temperature, [of.images, heads, of.side]);
-    let y = empty(&qkv, [of.images, channels, height, width]);
-    let layouts = [of.map(), of.part(2), of.output()];
-    product(map.clone(), qkv, &y, of.size(), layouts);
-    Attended { y, sums, map }
-}
-
-/// The values by the map that these sums give.
-pub(super) fn attend_with_stats(
+/// `x + project_out(map v)`, with the map that these sums give.
+pub(super) fn attend(
+    x: CubeTensor,
     qkv: CubeTensor,
     sums: CubeTensor,
     temperature: CubeTensor,
+    project_out: CubeTensor,
 ) -> CubeTensor {
-    let [qkv, sums, temperature] = [qkv, sums, temperature].map(contiguous);
+    let [x, qkv, sums] = [x, qkv, sums].map(contiguous);
+    let [temperature, project_out] = [temperature, project_out].map(contiguous);
     let [heads, ..] = dims::<3>(&temperature);
-    let [_, _, height, width] = dims(&qkv);
     let of = Heads::new(&qkv, heads);
-    let (images, channels) = (of.images, of.channels());
-    let map = map(sums, temperature, [images, heads, of.side]);
-    let y = empty(&qkv, [images, channels, height, width]);
-    product(map, qkv, &y, of.size(), [of.map(), of.part(2), of.output()]);
+    let map = map(sums, temperature, [of.images, heads, of.side]);
+    let whole = projected(&of, project_out, map);
+    add(&of, whole, qkv, x)
+}
+
+/// `project_out map` for each image: `[images, channels, channels]`.
+fn projected(of: &Heads, project_out: CubeTensor, map: CubeTensor) -> CubeTensor {
+    let channels = of.channels();
+    let whole = empty(&map, [of.images, channels, channels]);
+    let size = Size3 {
+        images: of.images,
+        heads: of.heads,
+        rows: channels,
+        inner: of.side,
+        columns: of.side,
+    };
+    // The columns of a head.
+    let columns = |image| Layout {
+        start: 0,
+        row: channels,
+        image,
+        head: of.side,
+    };
+    let layouts = [columns(0), of.map(), columns(channels * channels)];
+    Product::new(size, layouts).write(project_out, map, &whole);
+    whole
+}
+
+/// `x + whole v`.
+fn add(of: &Heads, whole: CubeTensor, qkv: CubeTensor, x: CubeTensor) -> CubeTensor {
+    let y = empty(&x, x.meta.shape().clone());
+    let layouts = [of.whole(), of.part(2), of.output()];
+    Product::new(of.whole_size(), layouts)
+        .with_own(x, None)
+        .write(whole, qkv, &y);
     y
 }
 
@@ -102,10 +102,24 @@ fn map_kernel(
     least: f32,
 ) {
     let row = ABSOLUTE_POS as u32;
-    let channels = heads * side;
-    if row >= images * channels {
+    if row >= images * heads * side {
         terminate!();
     }
+    map_row(sums, temperature, map, row, heads, side, least);
+}
+
+/// One row of the map, counted over all images and heads.
+#[cube]
+fn map_row(
+    sums: &[f32],
+    temperature: &[f32],
+    map: &mut [f32],
+    row: u32,
+    heads: u32,
+    side: u32,
+    least: f32,
+) {
+    let channels = heads * side;
     let channel = row % channels;
     let head = channel / side;
     let products = row / channels * (channels * side + 2 * channels);

@@ -6,9 +6,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{
-    Layout, Place, Size3, contiguous, cubes, dims, empty, reshaped, transposed, vector,
-};
+use super::launch::{Layout, Place, Size3, contiguous, cubes, dims, empty, reshaped, vector};
 use super::row_sums::{Columns, Sums, fold, row_sums};
 use super::tensor_cores;
 use crate::ops::operation::{Differentiable, operation};
@@ -43,7 +41,6 @@ impl Differentiable<CubeBackend, 2> for Matmul {
 
 /// Matrices with matrices; one on either side is for all of the other's.
 fn products(a: CubeTensor, b: CubeTensor) -> CubeTensor {
-    let (a, b) = (contiguous(a), contiguous(b));
     let [one, rows, inner] = dims(&a);
     let [other, _, columns] = dims(&b);
     let images = one.max(other);
@@ -55,86 +52,139 @@ fn products(a: CubeTensor, b: CubeTensor) -> CubeTensor {
         inner,
         columns,
     };
-    let layout = |count: usize, rows: usize, columns: usize| match count {
-        1 => Layout::shared(columns),
-        _ => Layout::matrices(rows, columns),
-    };
     let layouts = [
         layout(one, rows, inner),
         layout(other, inner, columns),
         Layout::matrices(rows, columns),
     ];
-    product(a, b, &c, size, layouts);
+    Product::new(size, layouts).write(a, b, &c);
     c
 }
 
-/// Writes the products of `a`'s matrices with `b`'s to `c`.
-pub(super) fn product(
-    a: CubeTensor,
-    b: CubeTensor,
-    c: &CubeTensor,
-    size: Size3,
-    layouts: [Layout; 3],
-) {
-    product_and_own(a, b, c, size, layouts, None);
+/// One matrix may be for all images.
+fn layout(count: usize, rows: usize, columns: usize) -> Layout {
+    match count {
+        1 => Layout::shared(columns),
+        _ => Layout::matrices(rows, columns),
+    }
 }
 
-/// The same, plus the rows of another tensor, `own` with its layout, each times its scale (`[images, heads, rows]`).
-pub(super) fn product_and_own(
-    a: CubeTensor,
-    b: CubeTensor,
-    c: &CubeTensor,
-    size: Size3,
-    [a_layout, b_layout, c_layout]: [Layout; 3],
-    own: Option<(CubeTensor, CubeTensor, Layout)>,
-) {
-    let own_layout = own.as_ref().map_or(c_layout, |(_, _, layout)| *layout);
-    let (own, scales) = match own {
-        Some((own, scales, _)) => (Some(own), Some(scales)),
-        None => (None, None),
-    };
-    if tensor_cores::supports_product(c, size, [b_layout, c_layout, own_layout]) {
-        let layouts = [a_layout, b_layout, c_layout, own_layout];
-        return tensor_cores::product(a, b, c, size, layouts, own, scales);
+/// `c = a b` for each pair of matrices, and what else goes into it.
+#[derive(Clone, Debug)]
+pub(super) struct Product {
+    pub size: Size3,
+    /// Of `a`, `b` and `c`.
+    pub layouts: [Layout; 3],
+    /// Whether `a` lies column by column: its layout's row is then from one column to the next.
+    pub transposed: bool,
+    /// `b` of a head is that of so many heads further on, in a circle.
+    pub ahead: usize,
+    /// Rows that are added.
+    pub own: Option<Own>,
+}
+
+/// Rows that are added to a product's, each times its scale (`[images, heads, rows]`) if there are some.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    pub values: CubeTensor,
+    pub layout: Layout,
+    pub scales: Option<CubeTensor>,
+}
+
+impl Product {
+    /// Nothing but the product.
+    pub fn new(size: Size3, layouts: [Layout; 3]) -> Self {
+        Self {
+            size,
+            layouts,
+            transposed: false,
+            ahead: 0,
+            own: None,
+        }
     }
-    let a_vector = vector(&[&[size.inner], &a_layout.steps()[..]].concat());
-    let b_steps = [
-        &[size.columns],
-        &b_layout.steps()[..],
-        &c_layout.steps()[..],
-        &own_layout.steps()[..],
-    ]
-    .concat();
-    let b_vector = vector(&b_steps);
-    let columns = size.columns / b_vector;
-    let blocks = size.rows.div_ceil(ROWS);
-    let groups = columns.div_ceil(GROUP);
-    let (count, dim) = cubes(c, size.images * size.heads * groups * blocks * GROUP);
-    // SAFETY: threads past the last task end at once, and the layouts lie in the buffers.
-    unsafe {
-        product_kernel::launch_unchecked(
-            &c.client,
-            count,
-            dim,
-            a_vector,
-            b_vector,
-            a.into_buffer_arg(),
-            b.into_buffer_arg(),
-            own.map(|own| own.into_buffer_arg()).into(),
-            scales.map(|scales| scales.into_buffer_arg()).into(),
-            c.clone().into_buffer_arg(),
-            a_layout.argument(a_vector),
-            b_layout.argument(b_vector),
-            own_layout.argument(b_vector),
-            c_layout.argument(b_vector),
-            (size.images * size.heads) as u32,
-            size.heads as u32,
-            size.rows as u32,
-            (size.inner / a_vector) as u32,
-            columns as u32,
-            ROWS,
-            GROUP,
-        );
+
+    /// With `a` column by column.
+    pub fn transposed(self) -> Self {
+        Self {
+            transposed: true,
+            ..self
+        }
+    }
+
+    /// With these rows added, which lie as the result.
+    pub fn with_own(self, values: CubeTensor, scales: Option<CubeTensor>) -> Self {
+        let [_, _, layout] = self.layouts;
+        let own = Own {
+            values,
+            layout,
+            scales,
+        };
+        Self {
+            own: Some(own),
+            ..self
+        }
+    }
+
+    /// Writes the products of `a`'s matrices with `b`'s to `c`.
+    pub fn write(self, a: CubeTensor, b: CubeTensor, c: &CubeTensor) {
+        if tensor_cores::supports_product(c, &self) {
+            return tensor_cores::product(a, b, c, self);
+        }
+        let Self {
+            size,
+            layouts: [a_layout, b_layout, c_layout],
+            transposed,
+            ahead,
+            own,
+        } = self;
+        let own_layout = own.as_ref().map_or(c_layout, |own| own.layout);
+        let (own, scales) = match own {
+            Some(own) => (Some(own.values), own.scales),
+            None => (None, None),
+        };
+        // Elements that lie beside each other.
+        let beside = if transposed { size.rows } else { size.inner };
+        let a_vector = vector(&[&[beside], &a_layout.steps()[..]].concat());
+        let b_steps = [
+            &[size.columns],
+            &b_layout.steps()[..],
+            &c_layout.steps()[..],
+            &own_layout.steps()[..],
+        ]
+        .concat();
+        let b_vector = vector(&b_steps);
+        let columns = size.columns / b_vector;
+        let blocks = size.rows.div_ceil(ROWS);
+        let groups = columns.div_ceil(GROUP);
+        let (count, dim) = cubes(c, size.images * size.heads * groups * blocks * GROUP);
+        // SAFETY: threads past the last task end at once, and the layouts lie in the buffers.
+        unsafe {
+            product_kernel::launch_unchecked(
+                &c.client,
+                count,
+                dim,
+                a_vector,
+                b_vector,
+                a.into_buffer_arg(),
+                b.into_buffer_arg(),
+                own.map(|own| own.into_buffer_arg()).into(),
+                scales.map(|scales| scales.into_buffer_arg()).into(),
+                c.clone().into_buffer_arg(),
+                a_layout.argument(a_vector),
+                b_layout.argument(b_vector),
+                own_layout.argument(b_vector),
+                c_layout.argument(b_vector),
+                (size.images * size.heads) as u32,
+                size.heads as u32,
+                ahead as u32,
+                size.rows as u32,
+                size.inner as u32,
+                columns as u32,
+                transposed,
+                ROWS,
+                GROUP,
+            );
+        }
     }
 }
 
@@ -153,9 +203,11 @@ fn product_kernel<NA: Size, NB: Size>(
     c_place: Place,
     batch: u32,
     heads: u32,
+    ahead: u32,
     rows: u32,
     inner: u32,
     columns: u32,
+    #[comptime] transposed: bool,
     #[comptime] block: usize,
     #[comptime] group: usize,
 ) {
@@ -173,29 +225,53 @@ fn product_kernel<NA: Size, NB: Size>(
     let image = matrix / heads;
     let head = matrix % heads;
     let a_start = a_place.of(image, head);
-    let mut b_at = b_place.of(image, head) + column;
+    let mut b_at = b_place.of(image, (head + ahead) % heads) + column;
 
     let mut sums = Array::<Vector<f32, NB>>::new(block);
-    let mut a_at = Array::<u32>::new(block);
     #[unroll]
     for i in 0..block {
         sums[i] = Vector::new(0.0);
-        // Rows past the last are computed as the last, and not written.
-        a_at[i] = a_start + u32::min(first + i as u32, rows - 1) * a_place.row;
     }
-    for k in 0..inner {
-        let mut left = Array::<Vector<f32, NA>>::new(block);
-        #[unroll]
-        for i in 0..block {
-            left[i] = a[(a_at[i] + k) as usize];
-        }
-        #[unroll]
-        for j in 0..NA::value() {
+    let width = NA::value();
+    if comptime!(transposed) {
+        // Rows past the last are computed as the last, and not written.
+        let last = rows / width as u32 - 1;
+        let mut a_at = a_start;
+        for _ in 0..inner {
             let right = b[b_at as usize];
             b_at += b_place.row;
             #[unroll]
+            for i in 0..comptime!(block / width) {
+                let at = u32::min(first / width as u32 + i as u32, last);
+                let left = a[(a_at + at) as usize];
+                #[unroll]
+                for j in 0..width {
+                    let row = comptime!(i * width + j);
+                    sums[row] = fma(Vector::new(left.extract(j)), right, sums[row]);
+                }
+            }
+            a_at += a_place.row;
+        }
+    } else {
+        let mut a_at = Array::<u32>::new(block);
+        #[unroll]
+        for i in 0..block {
+            a_at[i] = a_start + u32::min(first + i as u32, rows - 1) * a_place.row;
+        }
+        for k in 0..inner / width as u32 {
+            let mut left = Array::<Vector<f32, NA>>::new(block);
+            #[unroll]
             for i in 0..block {
-                sums[i] = fma(Vector::new(left[i].extract(j)), right, sums[i]);
+                left[i] = a[(a_at[i] + k) as usize];
+            }
+            #[unroll]
+            for j in 0..width {
+                let right = b[b_at as usize];
+                b_at += b_place.row;
+                #[unroll]
+                for i in 0..block {
+                    sums[i] = fma(Vector::new(left[i].extract(j)), right, sums[i]);
+                }
             }
         }
     }
@@ -237,11 +313,10 @@ fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> CubeTensor {
         pixels: columns,
         over_images: one == 1,
     };
-    let b_layout = match other {
-        1 => Layout::shared(columns),
-        _ => Layout::matrices(inner, columns),
-    };
-    let layouts = [Layout::matrices(rows, columns), b_layout];
+    let layouts = [
+        Layout::matrices(rows, columns),
+        layout(other, inner, columns),
+    ];
     reshaped(
         row_sums(dc, b, of, Columns::Rows, layouts),
         [one, rows, inner],
@@ -250,10 +325,30 @@ fn left_gradient(a: &CubeTensor, b: CubeTensor, dc: CubeTensor) -> CubeTensor {
 
 /// The gradient of `b` in [`matmul`]: `a^T dc`, summed over the images if it is for all of them.
 fn right_gradient(a: CubeTensor, b: &CubeTensor, dc: CubeTensor) -> CubeTensor {
+    let [one, rows, _] = dims(&a);
     let [other, inner, columns] = dims(b);
-    let gradient = products(transposed(a, 1, 2), dc);
+    let images = one.max(other);
+    let gradient = empty(&a, [images, inner, columns]);
+    let size = Size3 {
+        images,
+        heads: 1,
+        rows: inner,
+        inner: rows,
+        columns,
+    };
+    let layouts = [
+        layout(one, rows, inner),
+        Layout::matrices(rows, columns),
+        Layout::matrices(inner, columns),
+    ];
+    Product::new(size, layouts)
+        .transposed()
+        .write(a, dc, &gradient);
     match other {
-        1 => reshaped(fold(gradient), [1, inner, columns]),
+        1 => {
+            let [sum] = fold([gradient]);
+            reshaped(sum, [1, inner, columns])
+        }
         _ => gradient,
     }
 }

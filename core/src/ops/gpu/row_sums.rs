@@ -11,8 +11,12 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-pub(super) use self::chunk::Sums;
-use self::chunk::{CHUNK, Chunk, Launch, lay_chunk, read_chunk, tile};
+pub(super) use self::chunk::{Beside, Sums};
+use self::chunk::{
+    CHUNK, Chunk, Launch, add_beside, beside_count, lay_chunk, normalise, read_chunk, tile,
+    write_beside, zeros_beside,
+};
+use super::flat::view;
 use super::launch::{Layout, Place, empty, reshaped, vector};
 use super::matmul_nt::total;
 use super::tensor_cores;
@@ -25,12 +29,14 @@ const CHUNKS: usize = 8;
 const SLICES: usize = 8;
 
 /// How `b`'s rows are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Columns {
     /// As they are.
     Rows,
     /// Nine for each plane of an image this wide: the pixels around, of a 3x3 convolution.
     Around { width: usize },
+    /// Less the mean of their pixel, times 1 / deviation, both as `norm::input_gradient` leaves them (`[images, 2, pixels]`).
+    Normalised { statistics: Box<CubeTensor> },
 }
 
 /// The sums, `[images, heads, rows, columns]`, or `[1, 1, rows, columns]` over the images.
@@ -39,12 +45,29 @@ pub(super) fn row_sums(
     b: CubeTensor,
     of: Sums,
     columns: Columns,
+    layouts: [Layout; 2],
+) -> CubeTensor {
+    let (images, heads) = match of.over_images {
+        true => (1, 1),
+        false => (of.images, of.heads),
+    };
+    let [sums] = fold([pieces(a, b, of, columns, Beside::Nothing, layouts)]);
+    reshaped(sums, [images, heads, of.rows, of.columns])
+}
+
+/// The sums in pieces, `[pieces, matrices, rows * columns and what is beside them]`: [`fold`] adds them.
+pub(super) fn pieces(
+    a: CubeTensor,
+    b: CubeTensor,
+    of: Sums,
+    columns: Columns,
+    beside: Beside,
     [a_layout, b_layout]: [Layout; 2],
 ) -> CubeTensor {
-    let around = matches!(columns, Columns::Around { .. });
-    let width = match columns {
-        Columns::Rows => of.pixels,
-        Columns::Around { width } => width,
+    let (around, width, statistics) = match columns {
+        Columns::Rows => (false, of.pixels, None),
+        Columns::Around { width } => (true, width, None),
+        Columns::Normalised { statistics } => (false, of.pixels, Some(*statistics)),
     };
     let steps = [&[of.pixels], &a_layout.steps()[..], &b_layout.steps()[..]].concat();
     let vector = if around { 1 } else { vector(&steps) };
@@ -56,7 +79,8 @@ pub(super) fn row_sums(
     };
     let chunks = images_each * of.pixels.div_ceil(CHUNK);
     let pieces = (CUBES.div_ceil(tiles * matrices)).min(chunks.div_ceil(CHUNKS));
-    let result = empty(&a, [pieces, matrices, of.rows, of.columns]);
+    let count = of.rows * of.columns + beside.count(of);
+    let result = empty(&a, [pieces, matrices, count]);
     let cubes = CubeCount::Static(tiles as u32, matrices as u32, pieces as u32);
     let launch = Launch {
         cubes,
@@ -64,16 +88,13 @@ pub(super) fn row_sums(
         width,
         images_each,
         around,
+        statistics,
+        beside,
     };
-    let pieces = match tensor_cores::supports_sums(&a, of) {
+    match tensor_cores::supports_sums(&a, of) {
         true => tensor_cores::row_sums(a, b, result, of, [a_layout, b_layout], launch),
         false => in_f32(a, b, result, of, [a_layout, b_layout], launch),
-    };
-    let (images, heads) = match of.over_images {
-        true => (1, 1),
-        false => (of.images, of.heads),
-    };
-    reshaped(fold(pieces), [images, heads, of.rows, of.columns])
+    }
 }
 
 fn in_f32(
@@ -90,6 +111,8 @@ fn in_f32(
         width,
         images_each,
         around,
+        statistics,
+        beside,
     } = launch;
     let (tile_rows, tile_columns) = (tile(of.rows), tile(of.columns));
     let side = if tile_rows * tile_columns > 512 { 4 } else { 2 };
@@ -103,6 +126,9 @@ fn in_f32(
             vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
+            statistics
+                .map(|statistics| statistics.into_buffer_arg())
+                .into(),
             result.clone().into_buffer_arg(),
             a_layout.argument(vector),
             b_layout.argument(vector),
@@ -117,6 +143,7 @@ fn in_f32(
             side,
             CHUNK / vector,
             around,
+            beside,
         );
     }
     result
@@ -127,6 +154,7 @@ fn in_f32(
 fn row_sums_kernel<N: Size>(
     a: &[Vector<f32, N>],
     b: &[Vector<f32, N>],
+    statistics: ComptimeOption<&[Vector<f32, N>]>,
     c: &mut [f32],
     a_place: Place,
     b_place: Place,
@@ -141,6 +169,7 @@ fn row_sums_kernel<N: Size>(
     #[comptime] side: usize,
     #[comptime] chunk: usize,
     #[comptime] around: bool,
+    #[comptime] beside: Beside,
 ) {
     // One more than a chunk from row to row, so that the threads' rows lie in different banks.
     let stride = comptime!(chunk + 1);
@@ -181,6 +210,8 @@ fn row_sums_kernel<N: Size>(
     let my_line = unit / chunk as u32;
     let mut a_next = Array::<Vector<f32, N>>::new(a_turns);
     let mut b_next = Array::<Vector<f32, N>>::new(b_turns);
+    let mut a_beside = zeros_beside::<N>(a_turns);
+    let mut b_beside = zeros_beside::<N>(b_turns);
     for at in begin..end + 1 {
         if at > begin {
             lay_chunk(
@@ -246,6 +277,25 @@ fn row_sums_kernel<N: Size>(
                 rows_each,
                 around,
             );
+            #[comptime]
+            match &statistics {
+                ComptimeOption::Some(statistics) => {
+                    // A pixel past the last stays zero.
+                    let mut mean = Vector::<f32, N>::new(0.0);
+                    let mut scale = Vector::<f32, N>::new(0.0);
+                    if pixel < pixels {
+                        let at = image * 2 * pixels + pixel;
+                        mean = statistics[at as usize];
+                        scale = statistics[(at + pixels) as usize];
+                    }
+                    normalise(mean, scale, &mut b_next, b_turns);
+                }
+                ComptimeOption::None => {}
+            }
+            add_beside(&a_next, &mut a_beside, a_turns, beside);
+            if comptime!(beside == Beside::Squares) {
+                add_beside(&b_next, &mut b_beside, b_turns, beside);
+            }
         }
         if at > begin {
             for k in 0..chunk as u32 {
@@ -268,7 +318,53 @@ fn row_sums_kernel<N: Size>(
             sync_cube();
         }
     }
-    let start = (piece * CUBE_COUNT_Y + matrix) * rows * columns;
+    let count = rows * columns + beside_count(rows, columns, beside);
+    let start = (piece * CUBE_COUNT_Y + matrix) * count;
+    if comptime!(beside != Beside::Nothing) {
+        let mut shared = Shared::<[f32]>::new_slice(threads);
+        let a_end = if first_column == 0 {
+            rows
+        } else {
+            0u32.runtime()
+        };
+        let a_rows = start + rows * columns;
+        write_beside(
+            &a_beside,
+            c,
+            &mut shared,
+            a_rows,
+            a_end,
+            first_row,
+            my_line,
+            my_k,
+            tile_rows,
+            a_turns,
+            rows_each,
+            chunk,
+        );
+        if comptime!(beside == Beside::Squares) {
+            let b_end = if first_row == 0 {
+                columns
+            } else {
+                0u32.runtime()
+            };
+            let b_rows = a_rows + rows;
+            write_beside(
+                &b_beside,
+                c,
+                &mut shared,
+                b_rows,
+                b_end,
+                first_column,
+                my_line,
+                my_k,
+                tile_columns,
+                b_turns,
+                rows_each,
+                chunk,
+            );
+        }
+    }
     #[unroll]
     for i in 0..side {
         #[unroll]
@@ -282,27 +378,62 @@ fn row_sums_kernel<N: Size>(
     }
 }
 
-/// The sum over the first axis, in a fixed order.
-pub(super) fn fold(pieces: CubeTensor) -> CubeTensor {
-    let [count, sums] = flat(&pieces);
-    if count == 1 {
-        return reshaped(pieces, [sums]);
+/// Tensors that one launch of [`fold`] can take.
+const PARTS: usize = 8;
+/// Results of one tensor begin at multiples of this many values: from there kernels can read them where they lie.
+const ALIGNMENT: usize = 128;
+
+/// The sums of each tensor over its first axis, flat, in a fixed order. All in one launch.
+pub(super) fn fold<const N: usize>(tensors: [CubeTensor; N]) -> [CubeTensor; N] {
+    const { assert!(0 < N && N <= PARTS) };
+    let sizes = tensors.each_ref().map(flat);
+    if sizes.iter().all(|[count, _]| *count == 1) {
+        return core::array::from_fn(|at| reshaped(tensors[at].clone(), [sizes[at][1]]));
     }
-    let result = empty(&pieces, [sums]);
+    let (mut cubes, mut values) = (0, 0);
+    let places = sizes.map(|[_, sums]| {
+        let place = (cubes, values);
+        cubes += sums.div_ceil(32);
+        values += sums.next_multiple_of(ALIGNMENT);
+        place
+    });
+    let result = empty(&tensors[0], [values]);
+    // One that is missing has no cubes.
+    let part = |at: usize| tensors[at.min(N - 1)].clone().into_buffer_arg();
+    let sizes_of = |at: usize| {
+        let ([count, sums], (first, start)) = match at < N {
+            true => (sizes[at], places[at]),
+            false => ([0, 0], (cubes, 0)),
+        };
+        FoldedLaunch::new(count as u32, sums as u32, first as u32, start as u32)
+    };
     // SAFETY: threads past the last sum write nothing.
     unsafe {
         fold_kernel::launch_unchecked(
             &result.client,
-            CubeCount::Static(sums.div_ceil(32) as u32, 1, 1),
+            CubeCount::Static(cubes as u32, 1, 1),
             CubeDim::new_1d((32 * SLICES) as u32),
-            pieces.into_buffer_arg(),
+            part(0),
+            part(1),
+            part(2),
+            part(3),
+            part(4),
+            part(5),
+            part(6),
+            part(7),
             result.clone().into_buffer_arg(),
-            count as u32,
-            sums as u32,
+            sizes_of(0),
+            sizes_of(1),
+            sizes_of(2),
+            sizes_of(3),
+            sizes_of(4),
+            sizes_of(5),
+            sizes_of(6),
+            sizes_of(7),
             SLICES,
         );
     }
-    result
+    core::array::from_fn(|at| view(result.clone(), places[at].1, sizes[at][1]))
 }
 
 /// The first axis, and all others.
@@ -311,33 +442,106 @@ fn flat(tensor: &CubeTensor) -> [usize; 2] {
     [count, tensor.meta.num_elements() / count]
 }
 
-/// A cube adds 32 sums, each in `slices` parts.
-#[cube(launch_unchecked)]
-fn fold_kernel(
-    pieces: &[f32],
-    result: &mut [f32],
+/// A tensor whose first axis is summed over.
+#[derive(CubeType, CubeLaunch)]
+struct Folded {
+    /// Of the first axis, and of all others.
     count: u32,
     sums: u32,
+    /// The first cube that adds for it.
+    cube: u32,
+    /// Where its results begin.
+    start: u32,
+}
+
+/// A cube adds 32 sums of one tensor, each in `slices` parts.
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments, reason = "eight tensors")]
+fn fold_kernel(
+    a: &[f32],
+    b: &[f32],
+    c: &[f32],
+    d: &[f32],
+    e: &[f32],
+    f: &[f32],
+    g: &[f32],
+    h: &[f32],
+    result: &mut [f32],
+    a_of: Folded,
+    b_of: Folded,
+    c_of: Folded,
+    d_of: Folded,
+    e_of: Folded,
+    f_of: Folded,
+    g_of: Folded,
+    h_of: Folded,
     #[comptime] slices: usize,
 ) {
     let mut parts = Shared::<[f32]>::new_slice(comptime!(32 * slices));
     let unit = UNIT_POS;
-    let at = CUBE_POS_X * 32 + unit % 32;
-    let mut sum = 0.0f32;
-    if at < sums {
-        let mut piece = unit / 32;
-        while piece < count {
-            sum += pieces[(piece * sums + at) as usize];
-            piece += slices as u32;
-        }
+    let cube = CUBE_POS_X;
+    if cube < b_of.cube {
+        parts[unit as usize] = fold_part(a, &a_of, slices);
+    } else if cube < c_of.cube {
+        parts[unit as usize] = fold_part(b, &b_of, slices);
+    } else if cube < d_of.cube {
+        parts[unit as usize] = fold_part(c, &c_of, slices);
+    } else if cube < e_of.cube {
+        parts[unit as usize] = fold_part(d, &d_of, slices);
+    } else if cube < f_of.cube {
+        parts[unit as usize] = fold_part(e, &e_of, slices);
+    } else if cube < g_of.cube {
+        parts[unit as usize] = fold_part(f, &f_of, slices);
+    } else if cube < h_of.cube {
+        parts[unit as usize] = fold_part(g, &g_of, slices);
+    } else {
+        parts[unit as usize] = fold_part(h, &h_of, slices);
     }
-    parts[unit as usize] = sum;
     sync_cube();
-    if unit < 32 && at < sums {
+    if unit < 32 {
         let mut sum = 0.0f32;
         for slice in 0..slices as u32 {
             sum += parts[(slice * 32 + unit) as usize];
         }
-        result[at as usize] = sum;
+        if cube < b_of.cube {
+            write_part(sum, result, &a_of);
+        } else if cube < c_of.cube {
+            write_part(sum, result, &b_of);
+        } else if cube < d_of.cube {
+            write_part(sum, result, &c_of);
+        } else if cube < e_of.cube {
+            write_part(sum, result, &d_of);
+        } else if cube < f_of.cube {
+            write_part(sum, result, &e_of);
+        } else if cube < g_of.cube {
+            write_part(sum, result, &f_of);
+        } else if cube < h_of.cube {
+            write_part(sum, result, &g_of);
+        } else {
+            write_part(sum, result, &h_of);
+        }
+    }
+}
+
+/// What one thread adds.
+#[cube]
+fn fold_part(pieces: &[f32], of: &Folded, #[comptime] slices: usize) -> f32 {
+    let at = (CUBE_POS_X - of.cube) * 32 + UNIT_POS % 32;
+    let mut sum = 0.0f32;
+    if at < of.sums {
+        let mut piece = UNIT_POS / 32;
+        while piece < of.count {
+            sum += pieces[(piece * of.sums + at) as usize];
+            piece += slices as u32;
+        }
+    }
+    sum
+}
+
+#[cube]
+fn write_part(sum: f32, result: &mut [f32], of: &Folded) {
+    let at = (CUBE_POS_X - of.cube) * 32 + UNIT_POS;
+    if at < of.sums {
+        result[(of.start + at) as usize] = sum;
     }
 }

@@ -153,7 +153,7 @@ impl Training {
         self.model = update.model;
         self.steps += 1;
         self.ema
-            .update(&self.model, &self.optimizer, self.steps, &update.finite);
+            .update(&self.model, &self.optimizer, self.steps, &update.broken);
         Ok(Step {
             loss: step.loss,
             norm: update.norm,

@@ -1,8 +1,9 @@
 //! Parameters that are updated by one rule, and were equally often.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::Tensor;
+use dino_ir::ops;
 
-use super::newton_schulz::Stacks;
+use super::newton_schulz::Orthogonal;
 use super::{Moments, OptimizerConfig, OptimizerKind, OptimizerRecord};
 use crate::train::flat::Layout;
 
@@ -22,7 +23,7 @@ enum Rule {
     /// With the means of squares.
     Adam(Box<Tensor<1>>),
     /// As matrices.
-    Muon(Box<Stacks>),
+    Muon(Orthogonal),
 }
 
 impl Group {
@@ -43,13 +44,13 @@ impl Group {
     }
 
     pub fn muon(layout: Layout, steps: u64, parameters: Tensor<1>, first: Tensor<1>) -> Self {
-        let stacks = Stacks::new(&layout, &parameters.device());
+        let matrices = Orthogonal::new(&layout, &parameters.device());
         Self {
             layout,
             steps,
             parameters,
             first,
-            rule: Rule::Muon(Box::new(stacks)),
+            rule: Rule::Muon(matrices),
         }
     }
 
@@ -61,35 +62,30 @@ impl Group {
         (&self.layout, &self.parameters)
     }
 
-    /// One step; none if not `finite`, `[1]`.
+    /// One step; none if `broken`, `[1]`, is not zero.
     pub fn update(
         &mut self,
         config: &OptimizerConfig,
         mut gradient: Tensor<1>,
         lr: f64,
-        finite: &Tensor<1, Bool>,
+        broken: &Tensor<1>,
     ) {
-        let mask = finite.clone().expand([self.layout.length()]);
-        let unless_broken = |old: &mut Tensor<1>, new: Tensor<1>| {
-            *old = old.clone().mask_where(mask.clone(), new);
-        };
         let OptimizerConfig {
             kind, weight_decay, ..
         } = *config;
-        let mut parameters = self.parameters.clone();
+        let parameters = self.parameters.clone();
+        let mut kept = 1.0;
         if weight_decay > 0.0 {
             match kind {
                 OptimizerKind::Adam => {
                     gradient = gradient + parameters.clone().mul_scalar(weight_decay);
                 }
-                OptimizerKind::AdamW | OptimizerKind::Muon => {
-                    parameters = parameters.mul_scalar(1.0 - lr * weight_decay);
-                }
+                OptimizerKind::AdamW | OptimizerKind::Muon => kept -= lr * weight_decay,
             }
         }
         self.steps += 1;
         let first = self.first.clone();
-        let delta = match &mut self.rule {
+        let (delta, lr) = match &mut self.rule {
             Rule::Adam(second) => {
                 let OptimizerConfig {
                     beta1,
@@ -97,26 +93,24 @@ impl Group {
                     epsilon,
                     ..
                 } = *config;
-                let first = first.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
-                let squares = gradient.square().mul_scalar(1.0 - beta2);
-                let squares = second.clone().mul_scalar(beta2) + squares;
+                let squares = gradient.clone().square();
+                self.first = ops::blend([first, gradient], [beta1, 1.0 - beta1], broken);
+                **second = ops::blend([*second.clone(), squares], [beta2, 1.0 - beta2], broken);
                 let correction1 = 1.0 - beta1.powf(self.steps as f64);
                 let correction2 = (1.0 - beta2.powf(self.steps as f64)).sqrt();
-                let root = squares.clone().sqrt().div_scalar(correction2);
-                let delta = first.clone() / root.add_scalar(epsilon);
-                unless_broken(second, squares);
-                unless_broken(&mut self.first, first);
-                delta.mul_scalar(lr / correction1)
+                let root = second.clone().sqrt().div_scalar(correction2);
+                let delta = self.first.clone() / root.add_scalar(epsilon);
+                (delta, lr / correction1)
             }
-            Rule::Muon(stacks) => {
-                let first = first.mul_scalar(config.momentum) + gradient.clone();
+            Rule::Muon(matrices) => {
+                self.first = ops::blend([first, gradient.clone()], [config.momentum, 1.0], broken);
                 // Nesterov's look ahead.
-                let ahead = first.clone().mul_scalar(config.momentum) + gradient;
-                unless_broken(&mut self.first, first);
-                stacks.update(ahead).mul_scalar(lr)
+                let means = [self.first.clone(), gradient];
+                let ahead = ops::blend(means, [config.momentum, 1.0], broken);
+                (matrices.update(ahead), lr)
             }
         };
-        unless_broken(&mut self.parameters, parameters - delta);
+        self.parameters = ops::blend([parameters, delta], [kept, -lr], broken);
     }
 
     pub fn record(&self, record: &mut OptimizerRecord) {

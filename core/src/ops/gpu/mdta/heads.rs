@@ -81,4 +81,19 @@ impl Heads {
             head: self.side * self.side,
         }
     }
+    /// Products of matrices of all channels, one for each image, with all channels.
+    pub(super) fn whole_size(&self) -> Size3 {
+        Size3 {
+            images: self.images,
+            heads: 1,
+            rows: self.channels(),
+            inner: self.channels(),
+            columns: self.pixels,
+        }
+    }
+
+    /// A matrix of all channels for each image.
+    pub(super) fn whole(&self) -> Layout {
+        Layout::matrices(self.channels(), self.channels())
+    }
 }

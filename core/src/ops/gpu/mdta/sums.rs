@@ -4,15 +4,12 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::depthwise::cube_sum;
 use super::super::launch::{contiguous, cubes, empty, vector};
-use super::super::matmul_nt::{Size4, matmul_nt, total};
+use super::super::matmul_nt::{After, Size4, matmul_nt, total};
 use super::heads::Heads;
 
-/// Pixels that one thread sums over.
+/// Pixels that one thread sums over. No thread waits for another, which browsers and drivers do best.
 const SPAN: usize = 1024;
-/// Threads that sum the squares of one channel together.
-const THREADS: usize = 128;
 
 /// The products of q's channels with k's, then the squares of q's and of k's.
 pub(in crate::ops::gpu) fn sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
@@ -30,7 +27,14 @@ pub(in crate::ops::gpu) fn sums(qkv: CubeTensor, heads: usize) -> CubeTensor {
         pieces,
     };
     let layouts = [of.part(0), of.part(1), of.map()];
-    matmul_nt(qkv.clone(), qkv.clone(), None, &products, size, layouts);
+    matmul_nt(
+        qkv.clone(),
+        qkv.clone(),
+        After::default(),
+        &products,
+        size,
+        layouts,
+    );
     let squares = squares(&qkv, [images, channels, pixels, pieces]);
     gather(products, squares, [images, channels, of.side, pieces])
 }
@@ -88,53 +92,8 @@ fn squares_kernel<N: Size>(
     sums[task as usize] = total(sum);
 }
 
-/// As [`squares`], each by a cube whose threads wait for each other.
-pub(super) fn row_squares(qkv: &CubeTensor, [images, channels, pixels]: [usize; 3]) -> CubeTensor {
-    let rows = images * 2 * channels;
-    let sums = empty(qkv, [1, rows]);
-    let vector = vector(&[pixels]);
-    // SAFETY: threads past the last pixel add nothing.
-    unsafe {
-        row_squares_kernel::launch_unchecked(
-            &qkv.client,
-            CubeCount::Static((2 * channels) as u32, images as u32, 1),
-            CubeDim::new_1d(THREADS as u32),
-            vector,
-            qkv.clone().into_buffer_arg(),
-            sums.clone().into_buffer_arg(),
-            channels as u32,
-            (pixels / vector) as u32,
-            THREADS,
-        );
-    }
-    sums
-}
-
-#[cube(launch_unchecked)]
-fn row_squares_kernel<N: Size>(
-    qkv: &[Vector<f32, N>],
-    sums: &mut [f32],
-    channels: u32,
-    pixels: u32,
-    #[comptime] threads: usize,
-) {
-    let start = (CUBE_POS_Y * 3 * channels + CUBE_POS_X) * pixels;
-    let mut sum = Vector::<f32, N>::new(0.0);
-    let mut pixel = UNIT_POS;
-    while pixel < pixels {
-        let value = qkv[(start + pixel) as usize];
-        sum = fma(value, value, sum);
-        pixel += threads as u32;
-    }
-    let mut shared = Shared::<[f32]>::new_slice(threads);
-    let sum = cube_sum(total(sum), &mut shared, threads);
-    if UNIT_POS == 0 {
-        sums[(CUBE_POS_Y * 2 * channels + CUBE_POS_X) as usize] = sum;
-    }
-}
-
 /// What the pieces of both have, added and beside each other: `[images, channels * side + 2 * channels]`.
-pub(super) fn gather(
+fn gather(
     products: CubeTensor,
     squares: CubeTensor,
     [images, channels, side, pieces]: [usize; 4],

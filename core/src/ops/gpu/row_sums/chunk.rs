@@ -3,6 +3,9 @@
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::tensor::CubeTensor;
+
+use crate::ops::gpu::matmul_nt::total;
 
 /// Pixels of a chunk.
 pub(in crate::ops::gpu) const CHUNK: usize = 32;
@@ -29,6 +32,30 @@ pub(in crate::ops::gpu) struct Launch {
     pub images_each: usize,
     /// Whether `b`'s rows are the pixels around.
     pub around: bool,
+    /// Mean and 1 / deviation of each of `b`'s pixels, if they are to be normalised.
+    pub statistics: Option<CubeTensor>,
+    pub beside: Beside,
+}
+
+/// What is summed besides, in f32, and lies behind the products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::ops::gpu) enum Beside {
+    Nothing,
+    /// `a`'s rows.
+    Sums,
+    /// The squares of `a`'s rows, then of `b`'s.
+    Squares,
+}
+
+impl Beside {
+    /// Values.
+    pub fn count(self, of: Sums) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Sums => of.rows,
+            Self::Squares => of.rows + of.columns,
+        }
+    }
 }
 
 /// Rows of a tile: all of them where they are few, so that the other matrix is read once.
@@ -103,6 +130,101 @@ pub(in crate::ops::gpu) fn lay_chunk<E: Float, N: Size>(
         let row = line + (turn * rows_each) as u32;
         if row < rows as u32 {
             tile[(row * stride as u32 + at) as usize] = Vector::cast_from(next[turn]);
+        }
+    }
+}
+
+/// Normalises a thread's part of a chunk: its vectors are of the same pixels.
+#[cube]
+pub(in crate::ops::gpu) fn normalise<N: Size>(
+    mean: Vector<f32, N>,
+    scale: Vector<f32, N>,
+    next: &mut Array<Vector<f32, N>>,
+    #[comptime] turns: usize,
+) {
+    #[unroll]
+    for turn in 0..turns {
+        next[turn] = (next[turn] - mean) * scale;
+    }
+}
+
+/// As [`Beside::count`], in a kernel.
+#[cube]
+pub(in crate::ops::gpu) fn beside_count(
+    rows: u32,
+    columns: u32,
+    #[comptime] beside: Beside,
+) -> u32 {
+    let mut count = 0u32.runtime();
+    if comptime!(beside != Beside::Nothing) {
+        count += rows;
+    }
+    if comptime!(beside == Beside::Squares) {
+        count += columns;
+    }
+    count
+}
+
+/// What a thread has summed of each of its rows so far.
+#[cube]
+pub(in crate::ops::gpu) fn zeros_beside<N: Size>(
+    #[comptime] turns: usize,
+) -> Array<Vector<f32, N>> {
+    let mut sums = Array::<Vector<f32, N>>::new(turns);
+    #[unroll]
+    for turn in 0..turns {
+        sums[turn] = Vector::new(0.0);
+    }
+    sums
+}
+
+/// Adds a thread's part of a chunk, or its squares.
+#[cube]
+pub(in crate::ops::gpu) fn add_beside<N: Size>(
+    next: &Array<Vector<f32, N>>,
+    sums: &mut Array<Vector<f32, N>>,
+    #[comptime] turns: usize,
+    #[comptime] beside: Beside,
+) {
+    #[unroll]
+    for turn in 0..turns {
+        if comptime!(beside == Beside::Sums) {
+            sums[turn] += next[turn];
+        } else if comptime!(beside == Beside::Squares) {
+            sums[turn] = fma(next[turn], next[turn], sums[turn]);
+        }
+    }
+}
+
+/// Adds what the threads have of each row, and writes those of the tile before `rows` from `start` on.
+#[cube]
+#[allow(clippy::too_many_arguments, reason = "a kernel's sizes")]
+pub(in crate::ops::gpu) fn write_beside<N: Size>(
+    sums: &Array<Vector<f32, N>>,
+    c: &mut [f32],
+    shared: &mut [f32],
+    start: u32,
+    rows: u32,
+    first: u32,
+    line: u32,
+    at: u32,
+    #[comptime] tile: usize,
+    #[comptime] turns: usize,
+    #[comptime] rows_each: usize,
+    #[comptime] chunk: usize,
+) {
+    #[unroll]
+    for turn in 0..turns {
+        sync_cube();
+        shared[UNIT_POS as usize] = total(sums[turn]);
+        sync_cube();
+        let row = line + (turn * rows_each) as u32;
+        if at == 0 && row < tile as u32 && first + row < rows {
+            let mut sum = 0.0f32;
+            for i in 0..chunk as u32 {
+                sum += shared[(UNIT_POS + i) as usize];
+            }
+            c[(start + first + row) as usize] = sum;
         }
     }
 }

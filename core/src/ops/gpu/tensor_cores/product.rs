@@ -6,34 +6,38 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{DEPTH, PLANE, Planes, SIDE, Tf32, VECTOR, is_usable, left, right, zeros};
-use crate::ops::gpu::launch::{Layout, Place, Size3, vector};
+use crate::ops::gpu::launch::{Place, vector};
+use crate::ops::gpu::product::Product;
 
 /// Columns of a tile.
 const TILE_COLUMNS: usize = 128;
 /// What a tile sums over at a time.
 const CHUNK: usize = 32;
 
-/// Whether a product whose `b`, result and added rows lie as told runs here: whole vectors, and no tile that is mostly empty.
-pub(in crate::ops::gpu) fn supports_product(
-    c: &CubeTensor,
-    size: Size3,
-    layouts: [Layout; 3],
-) -> bool {
-    let steps = layouts.map(|layout| layout.steps()).concat();
-    let is_whole = size.columns.is_multiple_of(VECTOR) && vector(&steps) == VECTOR;
+/// Whether it runs here: whole vectors of `b`, of the result and of what is added, and no tile that is mostly empty.
+pub(in crate::ops::gpu) fn supports_product(c: &CubeTensor, product: &Product) -> bool {
+    let size = product.size;
+    let [_, b_layout, c_layout] = product.layouts;
+    let own_layout = product.own.as_ref().map_or(c_layout, |own| own.layout);
+    let steps = [b_layout, c_layout, own_layout].map(|layout| layout.steps());
+    let is_whole = size.columns.is_multiple_of(VECTOR) && vector(&steps.concat()) == VECTOR;
     is_whole && size.columns >= SIDE && size.rows > 4 && size.inner > 4 && is_usable(c)
 }
 
-/// Writes the products to `c`, and adds `own` rows, each times its scale if there are some.
-pub(in crate::ops::gpu) fn product(
-    a: CubeTensor,
-    b: CubeTensor,
-    c: &CubeTensor,
-    size: Size3,
-    [a_layout, b_layout, c_layout, own_layout]: [Layout; 4],
-    own: Option<CubeTensor>,
-    scales: Option<CubeTensor>,
-) {
+/// Writes the products to `c`.
+pub(in crate::ops::gpu) fn product(a: CubeTensor, b: CubeTensor, c: &CubeTensor, of: Product) {
+    let Product {
+        size,
+        layouts: [a_layout, b_layout, c_layout],
+        transposed,
+        ahead,
+        own,
+    } = of;
+    let own_layout = own.as_ref().map_or(c_layout, |own| own.layout);
+    let (own, scales) = match own {
+        Some(own) => (Some(own.values), own.scales),
+        None => (None, None),
+    };
     let tile_rows = size.rows.next_multiple_of(SIDE).next_power_of_two().min(64);
     let planes = Planes::new(tile_rows, TILE_COLUMNS);
     let tiles = size.rows.div_ceil(tile_rows) * size.columns.div_ceil(TILE_COLUMNS);
@@ -55,9 +59,11 @@ pub(in crate::ops::gpu) fn product(
             own_layout.argument(VECTOR),
             c_layout.argument(VECTOR),
             size.heads as u32,
+            ahead as u32,
             size.rows as u32,
             size.inner as u32,
             (size.columns / VECTOR) as u32,
+            transposed,
             planes,
         );
     }
@@ -77,9 +83,11 @@ fn tile_kernel<N: Size>(
     own_place: Place,
     c_place: Place,
     heads: u32,
+    ahead: u32,
     rows: u32,
     inner: u32,
     columns: u32,
+    #[comptime] transposed: bool,
     #[comptime] planes: Planes,
 ) {
     let tile_rows = comptime!(planes.tile_rows());
@@ -100,7 +108,7 @@ fn tile_kernel<N: Size>(
     let image = matrix / heads;
     let head = matrix % heads;
     let a_start = a_place.of(image, head);
-    let b_start = b_place.of(image, head) + first_column;
+    let b_start = b_place.of(image, (head + ahead) % heads) + first_column;
     let unit = UNIT_POS;
     let plane = unit / PLANE as u32;
     let my_rows = plane / planes.across as u32 * comptime!(planes.rows * SIDE) as u32;
@@ -113,11 +121,18 @@ fn tile_kernel<N: Size>(
         #[unroll]
         for turn in 0..comptime!((planes.tile_rows() * CHUNK).div_ceil(planes.threads())) {
             let at = (turn * threads) as u32 + unit;
-            let row = at / CHUNK as u32;
-            let k = at % CHUNK as u32;
+            // Threads beside each other read what lies beside each other.
+            let mut row = at / CHUNK as u32;
+            let mut k = at % CHUNK as u32;
+            let mut from = a_start + (first_row + row) * a_place.row + start + k;
+            if comptime!(transposed) {
+                row = at % tile_rows as u32;
+                k = at / tile_rows as u32;
+                from = a_start + (start + k) * a_place.row + first_row + row;
+            }
             let mut value = 0.0f32;
             if first_row + row < rows && start + k < inner {
-                value = a[(a_start + (first_row + row) * a_place.row + start + k) as usize];
+                value = a[from as usize];
             }
             a_tile[(row * a_stride as u32 + k) as usize] = Tf32::cast_from(value);
         }

@@ -7,7 +7,10 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::{DEPTH, PLANE, Planes, SIDE, Tf32, VECTOR, is_usable, left, right, zeros};
 use crate::ops::gpu::launch::{Layout, Place};
-use crate::ops::gpu::row_sums::chunk::{CHUNK, Chunk, Launch, Sums, lay_chunk, read_chunk, tile};
+use crate::ops::gpu::row_sums::chunk::{
+    Beside, CHUNK, Chunk, Launch, Sums, add_beside, beside_count, lay_chunk, normalise, read_chunk,
+    tile, write_beside, zeros_beside,
+};
 
 /// Whether these sums run here: enough rows for the tiles.
 pub(in crate::ops::gpu) fn supports_sums(a: &CubeTensor, of: Sums) -> bool {
@@ -29,6 +32,8 @@ pub(in crate::ops::gpu) fn row_sums(
         width,
         images_each,
         around,
+        statistics,
+        beside,
     } = launch;
     let planes = Planes::new(tile(of.rows), tile(of.columns));
     // SAFETY: rows and pixels past the last are read as zeros and not written; the layouts lie in the buffers.
@@ -40,6 +45,9 @@ pub(in crate::ops::gpu) fn row_sums(
             vector,
             a.into_buffer_arg(),
             b.into_buffer_arg(),
+            statistics
+                .map(|statistics| statistics.into_buffer_arg())
+                .into(),
             result.clone().into_buffer_arg(),
             a_layout.argument(vector),
             b_layout.argument(vector),
@@ -52,6 +60,7 @@ pub(in crate::ops::gpu) fn row_sums(
             planes,
             CHUNK / vector,
             around,
+            beside,
         );
     }
     result
@@ -63,6 +72,7 @@ pub(in crate::ops::gpu) fn row_sums(
 fn row_sums_kernel<N: Size>(
     a: &[Vector<f32, N>],
     b: &[Vector<f32, N>],
+    statistics: ComptimeOption<&[Vector<f32, N>]>,
     c: &mut [f32],
     a_place: Place,
     b_place: Place,
@@ -75,6 +85,7 @@ fn row_sums_kernel<N: Size>(
     #[comptime] planes: Planes,
     #[comptime] chunk: usize,
     #[comptime] around: bool,
+    #[comptime] beside: Beside,
 ) {
     let tile_rows = comptime!(planes.tile_rows());
     let tile_columns = comptime!(planes.tile_columns());
@@ -115,6 +126,8 @@ fn row_sums_kernel<N: Size>(
     let my_line = unit / chunk as u32;
     let mut a_next = Array::<Vector<f32, N>>::new(a_turns);
     let mut b_next = Array::<Vector<f32, N>>::new(b_turns);
+    let mut a_beside = zeros_beside::<N>(a_turns);
+    let mut b_beside = zeros_beside::<N>(b_turns);
     for at in begin..end + 1 {
         if at > begin {
             lay_chunk(
@@ -180,6 +193,25 @@ fn row_sums_kernel<N: Size>(
                 rows_each,
                 around,
             );
+            #[comptime]
+            match &statistics {
+                ComptimeOption::Some(statistics) => {
+                    // A pixel past the last stays zero.
+                    let mut mean = Vector::<f32, N>::new(0.0);
+                    let mut scale = Vector::<f32, N>::new(0.0);
+                    if pixel < pixels {
+                        let at = image * 2 * pixels + pixel;
+                        mean = statistics[at as usize];
+                        scale = statistics[(at + pixels) as usize];
+                    }
+                    normalise(mean, scale, &mut b_next, b_turns);
+                }
+                ComptimeOption::None => {}
+            }
+            add_beside(&a_next, &mut a_beside, a_turns, beside);
+            if comptime!(beside == Beside::Squares) {
+                add_beside(&b_next, &mut b_beside, b_turns, beside);
+            }
         }
         if at > begin {
             #[unroll]
@@ -215,7 +247,53 @@ fn row_sums_kernel<N: Size>(
     // Fragments go through shared memory, so that what lies past the last row or column is left out.
     let mut scratch = Shared::<[f32]>::new_slice(comptime!(planes.threads() / PLANE * SIDE * SIDE));
     let mine = (plane * (SIDE * SIDE) as u32) as usize;
-    let start = (piece * CUBE_COUNT_Y + matrix) * rows * columns;
+    let count = rows * columns + beside_count(rows, columns, beside);
+    let start = (piece * CUBE_COUNT_Y + matrix) * count;
+    if comptime!(beside != Beside::Nothing) {
+        let mut shared = Shared::<[f32]>::new_slice(comptime!(planes.threads()));
+        let a_end = if first_column == 0 {
+            rows
+        } else {
+            0u32.runtime()
+        };
+        let a_rows = start + rows * columns;
+        write_beside(
+            &a_beside,
+            c,
+            &mut shared,
+            a_rows,
+            a_end,
+            first_row,
+            my_line,
+            my_k,
+            tile_rows,
+            a_turns,
+            rows_each,
+            chunk,
+        );
+        if comptime!(beside == Beside::Squares) {
+            let b_end = if first_row == 0 {
+                columns
+            } else {
+                0u32.runtime()
+            };
+            let b_rows = a_rows + rows;
+            write_beside(
+                &b_beside,
+                c,
+                &mut shared,
+                b_rows,
+                b_end,
+                first_column,
+                my_line,
+                my_k,
+                tile_columns,
+                b_turns,
+                rows_each,
+                chunk,
+            );
+        }
+    }
     #[unroll]
     for i in 0..comptime!(planes.rows) {
         #[unroll]
