@@ -1,7 +1,9 @@
 //! Many matrices of a buffer made orthogonal, for Muon. Only GPUs have a kernel for it: there a launch costs as much as
 //! many small matrices.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+#[cfg(feature = "gpu")]
+use burn::tensor::{Int, TensorData};
 
 /// A matrix that lies row by row in a buffer.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +16,20 @@ pub struct MatrixPlace {
     pub reach: f32,
 }
 
-/// Where the matrices of a buffer lie, as the kernel reads it.
+/// Where the matrices of a buffer lie.
 #[derive(Clone, Debug)]
 pub struct Matrices {
+    #[cfg(feature = "gpu")]
+    tables: Tables,
+    /// Without GPUs there are none.
+    #[cfg(not(feature = "gpu"))]
+    none: core::convert::Infallible,
+}
+
+/// As the kernel reads it.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug)]
+struct Tables {
     reach: Tensor<1>,
     places: Tensor<1, Int>,
     squares: Tensor<1, Int>,
@@ -27,18 +40,51 @@ pub struct Matrices {
 impl Matrices {
     /// None if this device has no kernel for it.
     pub fn new(matrices: &[MatrixPlace], device: &Device) -> Option<Self> {
-        let reach: Vec<f32> = matrices.iter().map(|matrix| matrix.reach).collect();
-        let reach = Tensor::<1>::from_floats(reach.as_slice(), device);
         #[cfg(feature = "gpu")]
-        if super::gpu::is_supported(&reach) {
-            return Some(Self::laid_out(matrices, reach, device));
+        {
+            let reach: Vec<f32> = matrices.iter().map(|matrix| matrix.reach).collect();
+            let reach = Tensor::<1>::from_floats(reach.as_slice(), device);
+            super::gpu::is_supported(&reach).then(|| Self {
+                tables: Tables::new(matrices, reach, device),
+            })
         }
-        let _ = reach;
-        None
+        #[cfg(not(feature = "gpu"))]
+        {
+            let _ = (matrices, device);
+            None
+        }
     }
 
-    #[cfg(feature = "gpu")]
-    fn laid_out(matrices: &[MatrixPlace], reach: Tensor<1>, device: &Device) -> Self {
+    /// Each matrix `X` of `buffer`, divided by its norm, after `steps` steps `a X + (b A + c A A) X` with `A = X X^T` (of a
+    /// tall matrix `X^T X`), times its reach. What is between them is zero.
+    ///
+    /// # Shapes
+    /// - buffer, output: `[values]`
+    pub fn orthogonal(&self, buffer: Tensor<1>, coefficients: [f64; 3], steps: usize) -> Tensor<1> {
+        #[cfg(feature = "gpu")]
+        {
+            let Tables {
+                reach,
+                places,
+                squares,
+                products,
+                squared_values,
+            } = self.tables.clone();
+            let tables = [places, squares, products];
+            let coefficients = coefficients.map(|coefficient| coefficient as f32);
+            super::gpu::orthogonal(buffer, reach, tables, coefficients, steps, squared_values)
+        }
+        #[cfg(not(feature = "gpu"))]
+        {
+            let _ = (buffer, coefficients, steps);
+            match self.none {}
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl Tables {
+    fn new(matrices: &[MatrixPlace], reach: Tensor<1>, device: &Device) -> Self {
         use super::gpu::orthogonal::{NUMBERS, TILE};
 
         let (mut places, mut squares, mut products) = (Vec::new(), Vec::new(), Vec::new());
@@ -77,24 +123,5 @@ impl Matrices {
             products: numbers(products),
             squared_values,
         }
-    }
-
-    /// Each matrix `X` of `buffer`, divided by its norm, after `steps` steps `a X + (b A + c A A) X` with `A = X X^T` (of a
-    /// tall matrix `X^T X`), times its reach. What is between them is zero.
-    ///
-    /// # Shapes
-    /// - buffer, output: `[values]`
-    pub fn orthogonal(&self, buffer: Tensor<1>, coefficients: [f64; 3], steps: usize) -> Tensor<1> {
-        #[cfg(feature = "gpu")]
-        return super::gpu::orthogonal(
-            buffer,
-            self.reach.clone(),
-            [&self.places, &self.squares, &self.products].map(Tensor::clone),
-            coefficients.map(|coefficient| coefficient as f32),
-            steps,
-            self.squared_values,
-        );
-        #[cfg(not(feature = "gpu"))]
-        unreachable!("{buffer:?}, {coefficients:?}, {steps}: there is no GPU")
     }
 }
