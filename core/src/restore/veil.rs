@@ -21,9 +21,9 @@ use crate::{Error, Result};
 const FAR: usize = 280;
 /// The longer side of the view whose haze is diagnosed, in up to four windows.
 const NEARER: usize = 448;
-/// Haze below the first is none, from the second on all of the veil is lifted. Of good photos one in thirty is above the first;
+/// Haze below the first is none, from the second on all of the veil is lifted. Of good photos one in forty is above the first;
 /// of hazy ones nine in ten are (docs/RECIPE.md).
-const HAZE: [f32; 2] = [0.08, 0.16];
+const HAZE: [f32; 2] = [0.12, 0.16];
 /// A mean change of the samples, 0..=1, that nobody would miss: then there is no veil to ask for.
 const LEAST: f32 = 2.0 / 255.0;
 /// Pixels of the view, along each side from the middle, in which gain and offset are told.

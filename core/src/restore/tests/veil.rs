@@ -92,8 +92,8 @@ fn a_veil_is_lifted_as_far_as_haze_is_found_and_asked_for() {
     let image = photo(false);
     for (haze, removed, share) in [
         (0.5, 1.0, 1.0),
-        (0.12, 1.0, 0.5),
-        (0.05, 1.0, 0.0),
+        (0.14, 1.0, 0.5),
+        (0.11, 1.0, 0.0),
         (0.5, 0.5, 0.5),
         (0.5, 0.0, 0.0),
     ] {
