@@ -164,7 +164,11 @@ mod tests {
             fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
                 for (at, pixel) in rgb.chunks_exact_mut(3).enumerate() {
                     let x = area.x + at % area.width;
-                    pixel.fill(if x % 2 == 0 || x > 30 { f32::NAN } else { 0.25 });
+                    pixel.fill(if x.is_multiple_of(2) || x > 30 {
+                        f32::NAN
+                    } else {
+                        0.25
+                    });
                 }
                 Ok(())
             }
