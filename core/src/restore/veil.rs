@@ -11,7 +11,7 @@ mod view;
 use super::frame::Frame;
 use super::part::whole;
 use super::tile_input::{network_input, read_reflected};
-use super::{Area, Network, Options, Purpose, Restorer, Source, TileInput};
+use super::{Area, Network, Options, Purpose, Removal, Restorer, Source, TileInput};
 use crate::image::Image;
 use crate::model::diagnosis::{Diagnosis, Fault};
 use crate::ops;
@@ -234,8 +234,11 @@ impl Views {
     }
 }
 
-/// As much of a veil as there is haze.
-fn confirmed(veil: Veil, diagnosis: &Diagnosis) -> Option<Veil> {
+/// As much of a veil as there is haze. Noise that is to stay would grow with what is under the veil, so there it stays, too.
+fn confirmed(veil: Veil, diagnosis: &Diagnosis, removal: &Removal) -> Option<Veil> {
+    if removal.noise < 1.0 && diagnosis.finds(Fault::Noise) {
+        return None;
+    }
     let [least, most] = HAZE;
     let haze = diagnosis.faults.badness(Fault::Haze);
     let share = ((haze - least) / (most - least)).clamp(0.0, 1.0);
@@ -244,7 +247,7 @@ fn confirmed(veil: Veil, diagnosis: &Diagnosis) -> Option<Veil> {
 
 impl<N: Network> Restorer<N> {
     /// Looks at all of a photo from afar. `None` if it is clear; if it is so small that the network sees all of it from near;
-    /// if the options keep the haze; and if the weights have no diagnosis, which tells haze.
+    /// if the options keep the haze, or noise that is found; and if the weights have no diagnosis, which tells haze.
     ///
     /// # Errors
     /// [`Error::Device`] if the network's result cannot be read or is not finite; the source's own errors.
@@ -265,7 +268,10 @@ impl<N: Network> Restorer<N> {
         let multiple = self.network().multiple();
         let restored = self.run(input(&views.far, multiple)?)?;
         match views.veil(&output(&views.far, multiple, &restored)?) {
-            Some(veil) => Ok(confirmed(veil, &self.diagnose(&views.nearer)?)),
+            Some(veil) => {
+                let diagnosis = self.diagnose(&views.nearer)?;
+                Ok(confirmed(veil, &diagnosis, &options.removal))
+            }
             None => Ok(None),
         }
     }
@@ -283,7 +289,10 @@ impl<N: Network> Restorer<N> {
         let restored = super::run(self.network(), input(&views.far, multiple)?, &self.device);
         let restored = ops::values_async(restored).await?;
         match views.veil(&output(&views.far, multiple, &restored)?) {
-            Some(veil) => Ok(confirmed(veil, &self.diagnose_async(&views.nearer).await?)),
+            Some(veil) => {
+                let diagnosis = self.diagnose_async(&views.nearer).await?;
+                Ok(confirmed(veil, &diagnosis, &options.removal))
+            }
             None => Ok(None),
         }
     }

@@ -22,6 +22,11 @@ const HEIGHT: usize = 420;
 impl FarSighted {
     /// Which calls every photo so hazy.
     fn that_diagnoses(haze: f32) -> Restorer<Self> {
+        Self::that_finds(haze, 0.0)
+    }
+
+    /// Which calls every photo so hazy and so noisy.
+    fn that_finds(haze: f32, noise: f32) -> Restorer<Self> {
         let cpu = Device::flex();
         let config = DiagnosisConfig {
             inputs: statistics::COUNT,
@@ -31,6 +36,7 @@ impl FarSighted {
         head.fc2.weight = Param::from_tensor(Tensor::zeros([10, 1], &cpu));
         let mut outputs = [0.0; 10];
         outputs[Fault::Haze as usize] = haze / 0.3;
+        outputs[Fault::Noise as usize] = noise / 25.0;
         head.fc2.bias = Param::from_tensor(Tensor::from_floats(outputs, &cpu));
         Restorer::new(Self { head }, &cpu)
     }
@@ -172,6 +178,26 @@ fn a_part_has_the_veil_of_the_whole() {
             let wanted = restored.pixels()[(y * WIDTH + x) * 3 + at % 3];
             assert!((value - wanted).abs() < 1e-6, "{x} {y}: {value}, {wanted}");
         }
+    }
+}
+
+#[test]
+fn noise_that_is_to_stay_does_not_grow() {
+    let image = photo(false);
+    for (noise, removed, expected) in [(20.0, 1.0, true), (20.0, 0.5, false), (2.0, 0.5, true)] {
+        let options = Options {
+            removal: Removal {
+                noise: removed,
+                ..Removal::ALL
+            },
+            ..Options::default()
+        };
+        let veil = FarSighted::that_finds(0.5, noise).veil(&image, &options);
+        assert_eq!(
+            veil.expect("looked").is_some(),
+            expected,
+            "{noise} {removed}"
+        );
     }
 }
 
