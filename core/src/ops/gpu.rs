@@ -22,6 +22,7 @@
 //! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
 
 mod attention;
+mod beginning;
 pub(super) mod block;
 pub(super) mod conv;
 pub(super) mod depthwise;

@@ -3,11 +3,11 @@
 
 use burn_cubecl::tensor::CubeTensor;
 
-use super::depthwise;
+use super::beginning;
 use super::gelu::{convolved_gate, convolved_gate_gradient};
 use super::launch::{dims, reshaped};
-use super::norm::{Projection, channel_norm, input_gradient, projected_gradients};
-use super::pointwise::{added, backwards, normalised_pieces, project, weight_pieces};
+use super::norm::{Projection, channel_norm, projected_gradients};
+use super::pointwise::{added, backwards, project, weight_pieces};
 use super::row_sums::fold;
 
 /// The tensors of the operation but beta.
@@ -67,16 +67,12 @@ pub(super) fn gradients(saved: Saved, dy: CubeTensor) -> Unfinished {
     let dproject_out = weight_pieces(dy.clone(), gated);
     let dgated = backwards(&project_out, dy.clone());
     let dconvolved = convolved_gate_gradient(wide.clone(), dwconv.clone(), dgated);
-    let [dwide, ddwconv] = depthwise::gradients(wide, dwconv, dconvolved);
-    let dnormed = backwards(&project_in, dwide.clone());
-    let centred = beta.is_some();
-    let [dx, statistics] = input_gradient(x.clone(), gamma.clone(), dnormed, centred, Some(dy));
-    let projection = Projection {
-        sums: normalised_pieces(dwide, x, statistics),
-        weight: project_in,
-        gamma,
-        beta,
-    };
+    let beginning = [x, gamma, project_in, dwconv];
+    let beginning::Gradients {
+        dx,
+        projection,
+        ddwconv,
+    } = beginning::gradients(beginning, beta, wide, dconvolved, dy);
     Unfinished {
         dx,
         projection,

@@ -2,10 +2,11 @@
 
 use burn_cubecl::tensor::CubeTensor;
 
+use super::super::beginning;
 use super::super::depthwise;
 use super::super::launch::{Layout, dims, empty};
-use super::super::norm::{Projection, channel_norm, input_gradient};
-use super::super::pointwise::{backwards, normalised_pieces, project};
+use super::super::norm::{Projection, channel_norm};
+use super::super::pointwise::project;
 use super::super::product::Product;
 use super::super::row_sums::{Beside, Columns, Sums, fold, pieces};
 use super::add;
@@ -136,16 +137,12 @@ pub(in crate::ops::gpu) fn gradients(saved: Saved, dy: CubeTensor) -> Unfinished
     Product::new(of.whole_size(), [of.whole(), of.output(), of.part(2)])
         .transposed()
         .write(whole, dy.clone(), &dconvolved);
-    let [dwide, ddwconv] = depthwise::gradients(wide, dwconv, dconvolved);
-    let dnormed = backwards(&qkv, dwide.clone());
-    let centred = beta.is_some();
-    let [dx, statistics] = input_gradient(x.clone(), gamma.clone(), dnormed, centred, Some(dy));
-    let projection = Projection {
-        sums: normalised_pieces(dwide, x, statistics),
-        weight: qkv,
-        gamma,
-        beta,
-    };
+    let beginning = [x, gamma, qkv, dwconv];
+    let beginning::Gradients {
+        dx,
+        projection,
+        ddwconv,
+    } = beginning::gradients(beginning, beta, wide, dconvolved, dy);
     Unfinished {
         dx,
         projection,
