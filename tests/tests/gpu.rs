@@ -252,6 +252,12 @@ fn kernels_compute_what_the_cpus_do() {
         let row = |seed| random([13], seed, d);
         ops::add_linear(x(13, 1), x(22, 2), random([13, 22], 3, d), row(4), row(5))
     });
+    for [batch, rows, columns, inner] in [[1, 1, 1, 1], [2, 9, 26, 24], [3, 64, 16, 81]] {
+        assert_same("products of rows with rows", |d| {
+            let a = random([batch, rows, inner], 1, d);
+            ops::matmul_nt(a, random([batch, columns, inner], 2, d))
+        });
+    }
     for [channels, height, width] in [[1, 1, 1], [5, 3, 7], [70, 16, 16]] {
         assert_same("mixed channels", |d| {
             let features = random([2, channels, height, width], 1, d);
@@ -402,6 +408,13 @@ fn kernels_have_the_gradients_of_the_cpus() {
         assert_same_gradients("matrices", shapes, |[a, b]| {
             let c = ops::matmul(a.reshape([one, 9, 26]), b.reshape([other, 26, 24]));
             c.unsqueeze_dim(1)
+        });
+    }
+    for [batch, rows, columns, inner] in [[1, 1, 1, 1], [2, 9, 26, 24], [3, 64, 16, 81]] {
+        let shapes = [[batch, 1, rows, inner], [batch, 1, columns, inner]];
+        assert_same_gradients("products of rows with rows", shapes, |[a, b]| {
+            let a = a.reshape([batch, rows, inner]);
+            ops::matmul_nt(a, b.reshape([batch, columns, inner])).unsqueeze_dim(1)
         });
     }
     for (batch, [channels, height, width]) in [(1, [1, 1, 1]), (3, [5, 3, 7]), (2, [70, 16, 16])] {

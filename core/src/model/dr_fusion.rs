@@ -78,17 +78,16 @@ impl DrFusion {
         let [_, _, height, width] = features.dims();
         let [_, _, rows, columns] = fused.dims();
         let key = self.key.forward(self.adapt.forward(fused));
+        let factor = match self.pixel_mean {
+            true => 1.0 / (height * width) as f64,
+            false => 1.0,
+        };
         let query = self.query.forward(resize_adjoint(
             features,
             Axis::bilinear(rows, height),
             Axis::bilinear(columns, width),
+            factor,
         ));
-        let query = query.flatten::<3>(2, 3).swap_dims(1, 2);
-        let products = ops::matmul(key.flatten(2, 3), query);
-        if self.pixel_mean {
-            products / (height * width) as f64
-        } else {
-            products
-        }
+        ops::matmul_nt(key.flatten(2, 3), query.flatten(2, 3))
     }
 }

@@ -2,7 +2,7 @@
 //! `align_corners=False`. As products they are differentiable on every device, and their
 //! transposes are the adjoints that D-R fusion needs.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::ops;
 
@@ -162,28 +162,35 @@ pub fn resize(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
     }
 }
 
-/// The adjoint of [`resize`]: carries a map on the large grid back to the small one.
+/// The adjoint of [`resize`], times `factor`: carries a map on the large grid back to the small one.
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, rows.to, columns.to]`
 /// - output: `[batch, channels, rows.from, columns.from]`
-pub fn resize_adjoint(x: Tensor<4>, rows: Axis, columns: Axis) -> Tensor<4> {
+pub fn resize_adjoint(x: Tensor<4>, rows: Axis, columns: Axis, factor: f64) -> Tensor<4> {
     let device = x.device();
-    let x = times_columns(x, matrix(columns, &device));
-    times_rows(x, transposed(rows, &device))
+    let weights = columns.weights().into_iter();
+    let weights = weights.map(|weight| (f64::from(weight) * factor) as f32);
+    let matrix = upload(weights.collect(), [columns.to, columns.from], &device);
+    times_rows(times_columns(x, matrix), transposed(rows, &device))
 }
 
 fn matrix(axis: Axis, device: &Device) -> Tensor<2> {
-    let data = TensorData::new(axis.weights(), [axis.to, axis.from]);
-    Tensor::from_data(data, device)
+    upload(axis.weights(), [axis.to, axis.from], device)
 }
 
 /// The same with rows and columns exchanged, where it is made.
 fn transposed(axis: Axis, device: &Device) -> Tensor<2> {
     let weights = axis.weights();
     let value = |at: usize| weights[at % axis.to * axis.from + at / axis.to];
-    let values: Vec<f32> = (0..weights.len()).map(value).collect();
-    Tensor::from_data(TensorData::new(values, [axis.from, axis.to]), device)
+    let values = (0..weights.len()).map(value).collect();
+    upload(values, [axis.from, axis.to], device)
+}
+
+/// A matrix from its rows. It goes to the device as one row: CUDA leaves gaps between the rows of a matrix, and
+/// products would first copy it without them.
+fn upload(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
 }
 
 fn times_columns(x: Tensor<4>, matrix: Tensor<2>) -> Tensor<4> {

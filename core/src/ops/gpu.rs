@@ -8,7 +8,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `product` | matrix x matrix: 1x1 convolution, attention's map x values |
+//! | `product` | matrix x matrix: 1x1 convolution, attention's map x values; D-R fusion's keys x queries |
 //! | `matmul_nt` | rows with rows: linear layers, attention's products |
 //! | `conv`, `depthwise` | 3x3 convolutions |
 //! | `norm` | layer norms over channels and over rows |
@@ -42,7 +42,7 @@ mod tensor_cores;
 
 pub(super) use gelu::gelu;
 pub(super) use launch::contiguous;
-pub(super) use product::matmul;
+pub(super) use product::{matmul, matmul_nt};
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};

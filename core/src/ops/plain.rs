@@ -124,3 +124,20 @@ pub fn matmul(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     let a = a.expand([batch, rows, inner]);
     a.matmul(b.expand([batch, inner, columns]))
 }
+
+/// The products of the rows of `a`'s matrices with those of `b`'s: `a b^T`.
+///
+/// # Shapes
+/// - a: `[batch, rows, inner]`
+/// - b: `[batch, columns, inner]`
+/// - output: `[batch, rows, columns]`
+pub fn matmul_nt(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+    #[cfg(feature = "gpu")]
+    if gpu::is_differentiable(&a)
+        && gpu::is_differentiable(&b)
+        && gpu::narrow(a.dims()[1].max(b.dims()[1]))
+    {
+        return gpu::matmul_nt(a, b);
+    }
+    a.matmul(b.swap_dims(1, 2))
+}

@@ -39,6 +39,42 @@ impl Differentiable<CubeBackend, 2> for Matmul {
     }
 }
 
+operation! { [Cube] MatmulNtOps: MatmulNt, pub(in crate::ops) fn matmul_nt(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> }
+
+/// `c = a b^T`.
+#[derive(Debug)]
+struct MatmulNt;
+
+impl Differentiable<CubeBackend, 2> for MatmulNt {
+    type Saved = [CubeTensor; 2];
+
+    fn forward(inputs: [CubeTensor; 2]) -> (CubeTensor, Self::Saved) {
+        let [a, b] = inputs.map(contiguous);
+        let [images, rows, inner] = dims(&a);
+        let [_, columns, _] = dims(&b);
+        let of = Sums {
+            images,
+            heads: 1,
+            rows,
+            columns,
+            pixels: inner,
+            over_images: false,
+        };
+        let layouts = [rows, columns].map(|rows| Layout::matrices(rows, inner));
+        let c = row_sums(a.clone(), b.clone(), of, Columns::Rows, layouts);
+        (reshaped(c, [images, rows, columns]), [a, b])
+    }
+
+    /// `dc b` and `dc^T a`.
+    fn backward([a, b]: Self::Saved, dc: CubeTensor, wanted: [bool; 2]) -> [Option<CubeTensor>; 2] {
+        let dc = contiguous(dc);
+        [
+            wanted[0].then(|| products(dc.clone(), b.clone())),
+            wanted[1].then(|| right_gradient(dc.clone(), &b, a)),
+        ]
+    }
+}
+
 /// Matrices with matrices; one on either side is for all of the other's.
 fn products(a: CubeTensor, b: CubeTensor) -> CubeTensor {
     let [one, rows, inner] = dims(&a);
