@@ -1,7 +1,5 @@
 //! 1x1 convolutions as parts of larger operations.
 
-use burn::backend::ops::FloatTensorOps;
-use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::flat::view;
@@ -26,7 +24,7 @@ pub(in crate::ops) fn project_with_bias(
     bias: CubeTensor,
 ) -> CubeTensor {
     let [outputs, ..] = dims::<4>(weight);
-    CubeBackend::float_add(project(weight, x), reshaped(bias, [1, outputs, 1, 1]))
+    for_every_pixel(weight, x, outputs, |product| product.with_bias(bias))
 }
 
 /// The gradients of the weight and of the bias in [`project_with_bias`].

@@ -117,6 +117,8 @@ pub(super) struct Product {
     pub ahead: usize,
     /// Rows that are added.
     pub own: Option<Own>,
+    /// What is added to all of a row, `[rows]`.
+    pub bias: Option<CubeTensor>,
 }
 
 /// Rows that are added to a product's, each times its scale (`[images, heads, rows]`) if there are some.
@@ -136,6 +138,7 @@ impl Product {
             transposed: false,
             ahead: 0,
             own: None,
+            bias: None,
         }
     }
 
@@ -161,6 +164,14 @@ impl Product {
         }
     }
 
+    /// With this added, `[rows]`.
+    pub fn with_bias(self, bias: CubeTensor) -> Self {
+        Self {
+            bias: Some(bias),
+            ..self
+        }
+    }
+
     /// Writes the products of `a`'s matrices with `b`'s to `c`.
     pub fn write(self, a: CubeTensor, b: CubeTensor, c: &CubeTensor) {
         if tensor_cores::supports_product(c, &self) {
@@ -172,6 +183,7 @@ impl Product {
             transposed,
             ahead,
             own,
+            bias,
         } = self;
         let own_layout = own.as_ref().map_or(c_layout, |own| own.layout);
         let (own, scales) = match own {
@@ -205,6 +217,7 @@ impl Product {
                 b.into_buffer_arg(),
                 own.map(|own| own.into_buffer_arg()).into(),
                 scales.map(|scales| scales.into_buffer_arg()).into(),
+                bias.map(|bias| bias.into_buffer_arg()).into(),
                 c.clone().into_buffer_arg(),
                 a_layout.argument(a_vector),
                 b_layout.argument(b_vector),
@@ -232,6 +245,7 @@ fn product_kernel<NA: Size, NB: Size>(
     b: &[Vector<f32, NB>],
     own: ComptimeOption<&[Vector<f32, NB>]>,
     scales: ComptimeOption<&[f32]>,
+    bias: ComptimeOption<&[f32]>,
     c: &mut [Vector<f32, NB>],
     a_place: Place,
     b_place: Place,
@@ -318,6 +332,12 @@ fn product_kernel<NA: Size, NB: Size>(
         let row = first + i as u32;
         if row < rows {
             let at = (c_start + row * c_place.row) as usize;
+            let mut sum = sums[i];
+            #[comptime]
+            match &bias {
+                ComptimeOption::Some(bias) => sum += Vector::new(bias[row as usize]),
+                ComptimeOption::None => {}
+            }
             #[comptime]
             match &own {
                 ComptimeOption::Some(own) => {
@@ -326,12 +346,12 @@ fn product_kernel<NA: Size, NB: Size>(
                     match &scales {
                         ComptimeOption::Some(scales) => {
                             let scale = Vector::new(scales[(matrix * rows + row) as usize]);
-                            c[at] = fma(scale, value, sums[i]);
+                            c[at] = fma(scale, value, sum);
                         }
-                        ComptimeOption::None => c[at] = sums[i] + value,
+                        ComptimeOption::None => c[at] = sum + value,
                     }
                 }
-                ComptimeOption::None => c[at] = sums[i],
+                ComptimeOption::None => c[at] = sum,
             }
         }
     }

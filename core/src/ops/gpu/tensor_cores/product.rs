@@ -32,6 +32,7 @@ pub(in crate::ops::gpu) fn product(a: CubeTensor, b: CubeTensor, c: &CubeTensor,
         transposed,
         ahead,
         own,
+        bias,
     } = of;
     let own_layout = own.as_ref().map_or(c_layout, |own| own.layout);
     let (own, scales) = match own {
@@ -53,6 +54,7 @@ pub(in crate::ops::gpu) fn product(a: CubeTensor, b: CubeTensor, c: &CubeTensor,
             b.into_buffer_arg(),
             own.map(|own| own.into_buffer_arg()).into(),
             scales.map(|scales| scales.into_buffer_arg()).into(),
+            bias.map(|bias| bias.into_buffer_arg()).into(),
             c.clone().into_buffer_arg(),
             a_layout.argument(1),
             b_layout.argument(VECTOR),
@@ -77,6 +79,7 @@ fn tile_kernel<N: Size>(
     b: &[Vector<f32, N>],
     own: ComptimeOption<&[Vector<f32, N>]>,
     scales: ComptimeOption<&[f32]>,
+    bias: ComptimeOption<&[f32]>,
     c: &mut [Vector<f32, N>],
     a_place: Place,
     b_place: Place,
@@ -203,7 +206,12 @@ fn tile_kernel<N: Size>(
                 let row = first_row + my_rows + (i * SIDE) as u32 + line;
                 let column = first_column + my_columns + (j * SIDE / VECTOR) as u32 + vector;
                 if row < rows && column < columns {
-                    let sum = scratch[(mine + line * stride as u32 + vector) as usize];
+                    let mut sum = scratch[(mine + line * stride as u32 + vector) as usize];
+                    #[comptime]
+                    match &bias {
+                        ComptimeOption::Some(bias) => sum += Vector::new(bias[row as usize]),
+                        ComptimeOption::None => {}
+                    }
                     let at = (c_start + row * c_place.row + column) as usize;
                     #[comptime]
                     match &own {
