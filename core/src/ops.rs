@@ -18,6 +18,7 @@ mod feed_forward;
 mod flat;
 mod flex;
 mod gated_gelu;
+mod gated_sum;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod mdta;
@@ -40,6 +41,7 @@ pub use depthwise::depthwise3x3;
 pub use feed_forward::{FeedForward, add_feed_forward};
 pub use flat::{blend, gather, view};
 pub use gated_gelu::gated_gelu;
+pub use gated_sum::gated_sum;
 pub use mdta::{mdta, mdta_statistics, mdta_with_stats};
 pub use mix::mix;
 pub use orthogonal::{Matrices, MatrixPlace};

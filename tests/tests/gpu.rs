@@ -55,6 +55,9 @@ const CONFIG: &str = r#"
     lr = 1.0
 "#;
 
+/// Images that are less than a cube's share, and more.
+const IMAGES: [[usize; 4]; 4] = [[1, 1, 1, 1], [3, 5, 3, 7], [2, 3, 9, 26], [1, 3, 61, 67]];
+
 fn gpu() -> Device {
     let device = DeviceChoice::Wgpu.device();
     device.expect("a Vulkan driver; tests/run installs one")
@@ -264,6 +267,13 @@ fn kernels_compute_what_the_cpus_do() {
             ops::mix(random([2, channels, channels], 2, d) * 9.0, features)
         });
     }
+    for [batch, channels, height, width] in IMAGES {
+        let image = |seed, d: &_| random([batch, channels, height, width], seed, d);
+        assert_same("gated sum", |d| {
+            let logits = random([batch, 3], 4, d) * 5.0;
+            ops::gated_sum(logits, [1, 2, 3].map(|seed| image(seed, d)))
+        });
+    }
     for broken in [0.0, f32::NAN] {
         assert_same("blend", |d| {
             let broken = Tensor::<1>::from_floats([broken], d);
@@ -428,6 +438,13 @@ fn kernels_have_the_gradients_of_the_cpus() {
                 features,
             )
         });
+    }
+    for shape @ [batch, ..] in IMAGES {
+        assert_same_gradients(
+            "gated sum",
+            [[batch, 3, 1, 1], shape, shape, shape],
+            |[logits, a, b, c]| ops::gated_sum(logits.reshape([batch, 3]) * 5.0, [a, b, c]),
+        );
     }
     // Views lie in memory otherwise than their elements' order.
     assert_same_gradients("a view", [[2, 6, 5, 7], [6, 1, 3, 3]], |[x, weight]| {

@@ -41,6 +41,16 @@ impl Linear {
         ops::linear(x, self.weight.val(), self.bias.val())
     }
 
+    /// The same for each pixel: a 1x1 convolution.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, inputs, height, width]`
+    /// - output: `[batch, outputs, height, width]`
+    pub fn forward_map(&self, x: Tensor<4>) -> Tensor<4> {
+        let weight = self.weight.val().unsqueeze_dims(&[2, 3]);
+        ops::pointwise_with_bias(x, weight, self.bias.val())
+    }
+
     /// `x + scale forward(input)`.
     ///
     /// # Shapes

@@ -47,9 +47,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn forward(&self, features: Tensor<4>) -> Tensor<3> {
-        let pooled = features.flatten::<3>(2, 3).mean_dim(2).swap_dims(1, 2);
-        softmax(self.fc2.forward(ops::gelu(self.fc1.forward(pooled))), 2)
+    /// The logits of the scores, `[batch, 3]`.
+    fn forward(&self, features: Tensor<4>) -> Tensor<2> {
+        let [batch, ..] = features.dims();
+        let pooled = features.flatten::<3>(2, 3).mean_dim(2).unsqueeze_dim(3);
+        let hidden = ops::gelu(self.fc1.forward_map(pooled));
+        self.fc2.forward_map(hidden).reshape([batch, DEPTHS])
     }
 }
 
@@ -67,8 +70,15 @@ pub struct Psf {
 pub struct Fused {
     /// `F_fused`, `[batch, fused, rows, columns]`.
     pub features: Tensor<4>,
+    /// What the scores are made of, `[batch, 3]`.
+    pub logits: Tensor<2>,
+}
+
+impl Fused {
     /// `S_S, S_M, S_D`, `[batch, 3]`, summing to one.
-    pub scores: Tensor<2>,
+    pub fn scores(&self) -> Tensor<2> {
+        softmax(self.logits.clone(), 1)
+    }
 }
 
 impl Psf {
@@ -88,15 +98,13 @@ impl Psf {
     /// # Shapes
     /// - `depths`: shallow, medium, deep, each `[batch, width, rows, columns]`
     pub fn forward(&self, depths: [Tensor<4>; DEPTHS]) -> Fused {
-        let [batch, _, _, _] = depths[0].dims();
-        let scores = self.gate.forward(Tensor::cat(depths.to_vec(), 1));
-        let score = |k: usize| scores.clone().narrow(2, k, 1).unsqueeze_dim::<4>(3);
-        let weighted = |k: usize, x: Tensor<4>| self.experts[k].forward(x) * score(k);
+        let logits = self.gate.forward(Tensor::cat(depths.to_vec(), 1));
+        let expert = |k: usize, x: Tensor<4>| self.experts[k].forward(x);
         let [shallow, medium, deep] = depths;
-        let features = weighted(0, shallow) + weighted(1, medium) + weighted(2, deep);
+        let maps = [expert(0, shallow), expert(1, medium), expert(2, deep)];
         Fused {
-            features,
-            scores: scores.reshape([batch, DEPTHS]),
+            features: ops::gated_sum(logits.clone(), maps),
+            logits,
         }
     }
 }

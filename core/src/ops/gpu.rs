@@ -15,6 +15,7 @@
 //! | `gelu`, `attention` | what stands between them |
 //! | `mdta`, `feed_forward`, `block` | the two halves of Restormer's block, and both |
 //! | `pointwise` | 1x1 convolutions in those |
+//! | `gated_sum` | pixel-semantic fusion's last step |
 //! | `mix` | D-R fusion's last step |
 //! | `flat` | buffers of many tensors |
 //! | `orthogonal` | Muon's Newton-Schulz steps |
@@ -28,6 +29,7 @@ pub(super) mod conv;
 pub(super) mod depthwise;
 pub(super) mod feed_forward;
 mod flat;
+pub(super) mod gated_sum;
 mod gelu;
 mod launch;
 mod matmul_nt;

@@ -40,7 +40,7 @@ fn psf() {
         let depths = [0, 1, 2].map(|depth| case.input::<4>(&format!("input.{depth}")));
         let found = psf.forward(depths.clone());
         case.compare("output", found.features.clone());
-        case.compare("scores", found.scores);
+        case.compare("scores", found.scores());
         if let Some(mut gradients) = case.backward(found.features) {
             for (depth, input) in depths.iter().enumerate() {
                 case.compare_gradient(&format!("input.{depth}"), input, &gradients);

@@ -46,7 +46,7 @@ fn dino_ir() {
             case.compare(&format!("features.{i}"), features.map(i));
         }
         let fused = guidance.fuse(x.clone());
-        case.compare("scores", fused.scores);
+        case.compare("scores", fused.scores());
         case.compare("fused", fused.features);
 
         // The same with features that are constants.

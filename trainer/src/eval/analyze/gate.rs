@@ -52,7 +52,7 @@ pub fn measure(net: &DinoIr, photos: &[(String, Rgb)], device: &Device) -> Resul
         let mut all = Vec::new();
         for (index, (_, photo)) in photos.iter().enumerate() {
             let degraded = degradation.apply(photo, index as u64);
-            all.push(host(guidance.fuse(tensor_of(&degraded, device)).scores)?);
+            all.push(host(guidance.fuse(tensor_of(&degraded, device)).scores())?);
         }
         let count = all.len() as f64;
         let mean: [f64; DEPTHS] =
