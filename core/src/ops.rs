@@ -9,6 +9,7 @@
 //! (`operation`), its forward pass and gradients for each backend, the tests. Gradients are summed in a fixed order, so
 //! that a training run can be repeated bit for bit.
 
+mod absolute_errors;
 mod attention_half;
 mod block;
 mod channel_layer_norm;
@@ -33,6 +34,7 @@ mod read;
 #[cfg(test)]
 mod testing;
 
+pub use absolute_errors::absolute_errors;
 pub use attention_half::{Attention, add_attention, add_attention_with_stats};
 pub use block::block;
 pub use channel_layer_norm::{ChannelNorm, channel_layer_norm};

@@ -273,6 +273,9 @@ fn kernels_compute_what_the_cpus_do() {
             let logits = random([batch, 3], 4, d) * 5.0;
             ops::gated_sum(logits, [1, 2, 3].map(|seed| image(seed, d)))
         });
+        assert_same("absolute errors", |d| {
+            ops::absolute_errors(image(1, d), image(2, d))
+        });
     }
     for broken in [0.0, f32::NAN] {
         assert_same("blend", |d| {
@@ -439,12 +442,17 @@ fn kernels_have_the_gradients_of_the_cpus() {
             )
         });
     }
-    for shape @ [batch, ..] in IMAGES {
+    for shape @ [batch, channels, height, width] in IMAGES {
+        let of_each = |values: Tensor<1>| values.reshape([batch, 1, 1, 1]);
         assert_same_gradients(
             "gated sum",
             [[batch, 3, 1, 1], shape, shape, shape],
             |[logits, a, b, c]| ops::gated_sum(logits.reshape([batch, 3]) * 5.0, [a, b, c]),
         );
+        assert_same_gradients("absolute errors", [shape, shape], |[a, b]| {
+            let share = 1.0 / (channels * height * width) as f64;
+            of_each(ops::absolute_errors(a, b)) / share
+        });
     }
     // Views lie in memory otherwise than their elements' order.
     assert_same_gradients("a view", [[2, 6, 5, 7], [6, 1, 3, 3]], |[x, weight]| {

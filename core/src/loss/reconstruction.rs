@@ -2,14 +2,17 @@
 
 use burn::tensor::Tensor;
 
+use crate::ops;
+
 /// Mean absolute difference.
 ///
 /// # Shapes
 /// - `restored`, `clean`: `[batch, 3, height, width]`
 /// - output: `[1]`
 pub fn l1(restored: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
-    // Rows first: on a GPU they are summed side by side.
-    (restored - clean).abs().mean_dim(3).mean()
+    let [batch, channels, height, width] = restored.dims();
+    let as_one = |images: Tensor<4>| images.reshape([1, batch * channels, height, width]);
+    ops::absolute_errors(as_one(restored), as_one(clean))
 }
 
 /// Each image's mean absolute difference `e` on a logarithmic scale, `unit * ln(1 + e / unit)`, averaged over the batch.
@@ -22,12 +25,7 @@ pub fn l1(restored: Tensor<4>, clean: Tensor<4>) -> Tensor<1> {
 /// - `restored`, `clean`: `[batch, 3, height, width]`
 /// - output: `[1]`
 pub fn log_l1(restored: Tensor<4>, clean: Tensor<4>, unit: f64) -> Tensor<1> {
-    let [batch, ..] = restored.dims();
-    let rows = (restored - clean)
-        .abs()
-        .mean_dim(3)
-        .reshape([batch as i32, -1]);
-    let errors: Tensor<2> = rows.mean_dim(1);
+    let errors = ops::absolute_errors(restored, clean);
     (errors / unit).log1p().mean() * unit
 }
 

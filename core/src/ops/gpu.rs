@@ -17,11 +17,13 @@
 //! | `pointwise` | 1x1 convolutions in those |
 //! | `gated_sum` | pixel-semantic fusion's last step |
 //! | `mix` | D-R fusion's last step |
+//! | `absolute_errors` | the reconstruction loss |
 //! | `flat` | buffers of many tensors |
 //! | `orthogonal` | Muon's Newton-Schulz steps |
 //! | `row_sums` | sums over pixels: gradients of weights |
 //! | `tensor_cores` | what products and sums over pixels share where they run on tensor cores |
 
+pub(super) mod absolute_errors;
 mod attention;
 mod beginning;
 pub(super) mod block;
