@@ -138,7 +138,10 @@ impl Optimizer {
             .map(|group| group.layout().gather(gradients, &device))
             .collect();
         let squares = gradients.iter().map(|buffer| buffer.clone().square().sum());
-        let norm = Tensor::cat(squares.collect(), 0).sum().sqrt();
+        let squares = squares.reduce(|one, other| one + other);
+        let norm = squares
+            .unwrap_or_else(|| Tensor::zeros([1], &device))
+            .sqrt();
         // Of numbers only NaN and infinity do not become zero.
         let broken = (norm.clone() + measured.sum()) * 0.0;
         let scale = match self.config.clip_norm {
