@@ -49,7 +49,7 @@ pub use mix::mix;
 pub use orthogonal::{Matrices, MatrixPlace};
 pub use placement::computes_on_cpu;
 pub(crate) use placement::on_cpu;
-pub use plain::{add_linear, attention, gelu, layer_norm, linear, matmul, matmul_nt};
+pub use plain::{add_linear, attention, gelu, gelu_linear, layer_norm, linear, matmul, matmul_nt};
 pub use pointwise::{pointwise, pointwise_with_bias};
 pub use precision::allow_tf32;
 pub(crate) use read::{values, values_async};

@@ -237,6 +237,10 @@ fn kernels_compute_what_the_cpus_do() {
             let weight = random([13, width], 1, d);
             ops::linear(x(1, d), weight, random([13], 2, d))
         });
+        assert_same(&what("linear through gelu"), |d| {
+            let weight = random([13, width], 1, d);
+            ops::gelu_linear(x(1, d), weight, random([13], 2, d) * 3.0)
+        });
         assert_same(&what("layer norm"), |d| {
             let gamma = random([width], 1, d);
             ops::layer_norm(x(1, d), gamma, random([width], 2, d), 1e-6)

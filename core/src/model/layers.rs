@@ -41,6 +41,11 @@ impl Linear {
         ops::linear(x, self.weight.val(), self.bias.val())
     }
 
+    /// The same, and its GELU.
+    pub fn forward_gelu(&self, x: Tensor<3>) -> Tensor<3> {
+        ops::gelu_linear(x, self.weight.val(), self.bias.val())
+    }
+
     /// The same for each pixel: a 1x1 convolution.
     ///
     /// # Shapes

@@ -121,6 +121,7 @@ kernels! {
     attend(x: Tensor<4>, qkv: Tensor<4>, sums: Tensor<2>, temperature: Tensor<3>, project_out: Tensor<4>;) -> Tensor<4>
         = mdta::attend;
     linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>;) -> Tensor<3> = matmul_nt::linear;
+    gelu_linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>;) -> Tensor<3> = matmul_nt::gelu_linear;
     add_linear(x: Tensor<3>, input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, scale: Tensor<1>;) -> Tensor<3>
         = matmul_nt::add_linear;
     row_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>; epsilon: f32) -> Tensor<3> = norm::row_norm;

@@ -18,11 +18,7 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
     let [outputs, _] = weight.dims();
     assert_eq!(weight.dims()[1], inputs, "a matrix from x's width");
     #[cfg(feature = "gpu")]
-    if gpu::is_supported(&x)
-        && gpu::is_supported(&weight)
-        && gpu::is_supported(&bias)
-        && gpu::narrow(inputs)
-    {
+    if has_linear(&x, &weight, &bias) {
         return gpu::linear(x, weight, bias);
     }
     // One flat product: a batched one would repeat the weight for each item.
@@ -30,6 +26,24 @@ pub fn linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
         .matmul(weight.transpose())
         .reshape([batch, tokens, outputs])
         + bias.unsqueeze()
+}
+
+/// `gelu(x weight^T + bias)`, shapes as [`linear`].
+pub fn gelu_linear(x: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
+    #[cfg(feature = "gpu")]
+    if has_linear(&x, &weight, &bias) {
+        return gpu::gelu_linear(x, weight, bias);
+    }
+    gelu(linear(x, weight, bias))
+}
+
+/// Whether a GPU has a kernel for this [`linear`].
+#[cfg(feature = "gpu")]
+fn has_linear(x: &Tensor<3>, weight: &Tensor<2>, bias: &Tensor<1>) -> bool {
+    gpu::is_supported(x)
+        && gpu::is_supported(weight)
+        && gpu::is_supported(bias)
+        && gpu::narrow(x.dims()[2])
 }
 
 /// `x + scale (input weight^T + bias)`.

@@ -5,7 +5,6 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use crate::model::layers::Linear;
-use crate::ops;
 
 /// `fc2(gelu(fc1(x)))`, four times as wide inside.
 #[derive(Module, Debug)]
@@ -59,7 +58,7 @@ impl FeedForward {
     /// - `scale`: `[width]`
     pub fn add(&self, x: Tensor<3>, normed: Tensor<3>, scale: Tensor<1>) -> Tensor<3> {
         match self {
-            Self::Mlp(Mlp { fc1, fc2 }) => fc2.add(x, ops::gelu(fc1.forward(normed)), scale),
+            Self::Mlp(Mlp { fc1, fc2 }) => fc2.add(x, fc1.forward_gelu(normed), scale),
             Self::SwiGlu(SwiGlu { w12, w3 }) => {
                 let both = w12.forward(normed);
                 let hidden = both.dims()[2] / 2;

@@ -82,7 +82,7 @@ fn gelu_slope<N: Size>(x: Vector<f32, N>) -> Vector<f32, N> {
 
 /// `x Phi(x)` of one vector.
 #[cube]
-fn gelu_of<N: Size>(x: Vector<f32, N>) -> Vector<f32, N> {
+pub(super) fn gelu_of<N: Size>(x: Vector<f32, N>) -> Vector<f32, N> {
     let root = Vector::new(0.707_106_77f32);
     let half = Vector::new(0.5f32);
     let one = Vector::new(1.0f32);

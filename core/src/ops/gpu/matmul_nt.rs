@@ -4,6 +4,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::gelu::gelu_of;
 use super::launch::{Layout, Place, contiguous, cubes, dims, empty, vector};
 
 /// Rows of `a` and of `b` whose products one thread computes.
@@ -20,11 +21,12 @@ pub(super) struct Size4 {
     pub pieces: usize,
 }
 
-/// What is done to a product: `own + scale (product + bias)`, with what there is of it.
+/// What is done to a product: `own + scale gelu(product + bias)`, with what there is of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct After {
     /// `[columns]`.
     pub bias: Option<CubeTensor>,
+    pub gelu: bool,
     /// `[columns]`.
     pub scale: Option<CubeTensor>,
     /// Lies as the result.
@@ -40,6 +42,16 @@ pub(super) fn linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> Cub
     linear_and(x, weight, after)
 }
 
+/// `gelu(x weight^T + bias)` for each token.
+pub(super) fn gelu_linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {
+    let after = After {
+        bias: Some(contiguous(bias)),
+        gelu: true,
+        ..After::default()
+    };
+    linear_and(x, weight, after)
+}
+
 /// `x + scale (input weight^T + bias)` for each token.
 pub(super) fn add_linear(
     x: CubeTensor,
@@ -49,7 +61,13 @@ pub(super) fn add_linear(
     scale: CubeTensor,
 ) -> CubeTensor {
     let [bias, scale, own] = [bias, scale, x].map(|tensor| Some(contiguous(tensor)));
-    linear_and(input, weight, After { bias, scale, own })
+    let after = After {
+        bias,
+        gelu: false,
+        scale,
+        own,
+    };
+    linear_and(input, weight, after)
 }
 
 fn linear_and(x: CubeTensor, weight: CubeTensor, after: After) -> CubeTensor {
@@ -114,6 +132,7 @@ pub(super) fn matmul_nt(
             size.rows as u32,
             size.columns as u32,
             inner as u32,
+            after.gelu,
             SIDE,
         );
     }
@@ -138,6 +157,7 @@ fn matmul_nt_kernel<N: Size>(
     rows: u32,
     columns: u32,
     inner: u32,
+    #[comptime] gelu: bool,
     #[comptime] side: usize,
 ) {
     let task = ABSOLUTE_POS as u32;
@@ -197,6 +217,9 @@ fn matmul_nt_kernel<N: Size>(
                 match &bias {
                     ComptimeOption::Some(bias) => value += bias[at_column as usize],
                     ComptimeOption::None => {}
+                }
+                if comptime!(gelu) {
+                    value = gelu_of(Vector::<f32, Const<1>>::new(value)).extract(0usize);
                 }
                 #[comptime]
                 match &scale {
