@@ -196,12 +196,15 @@ impl Restorer {
             uncertainty: errors,
             ..Options::default()
         };
-        let plan = plan(&self.network, width, height, &options)?;
         let photo = Photo::new(width, height, read, color_space.as_deref());
-        let calibrates = self.network.has_global_statistics();
-        let restoration = Restoration::new(plan, &options, calibrates, &photo)?;
         let restorer = restore::Restorer::new(&self.network, &self.device);
         let veil = restorer.veil_async(&photo, &options).await?;
+        let options = veil
+            .as_ref()
+            .map_or_else(|| options.clone(), |veil| veil.options(&options));
+        let plan = plan(&self.network, width, height, &options)?;
+        let calibrates = self.network.has_global_statistics();
+        let restoration = Restoration::new(plan, &options, calibrates, &photo)?;
         Ok(Job::new(photo, restoration.with_veil(veil)))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::calibration::Calibration;
 use super::overview::Overview;
-use super::part::{Crop, Part};
+use super::part::{Crop, Part, whole};
 use super::stream::copy;
 use super::{
     Area, Network, Options, ProgressCallback, Restoration, Restorer, Sink, Source, Statistics,
@@ -40,10 +40,10 @@ impl<N: Network> Restorer<N> {
         if part == whole.area() {
             return self.restore(source, &mut sink, options, progress);
         }
-        let plan = self.plan(part.width, part.height, options)?;
-        let calibration = self.calibration(&whole, options);
-        let overview = self.overview(source, options)?;
-        let restoration = Restoration::of_part(part, plan, calibration, overview, options)?;
+        let (overview, options, whole) = self.overview(source, options)?;
+        let plan = self.plan(part.width, part.height, &options)?;
+        let calibration = self.calibration(&whole, &options);
+        let restoration = Restoration::of_part(part, plan, calibration, overview, &options)?;
         self.finish(restoration, source, &mut sink, progress)
     }
 
@@ -68,12 +68,17 @@ impl<N: Network> Restorer<N> {
         if options.changes_nothing() {
             return copy(&Part::new(source, area), sink, progress);
         }
+        let part = surroundings(area, whole(source), self.network());
+        let overview = match statistics {
+            Some(statistics) => statistics.overview().clone(),
+            None => Overview::of_part(source, part)?,
+        };
+        let options = &overview.options(options);
         let whole = self.plan(source.width(), source.height(), options)?;
-        let part = surroundings(area, whole.area(), self.network());
         let plan = self.plan(part.width, part.height, options)?;
-        let (calibration, overview) = match statistics {
-            Some(statistics) => statistics.of(whole, options)?,
-            None => (Calibration::none(whole), Overview::of_part(source, part)?),
+        let calibration = match statistics {
+            Some(statistics) => statistics.calibration(whole, options)?,
+            None => Calibration::none(whole),
         };
         let restoration = Restoration::of_part(part, plan, calibration, overview, options)?;
         self.finish(

@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::part::Part;
 use super::toning::Toning;
 use super::veil::{Lifted, Veil};
-use super::{Area, Source};
+use super::{Area, Options, Source};
 use crate::Result;
 
 /// Where the photo is, its colour if it is grey or toned, and its haze.
@@ -36,6 +36,14 @@ impl Overview {
         Self {
             veil: veil.map(Arc::new),
             ..self
+        }
+    }
+
+    /// The options of its restoration: haze that is only imagined stays.
+    pub(super) fn options(&self, options: &Options) -> Options {
+        match &self.veil {
+            Some(veil) => veil.options(options),
+            None => options.clone(),
         }
     }
 

@@ -69,21 +69,30 @@ impl<N: Network> Restorer<N> {
         if options.changes_nothing() {
             return copy(source, sink, progress);
         }
-        let plan = self.plan(source.width(), source.height(), options)?;
+        let (overview, options, plan) = self.overview(source, options)?;
         let calibration = match plan.len() {
             1 => Calibration::none(plan.clone()),
-            _ => self.calibration(&plan, options),
+            _ => self.calibration(&plan, &options),
         };
-        let overview = self.overview(source, options)?;
-        let restoration = Restoration::of_part(plan.area(), plan, calibration, overview, options)?;
+        let restoration = Restoration::of_part(plan.area(), plan, calibration, overview, &options)?;
         self.finish(restoration, source, sink, progress)
     }
 
-    /// Looks at all of a source.
-    pub(super) fn overview(&self, source: &dyn Source, options: &Options) -> Result<Overview> {
+    /// Looks at all of a source: what is known of it, the options that follow, and its tiles.
+    pub(super) fn overview(
+        &self,
+        source: &dyn Source,
+        options: &Options,
+    ) -> Result<(Overview, Options, TilePlan)> {
+        let plan = |options| self.plan(source.width(), source.height(), options);
+        // Bad options are an error before anything is read.
+        plan(options)?;
         let overview = Overview::of(source)?;
         let veil = self.veil_inside(source, overview.frame.inside, options)?;
-        Ok(overview.with_veil(veil))
+        let overview = overview.with_veil(veil);
+        let options = overview.options(options);
+        let plan = plan(&options)?;
+        Ok((overview, options, plan))
     }
 
     /// The calibration pass of an image that is restored in the tiles of `plan`. On the CPU it uses the largest tiles that

@@ -23,8 +23,13 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// A finished calibration pass, and what else is known.
-    pub(super) fn of(&self, plan: TilePlan, options: &Options) -> Result<(Calibration, Overview)> {
+    /// What else is known of the image.
+    pub(super) fn overview(&self) -> &Overview {
+        &self.overview
+    }
+
+    /// A finished calibration pass.
+    pub(super) fn calibration(&self, plan: TilePlan, options: &Options) -> Result<Calibration> {
         let fits = (plan.width(), plan.height()) == (self.width, self.height)
             && (self.stats.is_empty() || self.stats.len() == options.passes());
         if !fits {
@@ -32,10 +37,7 @@ impl Statistics {
                 "statistics of another image or other passes: take those of this image".to_owned(),
             ));
         }
-        Ok((
-            Calibration::finished(plan, self.stats.clone()),
-            self.overview.clone(),
-        ))
+        Ok(Calibration::finished(plan, self.stats.clone()))
     }
 }
 
@@ -52,8 +54,8 @@ impl<N: Network> Restorer<N> {
         progress: ProgressCallback<'_>,
     ) -> Result<Statistics> {
         options.validate()?;
-        let plan = self.plan(source.width(), source.height(), options)?;
-        let mut calibration = self.calibration(&plan, options);
+        let (overview, options, plan) = self.overview(source, options)?;
+        let mut calibration = self.calibration(&plan, &options);
         let runs = calibration.runs();
         let at = |done| Progress {
             done,
@@ -62,7 +64,6 @@ impl<N: Network> Restorer<N> {
         };
         let _release = Release(self.network());
         report(progress, at(0))?;
-        let overview = self.overview(source, options)?;
         let lifted = overview.lifted(source, options.removal.haze);
         for run in 0..runs {
             let input =

@@ -1,17 +1,22 @@
 //! The veil of haze over a photo, found from afar.
 //!
 //! The nearer the network looks, the less it knows of haze: the mist over a valley fills a tile as a grey wall does. So it also
-//! sees a small view of the whole photo. What it makes of the view's colours from place to place, a gain and an offset in
+//! sees small views of the whole photo. What it makes of their colours from place to place, a gain and an offset in
 //! the way of a guided filter (He et al., "Guided Image Filtering", 2010), is done to the photo before it is restored: the
-//! rest of the network's work, all that is fine, is done on the photo itself. A photo that the diagnosis
-//! calls clear is left alone, because from afar the network takes many grey scenes for hazy ones.
+//! rest of the network's work, all that is fine, is done on the photo itself.
+//!
+//! The network takes many grey scenes for hazy ones. So the diagnosis, which looks at other things, has to agree. Where it
+//! does not, and the network would change much of a clear photo, the haze that the network imagines is
+//! [kept](super::Removal::haze).
 
+mod tones;
 mod view;
 
+use self::tones::Tones;
 use super::frame::Frame;
 use super::part::whole;
 use super::tile_input::{network_input, read_reflected};
-use super::{Area, Network, Options, Purpose, Removal, Restorer, Source, TileInput};
+use super::{Area, Network, Options, Purpose, Restorer, Source, TileInput};
 use crate::image::Image;
 use crate::model::diagnosis::{Diagnosis, Fault};
 use crate::ops;
@@ -19,150 +24,42 @@ use crate::{Error, Result};
 
 /// The longer side of the view that the network restores. Of 140 to 400 pixels it is where haze goes best.
 const FAR: usize = 280;
+/// That of a second view of hazy photos. What the network makes of the two is averaged.
+const MIDDLE: usize = 392;
 /// The longer side of the view whose haze is diagnosed, in up to four windows.
 const NEARER: usize = 448;
-/// Haze below the first is none, from the second on all of the veil is lifted. Of good photos one in forty is above the first;
-/// of hazy ones nine in ten are (docs/RECIPE.md).
+/// Diagnosed haze below the first is none, from the second on all of the veil is lifted. Of good photos one in forty is above
+/// the first; of hazy ones nine in ten are (docs/RECIPE.md).
 const HAZE: [f32; 2] = [0.12, 0.16];
-/// A mean change of the samples, 0..=1, that nobody would miss: then there is no veil to ask for.
-const LEAST: f32 = 2.0 / 255.0;
-/// Pixels of the view, along each side from the middle, in which gain and offset are told.
-const RADIUS: usize = 16;
-/// A variance of the samples, 0..=1 squared, from which on a gain is told well.
-const VARIANCE: f64 = 30.0 / (255.0 * 255.0);
+/// The same for the mean change of the view's samples, 0..=1, from 14 to 16 levels of 255: what lifts a veil changes more, what
+/// the network imagines mostly less.
+const CHANGE: [f32; 2] = [0.055, 0.063];
+/// The changes, and the most diagnosed haze, at which haze is only imagined.
+const IMAGINED: ([f32; 2], f32) = ([0.03, 0.1], 0.1);
 /// Bytes that views and means take, at most.
-const BYTES: u64 = 12 << 20;
+const BYTES: u64 = 16 << 20;
 
-/// What takes the haze away from a photo: at each place, and for each colour, a gain and an offset.
+/// What is known of a photo's haze, from afar.
 #[derive(Clone, Debug)]
-pub struct Veil {
-    /// Where in its source the photo is.
-    inside: Area,
-    width: usize,
-    height: usize,
-    /// `[height, width, 3]` over the photo.
-    tones: Vec<[Tone; 3]>,
-}
+pub struct Veil(Kind);
 
-/// What becomes of a sample.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Tone {
-    gain: f32,
-    offset: f32,
-}
-
-impl Tone {
-    fn towards(self, other: Self, share: f32) -> Self {
-        let mix = |from: f32, to: f32| from + share * (to - from);
-        Self {
-            gain: mix(self.gain, other.gain),
-            offset: mix(self.offset, other.offset),
-        }
-    }
+#[derive(Clone, Debug)]
+enum Kind {
+    /// What takes it away.
+    Seen(Tones),
+    /// There is none, but the network would remove one.
+    Imagined,
 }
 
 impl Veil {
-    /// From a view and what the network makes of it.
-    fn new(inside: Area, view: &Image, restored: &Image) -> Self {
-        let (width, height) = (view.width(), view.height());
-        let of = |image: &Image, channel: usize| -> Vec<f64> {
-            let samples = image.pixels().iter().skip(channel).step_by(3);
-            samples.map(|&sample| f64::from(sample)).collect()
-        };
-        let [red, green, blue] =
-            [0, 1, 2].map(|channel| fitted(&of(view, channel), &of(restored, channel), width));
-        Self {
-            inside,
-            width,
-            height,
-            tones: (0..width * height)
-                .map(|at| [red[at], green[at], blue[at]])
-                .collect(),
+    /// The options of a restoration of the photo: haze that is only imagined stays.
+    pub fn options(&self, options: &Options) -> Options {
+        let mut options = options.clone();
+        if matches!(self.0, Kind::Imagined) {
+            options.removal.haze = 0.0;
         }
+        options
     }
-
-    /// How much it changes the samples of its view, on average.
-    fn change(&self, view: &Image) -> f32 {
-        let tones = self.tones.iter().flatten();
-        let changes = tones
-            .zip(view.pixels())
-            .map(|(tone, sample)| (tone.gain * sample + tone.offset - sample).abs());
-        changes.sum::<f32>() / view.pixels().len() as f32
-    }
-
-    /// With no more than a share of it to be lifted.
-    fn thinned(mut self, share: f32) -> Self {
-        let none = Tone {
-            gain: 1.0,
-            offset: 0.0,
-        };
-        for tone in self.tones.iter_mut().flatten() {
-            *tone = none.towards(*tone, share);
-        }
-        self
-    }
-
-    /// Does to an area of the photo, `[height, width, 3]`, a share of what takes its haze away. No sample leaves 0..=1 that
-    /// was inside.
-    fn lift(&self, area: Area, rgb: &mut [f32], share: f32) {
-        let places = |start: usize, count: usize, from: usize, length: usize, cells: usize| {
-            (start..start + count)
-                .map(|at| {
-                    // Outside of the photo is its frame.
-                    let place = (at as f32 - from as f32 + 0.5) / length as f32;
-                    let place = place.clamp(0.0, 1.0) * cells as f32 - 0.5;
-                    let place = place.clamp(0.0, (cells - 1) as f32);
-                    (place as usize, place.fract())
-                })
-                .collect::<Vec<_>>()
-        };
-        let inside = self.inside;
-        let columns = places(area.x, area.width, inside.x, inside.width, self.width);
-        let rows = places(area.y, area.height, inside.y, inside.height, self.height);
-        let next = |at: usize, cells: usize| (at + 1).min(cells - 1);
-        let mut line = vec![self.tones[0]; self.width];
-        for (row, (y, down)) in rgb.chunks_exact_mut(area.width * 3).zip(rows) {
-            let upper = &self.tones[y * self.width..];
-            let lower = &self.tones[next(y, self.height) * self.width..];
-            for (tones, (upper, lower)) in line.iter_mut().zip(upper.iter().zip(lower)) {
-                for (tone, (upper, lower)) in tones.iter_mut().zip(upper.iter().zip(lower)) {
-                    *tone = upper.towards(*lower, down);
-                }
-            }
-            for (pixel, &(x, along)) in row.chunks_exact_mut(3).zip(&columns) {
-                let [left, right] = [&line[x], &line[next(x, self.width)]];
-                for (sample, (left, right)) in pixel.iter_mut().zip(left.iter().zip(right)) {
-                    let tone = left.towards(*right, along);
-                    let lifted = tone.gain * *sample + tone.offset;
-                    let lifted = lifted.clamp(sample.min(0.0), sample.max(1.0));
-                    *sample += share * (lifted - *sample);
-                }
-            }
-        }
-    }
-}
-
-/// Gains and offsets that make of one picture another, slowly changing from place to place; where a picture tells no gain
-/// it is 1.
-fn fitted(seen: &[f64], made: &[f64], width: usize) -> Vec<Tone> {
-    let means = |values: Vec<f64>| view::means(&values, width, RADIUS);
-    let product = |a: &[f64], b: &[f64]| means(a.iter().zip(b).map(|(a, b)| a * b).collect());
-    let (seen_mean, made_mean) = (means(seen.to_vec()), means(made.to_vec()));
-    let (square, both) = (product(seen, seen), product(seen, made));
-    let gains: Vec<f64> = (0..seen.len())
-        .map(|at| {
-            let variance = (square[at] - seen_mean[at] * seen_mean[at]).max(0.0);
-            let covariance = both[at] - seen_mean[at] * made_mean[at];
-            (covariance + VARIANCE) / (variance + VARIANCE)
-        })
-        .collect();
-    let offsets = (0..seen.len()).map(|at| made_mean[at] - gains[at] * seen_mean[at]);
-    let (offsets, gains) = (means(offsets.collect()), means(gains));
-    let tones = gains.into_iter().zip(offsets).map(|(gain, offset)| Tone {
-        gain: gain as f32,
-        offset: offset as f32,
-    });
-    tones.collect()
 }
 
 /// A photo from which a share of its veil is lifted, if it has one.
@@ -184,8 +81,8 @@ impl Source for Lifted<'_> {
 
     fn read(&self, area: Area, rgb: &mut [f32]) -> Result<()> {
         self.source.read(area, rgb)?;
-        if let Some(veil) = self.veil {
-            veil.lift(area, rgb, self.share);
+        if let Some(Veil(Kind::Seen(tones))) = self.veil {
+            tones.apply(area, rgb, self.share);
         }
         Ok(())
     }
@@ -223,31 +120,42 @@ fn output(view: &Image, multiple: usize, planar: &[f32]) -> Result<Image> {
 struct Views {
     inside: Area,
     nearer: Image,
+    middle: Image,
     far: Image,
 }
 
 impl Views {
-    /// The veil, if there is one that the diagnosis has to confirm.
-    fn veil(&self, restored: &Image) -> Option<Veil> {
-        let veil = Veil::new(self.inside, &self.far, restored);
-        (veil.change(&self.far) >= LEAST).then_some(veil)
+    /// What the network makes of the far view's tones.
+    fn tones(&self, far: &Image) -> Tones {
+        Tones::new(self.inside, &self.far, far)
+    }
+
+    /// The same, averaged over both views.
+    fn averaged(&self, far: &Image, middle: &Image) -> Result<Tones> {
+        let middle = view::view(middle, whole(middle), FAR)?;
+        let both = far.pixels().iter().zip(middle.pixels());
+        let mean = both.map(|(one, other)| 0.5 * (one + other)).collect();
+        Ok(self.tones(&Image::new(far.width(), far.height(), mean)?))
     }
 }
 
-/// As much of a veil as there is haze. Noise that is to stay would grow with what is under the veil, so there it stays, too.
-fn confirmed(veil: Veil, diagnosis: &Diagnosis, removal: &Removal) -> Option<Veil> {
-    if removal.noise < 1.0 && diagnosis.finds(Fault::Noise) {
-        return None;
-    }
-    let [least, most] = HAZE;
-    let haze = diagnosis.faults.badness(Fault::Haze);
-    let share = ((haze - least) / (most - least)).clamp(0.0, 1.0);
-    (share > 0.0).then(|| veil.thinned(share))
+/// What a change of the far view's tones and the diagnosis say together.
+enum Verdict {
+    /// There is a veil, of which a share is to be lifted.
+    Hazy(f32),
+    Imagined,
+    Unclear,
+}
+
+/// From 0 at the first of two values to 1 at the second.
+fn ramp(value: f32, [from, to]: [f32; 2]) -> f32 {
+    ((value - from) / (to - from)).clamp(0.0, 1.0)
 }
 
 impl<N: Network> Restorer<N> {
-    /// Looks at all of a photo from afar. `None` if it is clear; if it is so small that the network sees all of it from near;
-    /// if the options keep the haze, or noise that is found; and if the weights have no diagnosis, which tells haze.
+    /// Looks at all of a photo from afar. `None` if the network would change little; if it is so small that the network sees
+    /// all of it from near; if the options keep the haze, or noise that is found; if nobody can tell whether there is haze; and
+    /// if the weights have no diagnosis.
     ///
     /// # Errors
     /// [`Error::Device`] if the network's result cannot be read or is not finite; the source's own errors.
@@ -266,14 +174,21 @@ impl<N: Network> Restorer<N> {
             return Ok(None);
         };
         let multiple = self.network().multiple();
-        let restored = self.run(input(&views.far, multiple)?)?;
-        match views.veil(&output(&views.far, multiple, &restored)?) {
-            Some(veil) => {
-                let diagnosis = self.diagnose(&views.nearer)?;
-                Ok(confirmed(veil, &diagnosis, &options.removal))
-            }
-            None => Ok(None),
+        let restored = |view: &Image| output(view, multiple, &self.run(input(view, multiple)?)?);
+        let far = restored(&views.far)?;
+        let change = views.tones(&far).change(&views.far);
+        if change < IMAGINED.0[0] {
+            return Ok(None);
         }
+        let diagnosis = self.diagnose(&views.nearer)?;
+        Ok(match self.verdict(change, &diagnosis, options) {
+            Verdict::Hazy(share) => {
+                let tones = views.averaged(&far, &restored(&views.middle)?)?;
+                Some(Veil(Kind::Seen(tones.thinned(share))))
+            }
+            Verdict::Imagined => Some(Veil(Kind::Imagined)),
+            Verdict::Unclear => None,
+        })
     }
 
     /// As [`veil`](Self::veil), where waiting for a device is not allowed, as in a browser.
@@ -286,30 +201,60 @@ impl<N: Network> Restorer<N> {
             return Ok(None);
         };
         let multiple = self.network().multiple();
-        let restored = super::run(self.network(), input(&views.far, multiple)?, &self.device);
-        let restored = ops::values_async(restored).await?;
-        match views.veil(&output(&views.far, multiple, &restored)?) {
-            Some(veil) => {
-                let diagnosis = self.diagnose_async(&views.nearer).await?;
-                Ok(confirmed(veil, &diagnosis, &options.removal))
-            }
-            None => Ok(None),
+        let restored = async |view: &Image| {
+            let result = super::run(self.network(), input(view, multiple)?, &self.device);
+            output(view, multiple, &ops::values_async(result).await?)
+        };
+        let far = restored(&views.far).await?;
+        let change = views.tones(&far).change(&views.far);
+        if change < IMAGINED.0[0] {
+            return Ok(None);
         }
+        let diagnosis = self.diagnose_async(&views.nearer).await?;
+        Ok(match self.verdict(change, &diagnosis, options) {
+            Verdict::Hazy(share) => {
+                let tones = views.averaged(&far, &restored(&views.middle).await?)?;
+                Some(Veil(Kind::Seen(tones.thinned(share))))
+            }
+            Verdict::Imagined => Some(Veil(Kind::Imagined)),
+            Verdict::Unclear => None,
+        })
     }
 
     fn views(&self, source: &dyn Source, inside: Area, options: &Options) -> Result<Option<Views>> {
-        let bytes = BYTES + self.network().activation_bytes(FAR, FAR);
+        let bytes = BYTES + self.network().activation_bytes(MIDDLE, MIDDLE);
         let too_large = options.bound().is_some_and(|bound| bytes > bound);
         let small = inside.width.max(inside.height) <= FAR;
         if !self.diagnoses() || small || too_large || options.removal.haze == 0.0 {
             return Ok(None);
         }
         let nearer = view::view(source, inside, NEARER)?;
-        let far = view::view(&nearer, whole(&nearer), FAR)?;
+        let smaller = |side| view::view(&nearer, whole(&nearer), side);
+        let [middle, far] = [smaller(MIDDLE)?, smaller(FAR)?];
         Ok(Some(Views {
             inside,
             nearer,
+            middle,
             far,
         }))
+    }
+
+    fn verdict(&self, change: f32, diagnosis: &Diagnosis, options: &Options) -> Verdict {
+        let haze = diagnosis.faults.badness(Fault::Haze);
+        let (changes, clear) = IMAGINED;
+        // Rain dims a photo, and what removes it changes the tones rightly.
+        if self.network().steers()
+            && (changes[0]..changes[1]).contains(&change)
+            && haze < clear
+            && !diagnosis.finds(Fault::Rain)
+        {
+            return Verdict::Imagined;
+        }
+        // Noise that is to stay would grow with what is under the veil, so there it stays, too.
+        let grows = options.removal.noise < 1.0 && diagnosis.finds(Fault::Noise);
+        match ramp(change, CHANGE) * ramp(haze, HAZE) {
+            share if share > 0.0 && !grows => Verdict::Hazy(share),
+            _ => Verdict::Unclear,
+        }
     }
 }

@@ -13,6 +13,10 @@ use crate::restore::{Area, ImageSink, Network, Options, Progress, Removal, Resto
 /// Knows haze only where it sees all of a photo: there it halves all samples. Elsewhere it adds a little.
 struct FarSighted {
     head: DiagnosisHead,
+    /// What a view's samples become, in parts of them.
+    seen: f32,
+    /// What is added where haze is kept.
+    kept: f32,
 }
 
 const ADDED: f32 = 0.0625;
@@ -27,6 +31,13 @@ impl FarSighted {
 
     /// Which calls every photo so hazy and so noisy.
     fn that_finds(haze: f32, noise: f32) -> Restorer<Self> {
+        let mut outputs = [0.0; 10];
+        outputs[Fault::Haze as usize] = haze / 0.3;
+        outputs[Fault::Noise as usize] = noise / 25.0;
+        Self::that_says(outputs)
+    }
+
+    fn that_says(outputs: [f32; 10]) -> Restorer<Self> {
         let cpu = Device::flex();
         let config = DiagnosisConfig {
             inputs: statistics::COUNT,
@@ -34,11 +45,9 @@ impl FarSighted {
         };
         let mut head = config.init(&cpu);
         head.fc2.weight = Param::from_tensor(Tensor::zeros([10, 1], &cpu));
-        let mut outputs = [0.0; 10];
-        outputs[Fault::Haze as usize] = haze / 0.3;
-        outputs[Fault::Noise as usize] = noise / 25.0;
         head.fc2.bias = Param::from_tensor(Tensor::from_floats(outputs, &cpu));
-        Restorer::new(Self { head }, &cpu)
+        let (seen, kept) = (0.5, 0.0);
+        Restorer::new(Self { head, seen, kept }, &cpu)
     }
 }
 
@@ -53,10 +62,19 @@ impl Network for FarSighted {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match x.dims()[3] {
-            // A view, and no tile of these tests.
-            280 => x * 0.5,
+            // Views, and no tiles of these tests.
+            280 | 392 => x * self.seen,
             _ => x + ADDED,
         }
+    }
+
+    fn forward_steered(
+        &self,
+        x: Tensor<4>,
+        _stats: Option<Tensor<2>>,
+        removal: &Removal,
+    ) -> Tensor<4> {
+        x + ADDED + self.kept * (1.0 - removal.haze)
     }
 
     fn steers(&self) -> bool {
@@ -198,6 +216,54 @@ fn noise_that_is_to_stay_does_not_grow() {
             expected,
             "{noise} {removed}"
         );
+    }
+}
+
+#[test]
+fn haze_that_is_only_imagined_stays() {
+    let image = photo(false);
+    // A mean of 0.4, of which a tenth is taken away.
+    for (seen, haze, rain, imagined) in [
+        (0.9, 0.05, 0.0, true),
+        (0.9, 0.11, 0.0, false),
+        (0.9, 0.05, 0.1, false),
+        (0.95, 0.05, 0.0, false),
+        (0.7, 0.05, 0.0, false),
+    ] {
+        let mut outputs = [0.0; 10];
+        outputs[Fault::Haze as usize] = haze / 0.3;
+        outputs[Fault::Rain as usize] = rain / 0.2;
+        let mut restorer = FarSighted::that_says(outputs);
+        restorer.network.seen = seen;
+        restorer.network.kept = 0.25;
+        let added = if imagined { ADDED + 0.25 } else { ADDED };
+        let options = Options::default();
+        let found = restorer.restore_image(&image, &options).expect("restored");
+        for (before, after) in image.pixels().iter().zip(found.pixels()) {
+            assert!(
+                (after - before - added).abs() < 1e-6,
+                "{seen} {haze} {rain}"
+            );
+        }
+        let statistics = restorer.statistics(&image, &options, &mut |_| ControlFlow::Continue(()));
+        let mut sink = ImageSink::new(WIDTH, HEIGHT).expect("a size");
+        let area = Area {
+            x: 0,
+            y: 0,
+            width: WIDTH,
+            height: HEIGHT,
+        };
+        restorer
+            .restore_part(
+                &image,
+                area,
+                Some(&statistics.expect("statistics")),
+                &mut sink,
+                &options,
+                &mut |_| ControlFlow::Continue(()),
+            )
+            .expect("restored");
+        assert_eq!(sink.finish().expect("all rows"), found);
     }
 }
 
