@@ -242,11 +242,12 @@ impl<N: Network> Restorer<N> {
     fn verdict(&self, change: f32, diagnosis: &Diagnosis, options: &Options) -> Verdict {
         let haze = diagnosis.faults.badness(Fault::Haze);
         let (changes, clear) = IMAGINED;
-        // Rain dims a photo, and what removes it changes the tones rightly.
+        // Rain brightens a photo, and clipped noise its shadows: what removes them changes the tones rightly.
+        let others = [Fault::Rain, Fault::Noise].map(|fault| diagnosis.finds(fault));
         if self.network().steers()
             && (changes[0]..changes[1]).contains(&change)
             && haze < clear
-            && !diagnosis.finds(Fault::Rain)
+            && others == [false; 2]
         {
             return Verdict::Imagined;
         }

@@ -223,16 +223,18 @@ fn noise_that_is_to_stay_does_not_grow() {
 fn haze_that_is_only_imagined_stays() {
     let image = photo(false);
     // A mean of 0.4, of which a tenth is taken away.
-    for (seen, haze, rain, imagined) in [
-        (0.9, 0.05, 0.0, true),
-        (0.9, 0.11, 0.0, false),
-        (0.9, 0.05, 0.1, false),
-        (0.95, 0.05, 0.0, false),
-        (0.7, 0.05, 0.0, false),
+    for (seen, haze, rain, noise, imagined) in [
+        (0.9, 0.05, 0.0, 0.0, true),
+        (0.9, 0.11, 0.0, 0.0, false),
+        (0.9, 0.05, 0.1, 0.0, false),
+        (0.9, 0.05, 0.0, 20.0, false),
+        (0.95, 0.05, 0.0, 0.0, false),
+        (0.7, 0.05, 0.0, 0.0, false),
     ] {
         let mut outputs = [0.0; 10];
         outputs[Fault::Haze as usize] = haze / 0.3;
         outputs[Fault::Rain as usize] = rain / 0.2;
+        outputs[Fault::Noise as usize] = noise / 25.0;
         let mut restorer = FarSighted::that_says(outputs);
         restorer.network.seen = seen;
         restorer.network.kept = 0.25;
@@ -242,7 +244,7 @@ fn haze_that_is_only_imagined_stays() {
         for (before, after) in image.pixels().iter().zip(found.pixels()) {
             assert!(
                 (after - before - added).abs() < 1e-6,
-                "{seen} {haze} {rain}"
+                "{seen} {haze} {rain} {noise}"
             );
         }
         let statistics = restorer.statistics(&image, &options, &mut |_| ControlFlow::Continue(()));
