@@ -7,7 +7,7 @@
 //!
 //! The network takes many grey scenes for hazy ones. So the diagnosis, which looks at other things, has to agree. Where it
 //! does not, and the network would change much of a clear photo, the haze that the network imagines is
-//! [kept](super::Removal::haze).
+//! [kept](Removal::haze), unless nothing but haze is to be removed: who asks for that sees some.
 
 mod tones;
 mod view;
@@ -16,7 +16,7 @@ use self::tones::Tones;
 use super::frame::Frame;
 use super::part::whole;
 use super::tile_input::{network_input, read_reflected};
-use super::{Area, Network, Options, Purpose, Restorer, Source, TileInput};
+use super::{Area, Network, Options, Purpose, Removal, Restorer, Source, TileInput};
 use crate::image::Image;
 use crate::model::diagnosis::{Diagnosis, Fault};
 use crate::ops;
@@ -244,7 +244,9 @@ impl<N: Network> Restorer<N> {
         let (changes, clear) = IMAGINED;
         // Rain brightens a photo, and clipped noise its shadows: what removes them changes the tones rightly.
         let others = [Fault::Rain, Fault::Noise].map(|fault| diagnosis.finds(fault));
+        let asked = options.removal == Removal::only(&[Fault::Haze]);
         if self.network().steers()
+            && !asked
             && (changes[0]..changes[1]).contains(&change)
             && haze < clear
             && others == [false; 2]

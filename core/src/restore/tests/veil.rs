@@ -266,6 +266,11 @@ fn haze_that_is_only_imagined_stays() {
             )
             .expect("restored");
         assert_eq!(sink.finish().expect("all rows"), found);
+        let asked = Options {
+            removal: Removal::only(&[Fault::Haze]),
+            ..options
+        };
+        assert!(restorer.veil(&image, &asked).expect("looked").is_none());
     }
 }
 
