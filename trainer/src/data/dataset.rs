@@ -1,5 +1,6 @@
 //! Photos for training: folders of clean ones and folders of pairs, decoded once and kept in memory as 8 bit.
 
+mod agree;
 pub mod check;
 mod config;
 mod held_out;
@@ -96,6 +97,15 @@ impl Dataset {
         rain.extend(load_pairs(&config.rain_pairs)?);
         haze.extend(load_pairs(&config.haze_pairs)?);
         pairs.extend(load_pairs(&config.pairs)?);
+        ensure!(
+            (0.0..=255.0).contains(&config.agree),
+            "agree must be between 0 and 255 levels, not {}",
+            config.agree
+        );
+        if config.agree > 0.0 {
+            let agreed = rain.into_par_iter().map(|pair| pair.agreed(config.agree));
+            rain = agreed.collect();
+        }
         if !config.exclude.is_empty() {
             let tested = overlap::Scenes::of_folders(&config.exclude)?;
             clean.retain(|photo| !tested.contain(photo));

@@ -38,7 +38,7 @@ pub struct TrainingConfig {
     pub windows: usize,
     /// Side of a window.
     pub window: usize,
-    /// Patches of photos held out of training by which it is calibrated; 0: it is not.
+    /// Patches of photos held out of training by whose middle it is calibrated; 0: it is not.
     pub calibration: usize,
     /// Hidden channels of the head.
     pub hidden: usize,
@@ -280,12 +280,18 @@ fn calibrated(
     watch: &(dyn Fn() + Sync),
 ) -> Result<(UncertaintyHead, Reliability)> {
     let mut reliability = Reliability::default();
+    // At the border of a patch network and head see less than in a photo.
+    let border = patch / 4;
+    let middle = |x: Tensor<4>| -> Vec<f32> {
+        let rows = x.narrow(2, border, patch - 2 * border);
+        let middle = rows.narrow(3, border, patch - 2 * border);
+        middle.into_data().iter().collect()
+    };
     for sample in samples.chunks(1) {
         ensure!(!interrupt::asked(), dino_ir::Error::Cancelled);
         let Seen { seen, errors } = Seen::of(net, sample, patch);
-        let expected: Vec<f32> = head.logs(seen).exp().into_data().iter().collect();
-        let real: Vec<f32> = errors.into_data().iter().collect();
-        reliability.add(&expected, &real);
+        let expected = head.logs(seen).exp();
+        reliability.add(&middle(expected), &middle(errors));
         watch();
     }
     if let Some(curve) = reliability.curve::<KNOTS>() {

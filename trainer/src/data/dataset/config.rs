@@ -20,6 +20,8 @@ pub struct DataConfig {
     pub pairs: Vec<PathBuf>,
     /// Folders of test sets, in any layout: training photos of their scenes are left out.
     pub exclude: Vec<PathBuf>,
+    /// Levels of 255 below which a rainy photo and its truth are taken to be equal: what compression did to each. 0: as they are.
+    pub agree: f32,
     /// Photos held out of training, chosen by a hash of their name, the same in every run. Pairs are held out by
     /// scene, at most a tenth of each kind's scenes.
     pub validation: usize,
@@ -52,6 +54,7 @@ impl Default for DataConfig {
             haze_pairs: Vec::new(),
             pairs: Vec::new(),
             exclude: Vec::new(),
+            agree: 0.0,
             validation: 24,
             tasks: TaskWeights::default(),
             real_share: 0.5,
