@@ -199,9 +199,7 @@ impl Restorer {
         let photo = Photo::new(width, height, read, color_space.as_deref());
         let restorer = restore::Restorer::new(&self.network, &self.device);
         let veil = restorer.veil_async(&photo, &options).await?;
-        let options = veil
-            .as_ref()
-            .map_or_else(|| options.clone(), |veil| veil.options(&options));
+        let options = options.knowing(veil.as_ref());
         let plan = plan(&self.network, width, height, &options)?;
         let calibrates = self.network.has_global_statistics();
         let restoration = Restoration::new(plan, &options, calibrates, &photo)?;

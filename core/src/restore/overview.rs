@@ -41,10 +41,7 @@ impl Overview {
 
     /// The options of its restoration: haze that is only imagined stays.
     pub(super) fn options(&self, options: &Options) -> Options {
-        match &self.veil {
-            Some(veil) => veil.options(options),
-            None => options.clone(),
-        }
+        options.knowing(self.veil.as_deref())
     }
 
     /// The photo as the network is to see it, with a share of its veil lifted.

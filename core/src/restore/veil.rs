@@ -34,8 +34,10 @@ const HAZE: [f32; 2] = [0.12, 0.16];
 /// The same for the mean change of the view's samples, 0..=1, from 14 to 16 levels of 255: what lifts a veil changes more, what
 /// the network imagines mostly less.
 const CHANGE: [f32; 2] = [0.055, 0.063];
-/// The changes, and the most diagnosed haze, at which haze is only imagined.
-const IMAGINED: ([f32; 2], f32) = ([0.03, 0.1], 0.1);
+/// The changes of clear photos in which the network imagines haze; less nobody asks about.
+const IMAGINED: [f32; 2] = [0.03, 0.1];
+/// Diagnosed haze below which a photo is clear.
+const CLEAR: f32 = 0.1;
 /// Bytes that views and means take, at most.
 const BYTES: u64 = 16 << 20;
 
@@ -51,11 +53,11 @@ enum Kind {
     Imagined,
 }
 
-impl Veil {
-    /// The options of a restoration of the photo: haze that is only imagined stays.
-    pub fn options(&self, options: &Options) -> Options {
-        let mut options = options.clone();
-        if matches!(self.0, Kind::Imagined) {
+impl Options {
+    /// Those of a photo whose [veil](Restorer::veil) is known: haze that is only imagined stays.
+    pub fn knowing(&self, veil: Option<&Veil>) -> Self {
+        let mut options = self.clone();
+        if matches!(veil, Some(Veil(Kind::Imagined))) {
             options.removal.haze = 0.0;
         }
         options
@@ -120,7 +122,6 @@ fn output(view: &Image, multiple: usize, planar: &[f32]) -> Result<Image> {
 struct Views {
     inside: Area,
     nearer: Image,
-    middle: Image,
     far: Image,
 }
 
@@ -128,6 +129,11 @@ impl Views {
     /// What the network makes of the far view's tones.
     fn tones(&self, far: &Image) -> Tones {
         Tones::new(self.inside, &self.far, far)
+    }
+
+    /// The second view, of hazy photos.
+    fn middle(&self) -> Result<Image> {
+        view::view(&self.nearer, whole(&self.nearer), MIDDLE)
     }
 
     /// The same, averaged over both views.
@@ -177,13 +183,13 @@ impl<N: Network> Restorer<N> {
         let restored = |view: &Image| output(view, multiple, &self.run(input(view, multiple)?)?);
         let far = restored(&views.far)?;
         let change = views.tones(&far).change(&views.far);
-        if change < IMAGINED.0[0] {
+        if change < IMAGINED[0] {
             return Ok(None);
         }
         let diagnosis = self.diagnose(&views.nearer)?;
         Ok(match self.verdict(change, &diagnosis, options) {
             Verdict::Hazy(share) => {
-                let tones = views.averaged(&far, &restored(&views.middle)?)?;
+                let tones = views.averaged(&far, &restored(&views.middle()?)?)?;
                 Some(Veil(Kind::Seen(tones.thinned(share))))
             }
             Verdict::Imagined => Some(Veil(Kind::Imagined)),
@@ -207,13 +213,13 @@ impl<N: Network> Restorer<N> {
         };
         let far = restored(&views.far).await?;
         let change = views.tones(&far).change(&views.far);
-        if change < IMAGINED.0[0] {
+        if change < IMAGINED[0] {
             return Ok(None);
         }
         let diagnosis = self.diagnose_async(&views.nearer).await?;
         Ok(match self.verdict(change, &diagnosis, options) {
             Verdict::Hazy(share) => {
-                let tones = views.averaged(&far, &restored(&views.middle).await?)?;
+                let tones = views.averaged(&far, &restored(&views.middle()?).await?)?;
                 Some(Veil(Kind::Seen(tones.thinned(share))))
             }
             Verdict::Imagined => Some(Veil(Kind::Imagined)),
@@ -229,26 +235,24 @@ impl<N: Network> Restorer<N> {
             return Ok(None);
         }
         let nearer = view::view(source, inside, NEARER)?;
-        let smaller = |side| view::view(&nearer, whole(&nearer), side);
-        let [middle, far] = [smaller(MIDDLE)?, smaller(FAR)?];
+        let far = view::view(&nearer, whole(&nearer), FAR)?;
         Ok(Some(Views {
             inside,
             nearer,
-            middle,
             far,
         }))
     }
 
     fn verdict(&self, change: f32, diagnosis: &Diagnosis, options: &Options) -> Verdict {
         let haze = diagnosis.faults.badness(Fault::Haze);
-        let (changes, clear) = IMAGINED;
+        let [least, most] = IMAGINED;
         // Rain brightens a photo, and clipped noise its shadows: what removes them changes the tones rightly.
         let others = [Fault::Rain, Fault::Noise].map(|fault| diagnosis.finds(fault));
         let asked = options.removal == Removal::only(&[Fault::Haze]);
         if self.network().steers()
             && !asked
-            && (changes[0]..changes[1]).contains(&change)
-            && haze < clear
+            && (least..most).contains(&change)
+            && haze < CLEAR
             && others == [false; 2]
         {
             return Verdict::Imagined;
