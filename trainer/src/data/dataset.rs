@@ -86,6 +86,11 @@ impl Dataset {
     /// Reads and decodes everything in parallel. An unreadable photo, an input without a truth, a pair of unequal
     /// size or an empty folder is an error that names it.
     pub fn load(config: &DataConfig) -> Result<Self> {
+        ensure!(
+            (0.0..=255.0).contains(&config.agree),
+            "agree must be between 0 and 255 levels, not {}",
+            config.agree
+        );
         let packed = config.pack.as_deref().map(pack::read).transpose()?;
         let pack::Unpacked {
             mut clean,
@@ -97,21 +102,16 @@ impl Dataset {
         rain.extend(load_pairs(&config.rain_pairs)?);
         haze.extend(load_pairs(&config.haze_pairs)?);
         pairs.extend(load_pairs(&config.pairs)?);
-        ensure!(
-            (0.0..=255.0).contains(&config.agree),
-            "agree must be between 0 and 255 levels, not {}",
-            config.agree
-        );
-        if config.agree > 0.0 {
-            let agreed = rain.into_par_iter().map(|pair| pair.agreed(config.agree));
-            rain = agreed.collect();
-        }
         if !config.exclude.is_empty() {
             let tested = overlap::Scenes::of_folders(&config.exclude)?;
             clean.retain(|photo| !tested.contain(photo));
             for list in [&mut rain, &mut haze, &mut pairs] {
                 list.retain(|pair| !tested.contain(&pair.clean));
             }
+        }
+        if config.agree > 0.0 {
+            let agreed = rain.into_par_iter().map(|pair| pair.agreed(config.agree));
+            rain = agreed.collect();
         }
         if clean.is_empty() && rain.is_empty() && haze.is_empty() && pairs.is_empty() {
             bail!(
