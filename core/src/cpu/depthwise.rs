@@ -22,6 +22,21 @@ pub(crate) struct Inputs<'a> {
     pub(crate) offsets: &'a [usize; BAND_INPUTS],
 }
 
+impl Inputs<'_> {
+    /// The same, `columns` further on.
+    ///
+    /// # Safety
+    /// That is inside the rows.
+    #[inline(always)]
+    unsafe fn right(self, columns: usize) -> Self {
+        Self {
+            // SAFETY: the columns are inside the rows.
+            start: unsafe { self.start.add(columns) },
+            ..self
+        }
+    }
+}
+
 /// The size of a band of output.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
@@ -67,19 +82,18 @@ unsafe fn depthwise_band<S: Simd>(
 ) {
     let mut column = 0;
     while column < size.columns {
-        let left = size.columns - column;
-        // SAFETY: the vector begins inside the band; only the columns that exist are written.
+        // SAFETY: the vector begins inside the band.
         unsafe {
             let sums = convolve_vector(s, x, taps, bias, column);
-            for (row, &sum) in sums.iter().enumerate() {
-                if row < size.rows {
-                    s.store_up_to(y.row(row).add(column), sum, left);
-                }
-            }
+            store_vector(s, sums, y, column, size);
         }
         column += S::LANES;
     }
 }
+
+/// Columns that are convolved, and then gated: GELU is a long chain of operations, each waiting for the one before, so that many vectors
+/// must be under way at a time, and none of them behind the many operations of a convolution.
+const GATED: usize = 64;
 
 simd_fn! {
     /// Two channels and their gate: GELU of the one times the other.
@@ -104,24 +118,34 @@ unsafe fn gated_depthwise_body<S: Simd>(
     y: Rows,
     size: Size,
 ) {
-    let gate_taps = splat_taps(s, gate_taps);
-    let value_taps = splat_taps(s, value_taps);
+    let (gate_taps, value_taps) = (splat_taps(s, gate_taps), splat_taps(s, value_taps));
     let zero = s.splat(0.0);
-    let mut column = 0;
-    while column < size.columns {
-        let left = size.columns - column;
-        // SAFETY: the vector begins inside the band; only the columns that exist are written.
+    let mut convolved = [[0.0f32; BAND * GATED]; 2];
+    let [gates, values] = convolved.each_mut().map(|half| Rows {
+        start: half.as_mut_ptr(),
+        stride: GATED,
+    });
+    for first in (0..size.columns).step_by(GATED) {
+        let columns = GATED.min(size.columns - first);
+        let whole = Size {
+            rows: BAND,
+            columns: columns.next_multiple_of(S::LANES),
+        };
+        // SAFETY: whole vectors of the buffers, which begin inside the band; only the rows and columns that exist are written to it.
         unsafe {
-            let gates = convolve_vector(s, gate, &gate_taps, zero, column);
-            let values = convolve_vector(s, value, &value_taps, zero, column);
-            for (row, (&gate, &value)) in gates.iter().zip(&values).enumerate() {
-                if row < size.rows {
-                    let gated = s.mul(s.mul(gate, normal(s, gate).0), value);
-                    s.store_up_to(y.row(row).add(column), gated, left);
+            depthwise_band(s, gate.right(first), &gate_taps, zero, gates, whole);
+            depthwise_band(s, value.right(first), &value_taps, zero, values, whole);
+            for column in (0..columns).step_by(S::LANES) {
+                // All rows of the band one after the other: their operations do not wait for each other.
+                let mut gated = [zero; BAND];
+                for (row, gated) in gated.iter_mut().enumerate() {
+                    let gate = s.load(gates.row(row).add(column));
+                    let value = s.load(values.row(row).add(column));
+                    *gated = s.mul(s.mul(gate, normal(s, gate).0), value);
                 }
+                store_vector(s, gated, y, first + column, size);
             }
         }
-        column += S::LANES;
     }
 }
 
@@ -167,6 +191,28 @@ unsafe fn convolve_vector<S: Simd>(
         }
     }
     sums
+}
+
+/// Writes one vector of every row of a band that exists, and of it the columns that exist. Whole vectors have a way of their own: asked row by
+/// row, a browser's compiler would compute each row apart, its inputs read again for each product.
+///
+/// # Safety
+/// `y` has the band's rows, this thread's alone, and the column is one of them.
+#[inline(always)]
+unsafe fn store_vector<S: Simd>(s: S, band: [S::V; BAND], y: Rows, column: usize, size: Size) {
+    let left = size.columns - column;
+    // SAFETY: rows and columns of the band.
+    unsafe {
+        if size.rows == BAND && left >= S::LANES {
+            for (row, &vector) in band.iter().enumerate() {
+                s.store(y.row(row).add(column), vector);
+            }
+        } else {
+            for (row, &vector) in band.iter().enumerate().take(size.rows) {
+                s.store_up_to(y.row(row).add(column), vector, left);
+            }
+        }
+    }
 }
 
 /// Depthwise 3x3 convolution with bias, then what `after` does with each band of a channel's rows.
