@@ -3,6 +3,12 @@
 use super::simd::Simd;
 use core::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
+/// GELU: x times the share of a standard normal distribution below x.
+#[inline(always)]
+pub(crate) fn gelu<S: Simd>(s: S, x: S::V) -> S::V {
+    s.mul(x, normal(s, x).0)
+}
+
 /// The standard normal distribution function and density.
 ///
 /// The tail is `t p(t) exp(-x^2 / 2)` with `t = 1 / (1 + c |x|)` (Abramowitz and Stegun 7.1.26, off

@@ -1,7 +1,7 @@
 //! Activations and softmax on panels of columns, between matrix products. The rows of a panel are
 //! [`PANEL`](super::rows::PANEL) floats apart, and whole vectors of it may be written, whatever the number of columns.
 
-use super::activations::{exp, normal};
+use super::activations::{self, exp};
 use super::rows::{PANEL, Rows};
 use super::simd::{Simd, simd_fn};
 
@@ -24,7 +24,7 @@ unsafe fn gelu_body<S: Simd>(s: S, x: Rows, rows: usize, columns: usize) {
             unsafe {
                 let at = x.row(row).add(first);
                 let value = s.load_up_to(at, columns - first);
-                s.store_up_to(at, s.mul(value, normal(s, value).0), columns - first);
+                s.store_up_to(at, activations::gelu(s, value), columns - first);
             }
             first += S::LANES;
         }

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::activations::normal;
+use super::activations::gelu;
 use super::output::Output;
 use super::pool::{Planes, Pool};
 use super::rows::Rows;
@@ -141,7 +141,7 @@ unsafe fn gated_depthwise_body<S: Simd>(
                 for (row, gated) in gated.iter_mut().enumerate() {
                     let gate = s.load(gates.row(row).add(column));
                     let value = s.load(values.row(row).add(column));
-                    *gated = s.mul(s.mul(gate, normal(s, gate).0), value);
+                    *gated = s.mul(gelu(s, gate), value);
                 }
                 store_vector(s, gated, y, first + column, size);
             }

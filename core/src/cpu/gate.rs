@@ -1,6 +1,6 @@
 //! Half of the channels, through GELU, times the other half.
 
-use super::activations::normal;
+use super::activations::{gelu, normal};
 use super::chunks::for_each_chunk;
 use super::output::Output;
 use super::simd::{Simd, simd_fn};
@@ -59,7 +59,7 @@ unsafe fn gate_chunk_body<S: Simd>(s: S, gate: &[f32], value: &[f32], y: *mut f3
         unsafe {
             let g = s.load_up_to(gate.as_ptr().add(i), left);
             let v = s.load_up_to(value.as_ptr().add(i), left);
-            let product = s.mul(s.mul(g, normal(s, g).0), v);
+            let product = s.mul(gelu(s, g), v);
             s.store_up_to(y.add(i), product, left);
         }
         i += S::LANES;

@@ -32,6 +32,9 @@ pub(crate) use portable::Portable as Baseline;
 /// Most lanes that any [`Simd`] has; the size of scratch rows and accumulators.
 pub(crate) const MAX_LANES: usize = 16;
 
+/// 1.5 * 2^23: a float of this size has no bits for a fraction.
+const SHIFT: f32 = 12_582_912.0;
+
 /// A proof that the processor supports an instruction set, and the vector operations it offers.
 pub(crate) trait Simd: Copy {
     /// A vector of [`LANES`](Self::LANES) floats.
@@ -124,8 +127,7 @@ pub(crate) trait Simd: Copy {
     /// The nearest integer, for magnitudes under 2^22.
     #[inline(always)]
     fn round(self, a: Self::V) -> Self::V {
-        // Adding 1.5 * 2^23 leaves no bits for the fraction.
-        let shift = self.splat(12_582_912.0);
+        let shift = self.splat(SHIFT);
         self.sub(self.add(a, shift), shift)
     }
 }

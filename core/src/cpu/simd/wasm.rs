@@ -3,7 +3,7 @@
 
 use core::arch::wasm32::*;
 
-use super::Simd;
+use super::{SHIFT, Simd};
 
 /// SIMD128. Four lanes and not eight: two vectors beside six rows fill the sixteen registers of x86-64.
 #[derive(Clone, Copy)]
@@ -80,8 +80,8 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn scale_by_power_of_two(self, m: v128, k: v128) -> v128 {
-        // 1.5 * 2^23 leaves no bits for a fraction: the lowest ones are those of k + 127. To cut a float off takes a browser seven instructions.
-        let exponent = f32x4_add(k, f32x4_splat(12_582_912.0 + 127.0));
+        // The lowest bits are those of k + 127. To convert k takes a browser seven instructions.
+        let exponent = f32x4_add(k, f32x4_splat(SHIFT + 127.0));
         f32x4_mul(m, i32x4_shl(exponent, 23))
     }
     #[inline(always)]
