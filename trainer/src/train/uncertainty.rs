@@ -134,6 +134,12 @@ impl Seen {
     }
 }
 
+/// The values of a square of these planes, one plane after the other.
+fn square(x: &Tensor<4>, [top, left]: [usize; 2], side: usize) -> Vec<f32> {
+    let rows = x.clone().narrow(2, top, side);
+    rows.narrow(3, left, side).into_data().iter().collect()
+}
+
 /// Windows of patches, as an uncertainty head sees them.
 struct Windows {
     /// Side of a window.
@@ -169,16 +175,9 @@ impl Windows {
             let Seen { seen, errors } = Seen::of(net, &[sample], patch);
             for _ in 0..windows {
                 let [top, left] = [0, 1].map(|_| random.random_range(0..=patch - window));
-                let cut = |x: &Tensor<4>, border: usize| -> Vec<f32> {
-                    let side = window - 2 * border;
-                    let rows = x.clone().narrow(2, top + border, side);
-                    rows.narrow(3, left + border, side)
-                        .into_data()
-                        .iter()
-                        .collect()
-                };
-                made.seen.push(cut(&seen, 0));
-                made.errors.push(cut(&errors, 1));
+                made.seen.push(square(&seen, [top, left], window));
+                let inside = [top + 1, left + 1];
+                made.errors.push(square(&errors, inside, window - 2));
             }
             watch();
         }
@@ -282,16 +281,12 @@ fn calibrated(
     let mut reliability = Reliability::default();
     // At the border of a patch network and head see less than in a photo.
     let border = patch / 4;
-    let middle = |x: Tensor<4>| -> Vec<f32> {
-        let rows = x.narrow(2, border, patch - 2 * border);
-        let middle = rows.narrow(3, border, patch - 2 * border);
-        middle.into_data().iter().collect()
-    };
+    let middle = |x: &Tensor<4>| square(x, [border, border], patch - 2 * border);
     for sample in samples.chunks(1) {
         ensure!(!interrupt::asked(), dino_ir::Error::Cancelled);
         let Seen { seen, errors } = Seen::of(net, sample, patch);
         let expected = head.logs(seen).exp();
-        reliability.add(&middle(expected), &middle(errors));
+        reliability.add(&middle(&expected), &middle(&errors));
         watch();
     }
     if let Some(curve) = reliability.curve::<KNOTS>() {
